@@ -1,0 +1,496 @@
+package connectlinks
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/connectlinks/connectlinks-go/internal/httpx"
+	"github.com/connectlinks/connectlinks-go/internal/pace"
+	"github.com/connectlinks/connectlinks-go/internal/scrub"
+	"github.com/connectlinks/connectlinks-go/internal/wire"
+)
+
+// Version is the SDK's version.
+const Version = "0.1.0"
+
+const userAgent = "connectlinks-go/" + Version
+
+const (
+	maxSuccess   = 8 << 20  // bytes of a success that are read; a longer one is refused
+	maxError     = 64 << 10 // bytes of an error that are read
+	maxErrorBody = 4 << 10  // bytes of an error that APIError.Body keeps
+	maxMessage   = 1 << 10  // likewise its Message, Status and RequestID
+)
+
+// Client talks to the API. Make one per process with [NewClient], and one for
+// each further token with [Client.With]. The zero Client refuses every call.
+type Client struct {
+	Sources      *SourcesService
+	Destinations *DestinationsService
+	Activations  *ActivationsService
+	Workspaces   *WorkspacesService
+
+	core *core
+}
+
+// core is what the services of a client share. It is behind a pointer, so that
+// printing a Client or a service shows no more than an address.
+type core struct {
+	settings
+	pauses *pace.Pauses
+	scrub  *scrub.Scrubber
+}
+
+// service is what every service is: a name for a part of the API.
+type service struct{ core *core }
+
+// NewClient makes a client. A token is required, by [WithToken] or
+// [WithTokenSource]. What is wrong with the options is reported together, each
+// error an [*InputError].
+func NewClient(opts ...Option) (*Client, error) {
+	return newClient(settings{
+		rawURL:    BaseURLUS,
+		retries:   defaultMaxRetries,
+		timeout:   defaultTimeout,
+		userAgent: userAgent,
+	}, &pace.Pauses{}, scrub.New(), opts)
+}
+
+// With derives a client for another token, say, or another timeout. It shares
+// connections, rate limiter and the pauses of throttled tokens with c, which is
+// unchanged. It costs no connection and no goroutine and needs no closing: make
+// one per tenant, or one per request.
+func (c *Client) With(opts ...Option) (*Client, error) {
+	if c == nil || c.core == nil {
+		return nil, errNoClient()
+	}
+	return newClient(c.core.settings, c.core.pauses, c.core.scrub, opts)
+}
+
+func newClient(s settings, p *pace.Pauses, sc *scrub.Scrubber, opts []Option) (*Client, error) {
+	if err := s.apply(opts); err != nil {
+		return nil, err
+	}
+	if s.hc == nil {
+		s.hc = httpx.WithoutRedirects(&http.Client{Transport: httpx.NewTransport()})
+	}
+	core := &core{settings: s, pauses: p, scrub: sc}
+	return &Client{
+		Sources:      &SourcesService{core},
+		Destinations: &DestinationsService{core},
+		Activations:  &ActivationsService{core},
+		Workspaces:   &WorkspacesService{core},
+		core:         core,
+	}, nil
+}
+
+// CloseIdleConnections closes the connections that no call is using, of c and of
+// every client that shares them. Calls under way and later ones are not affected.
+func (c *Client) CloseIdleConnections() {
+	if c != nil && c.core != nil {
+		c.core.hc.CloseIdleConnections()
+	}
+}
+
+func errNoClient() error { return &InputError{"Client", "was not made by NewClient or With"} }
+
+// call is one request, and what to make of its answer.
+type call struct {
+	method  string
+	path    string // below the base URL
+	escaped string // the path as it is sent, where that differs
+	query   string
+	body    []byte                  // JSON; nil for none
+	mints   bool                    // it makes a link, and may never take effect twice
+	decode  func(body []byte) error // reads a success
+	refused error                   // why it cannot be sent: an *InputError
+
+	repeated *bool // if not nil, set once an attempt that may have taken effect is followed by another
+}
+
+func get(path string) call           { return call{method: http.MethodGet, path: path} }
+func post(path string) call          { return call{method: http.MethodPost, path: path} }
+func remove(path string) call        { return call{method: http.MethodDelete, path: path} }
+func (k call) then(path string) call { return k.add(path, path) }
+
+// id appends an id to the path. field is its name in the method's signature.
+func (k call) id(field string, id int64) call {
+	if id < 1 {
+		k.refused = &InputError{field, "must be positive"}
+	}
+	s := "/" + strconv.FormatInt(id, 10)
+	return k.add(s, s)
+}
+
+// name appends a string from outside to the path, so that it stays one element.
+func (k call) name(field, s string) call {
+	if s == "" || s == "." || s == ".." || strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\?%`, r)
+	}) {
+		k.refused = &InputError{field, `must be an id or name: not empty, not . or .., without blanks, / \ ? or %`}
+	}
+	return k.add("/"+s, "/"+url.PathEscape(s))
+}
+
+func (k call) add(path, escaped string) call {
+	if k.escaped != "" || path != escaped {
+		if k.escaped == "" {
+			k.escaped = k.path
+		}
+		k.escaped += escaped
+	}
+	k.path += path
+	return k
+}
+
+// params are the arguments of a create: they know what is wrong with themselves,
+// and are the request's body.
+type params interface{ check() error }
+
+// mint makes the call one that creates a link.
+func (k call) mint(p params) call {
+	k.mints = true
+	if k.refused = inputErrors(k.refused, p.check()); k.refused == nil {
+		k.body, k.refused = json.Marshal(p)
+	}
+	return k
+}
+
+// fetch sends a call whose answer is one object, and converts it.
+func fetch[T, W any, P object[W]](ctx context.Context, s *service, k call, convert func(P) T) (*T, error) {
+	out := new(T)
+	k.decode = func(body []byte) error {
+		env, err := decodeEnvelope[W](body)
+		if err != nil {
+			return err
+		}
+		if err := P(env.Data).check(true); err != nil {
+			return err
+		}
+		*out = convert(env.Data)
+		return nil
+	}
+	if err := s.use().do(ctx, &k); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// use is the core of a service, nil if it was not made by NewClient.
+func (s *service) use() *core {
+	if s == nil {
+		return nil
+	}
+	return s.core
+}
+
+// do takes a call to the wire and back, as often as retry.go allows. The order
+// of an attempt is: token, the token's pause, limiter, request.
+func (c *core) do(ctx context.Context, k *call) error {
+	switch {
+	case c == nil:
+		return errNoClient()
+	case ctx == nil:
+		return &InputError{"ctx", "is nil"}
+	case k.refused != nil:
+		return k.refused
+	}
+	var (
+		last    error  // how the attempt before ended
+		refused string // the token that was answered with 401
+		renewed bool   // there was a 401 already
+		retries int
+		waits   int // pauses waited out
+	)
+	for {
+		token, err := c.token(ctx)
+		if err == nil && token == refused && refused != "" {
+			return last
+		}
+		refused = ""
+		if err == nil {
+			err = c.awaitPause(ctx, k, token, &waits)
+		}
+		if err == nil && c.limiter != nil {
+			if err = c.limiter.Wait(ctx); err != nil {
+				err = fmt.Errorf("rate limiter: %w", err)
+			}
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return c.notSent(k, err, last, token)
+		}
+
+		a, cancel := c.newAttempt(ctx, k, token)
+		resp, err := c.hc.Do(a.req)
+		o := a.outcome(ctx, resp, err)
+		cancel()
+		c.logAttempt(ctx, k, a, o, retries)
+		if o.err == nil {
+			return nil
+		}
+
+		last = k.failure(o)
+		if o.status == http.StatusUnauthorized && !renewed {
+			renewed, refused = true, token
+			if source, ok := c.source.(interface{ Invalidate(string) }); ok {
+				source.Invalidate(token)
+			}
+			continue
+		}
+		if o.status == http.StatusTooManyRequests && o.retryAfter > 0 {
+			c.pauses.Begin(pace.Key{Token: token, Host: c.base.Host}, o.retryAfter)
+		}
+		if retries >= c.retries || ctx.Err() != nil || !k.mayRepeat(o) {
+			return last
+		}
+		delay, ok := o.delay(ctx, retries)
+		if !ok {
+			return last
+		}
+		if k.repeated != nil && o.verdict == unknown {
+			*k.repeated = true
+		}
+		if err := pace.Sleep(ctx, delay); err != nil {
+			return c.notSent(k, err, last, token)
+		}
+		retries++
+	}
+}
+
+// token asks the source, within the timeout.
+func (c *core) token(ctx context.Context) (string, error) {
+	if c.static {
+		return c.source.Token(ctx)
+	}
+	tctx, cancel := c.limit(ctx)
+	defer cancel()
+	token, err := c.source.Token(tctx)
+	switch {
+	case err == nil:
+		return token, checkToken(token)
+	case ctx.Err() == nil && tctx.Err() != nil:
+		err = &callError{text: fmt.Sprintf("no token within %s", c.timeout), timeout: true}
+	}
+	return "", fmt.Errorf("token source: %w", err)
+}
+
+// errTimeout tells the SDK's own timeout from the caller's deadline.
+var errTimeout = errors.New("timeout")
+
+func (c *core) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.timeout == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+}
+
+// attempt is one request on its way.
+type attempt struct {
+	core  *core
+	call  *call
+	token string
+	ctx   context.Context // with the attempt's own timeout
+	req   *http.Request
+	proof httpx.Proof
+	start time.Time
+}
+
+func (c *core) newAttempt(ctx context.Context, k *call, token string) (*attempt, context.CancelFunc) {
+	a := &attempt{core: c, call: k, token: token, start: time.Now()}
+	actx, cancel := c.limit(ctx)
+	a.ctx = actx
+	u := *c.base
+	u.Path += k.path
+	u.RawQuery = k.query
+	if u.RawPath != "" || k.escaped != "" {
+		u.RawPath += cmp.Or(k.escaped, k.path)
+	}
+	values := []string{"Bearer " + token, c.userAgent, "application/json", "application/json"}
+	header := http.Header{
+		"Authorization": values[0:1:1],
+		"User-Agent":    values[1:2:2],
+		"Accept":        values[2:3:3],
+	}
+	req := &http.Request{
+		Method: k.method, URL: &u, Host: u.Host, Header: header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if k.body != nil {
+		header["Content-Type"] = values[3:4:4]
+		req.ContentLength = int64(len(k.body))
+		req.Body = io.NopCloser(bytes.NewReader(k.body))
+		req.GetBody = func() (io.ReadCloser, error) {
+			if k.mints && !a.proof.Unsent() {
+				return nil, errors.New("the connection was given up before the answer")
+			}
+			return io.NopCloser(bytes.NewReader(k.body)), nil
+		}
+	}
+	a.req = req.WithContext(a.proof.Context(actx))
+	return a, cancel
+}
+
+// outcome reads the answer, or says why there is none.
+func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) outcome {
+	if err != nil {
+		return a.lost(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		var body []byte
+		if resp.StatusCode >= 200 { // after a 101 the body is the connection, and has no end
+			body, _ = httpx.ReadAll(resp.Body, resp.ContentLength, maxError)
+		}
+		return a.answered(resp, &APIError{StatusCode: resp.StatusCode}, body)
+	}
+	body, err := httpx.ReadAll(resp.Body, resp.ContentLength, maxSuccess)
+	switch err {
+	case nil:
+		err = a.call.decode(body)
+	case httpx.ErrTooLong:
+		err = badResponse("longer than %d bytes", maxSuccess)
+	}
+	var failure *APIError
+	switch {
+	case err == nil:
+		return outcome{status: resp.StatusCode}
+	case errors.As(err, &failure):
+		if failure.StatusCode == 0 {
+			failure.StatusCode = resp.StatusCode
+		}
+		return a.answered(resp, failure, body)
+	}
+	o := a.lost(ctx, err)
+	o.status, o.verdict = resp.StatusCode, unknown
+	return o
+}
+
+// answered completes an APIError from the answer, and judges it.
+func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcome {
+	c := a.core
+	clean := func(s wire.Text) string { return printable(c.scrub.Cut(string(s), a.token, maxMessage, false)) }
+	var env struct{ Status, Message, Error wire.Text }
+	_ = json.Unmarshal(body, &env) // what is no JSON has none
+	e.Status = clean(env.Status)
+	e.Message = clean(cmp.Or(env.Message, env.Error))
+	e.RequestID = clean(wire.Text(resp.Header.Get("X-Request-Id")))
+	e.Method, e.Path = a.call.method, a.call.path
+	e.Body = []byte(c.scrub.Cut(string(body), a.token, maxErrorBody, len(body) == maxError))
+	var named bool
+	e.RetryAfter, named = pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	return outcome{err: e, status: e.StatusCode, verdict: judge(e.StatusCode, named), retryAfter: e.RetryAfter}
+}
+
+// lost says how an attempt ended that got no usable answer.
+func (a *attempt) lost(ctx context.Context, err error) outcome {
+	o := outcome{verdict: unknown}
+	if a.proof.NoConnection() {
+		o.verdict = notDone
+	}
+	e := &callError{text: "connectlinks: " + a.call.method + " " + a.call.path + ": "}
+	o.err = e
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err // its URL is in the text already
+	}
+	clean := a.core.withoutSecrets(err, a.token)
+	switch over := ended(ctx); {
+	case over != nil:
+		e.text += over.Error()
+		e.causes = []error{over}
+		e.timeout = over == context.DeadlineExceeded
+	case context.Cause(a.ctx) == errTimeout:
+		e.text += fmt.Sprintf("no answer within %s", a.core.timeout)
+		e.timeout = true
+	case errors.Is(clean, context.DeadlineExceeded):
+		// A limit of net or net/http calls itself so, but it is not the caller's.
+		e.text += clean.Error()
+		e.timeout = true
+	default:
+		e.text += clean.Error()
+		e.causes = []error{clean}
+		e.timeout = isTimeout(clean)
+	}
+	return o
+}
+
+// logAttempt writes the one record of an attempt.
+func (c *core) logAttempt(ctx context.Context, k *call, a *attempt, o outcome, retries int) {
+	if c.log == nil || !c.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", k.method),
+		slog.String("path", k.path),
+		slog.Int("retries", retries),
+		slog.Int("status", o.status),
+		slog.Duration("duration", time.Since(a.start)),
+	}
+	if o.err != nil {
+		attrs = append(attrs, slog.String("error", o.err.Error()))
+	}
+	c.log.LogAttrs(ctx, slog.LevelDebug, "connectlinks: attempt", attrs...)
+}
+
+// object is one of the API's, in JSON. check says whether it can be used: alone,
+// as the answer to a question about it, or as one of a list, where only the id
+// counts, so that an odd old object does not hide the rest.
+type object[W any] interface {
+	*W
+	check(alone bool) error
+}
+
+type envelope[D any] struct {
+	Status     wire.Text
+	Data       *D
+	Pagination *pagination
+}
+
+func decodeEnvelope[D any](body []byte) (*envelope[D], error) {
+	var env envelope[D]
+	if err := decode(body, &env, &env.Status); err != nil {
+		return nil, err
+	}
+	if env.Data == nil {
+		return nil, badResponse("no data")
+	}
+	return &env, nil
+}
+
+// decode reads a success into v, status being a part of v. One whose status
+// speaks of a failure is an *APIError, of which only StatusCode may be set.
+func decode(body []byte, v any, status *wire.Text) error {
+	err := json.Unmarshal(body, v)
+	if code, failed := status.Failure(); failed {
+		return &APIError{StatusCode: code}
+	}
+	if err != nil {
+		return badResponse("%s", wire.Wrong(body, err))
+	}
+	return nil
+}
+
+// printable turns what could break a log line into blanks.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}

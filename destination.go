@@ -1,0 +1,215 @@
+package connectlinks
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"log/slog"
+	"time"
+)
+
+// DestinationsService makes connect links for destinations, which data is written
+// to, and manages the destinations they lead to. It speaks API V1, which the
+// vendor retires on 15 January 2027; in V2 a destination is an activation, which
+// is what [ActivationsService] is for. It takes a workspace API key.
+type DestinationsService service
+
+// DestinationConnectLink is a link for a destination.
+type DestinationConnectLink struct {
+	ConnectLink
+	// DestinationID is 0 until the customer has finished. On a reauthorization link it
+	// is set from the start.
+	DestinationID int64 `json:"destination_id,omitempty"`
+}
+
+func (l DestinationConnectLink) attrs() []slog.Attr {
+	return append(l.ConnectLink.attrs(), slog.Int64("destination_id", l.DestinationID))
+}
+
+// Format is as of [ConnectLink.Format].
+func (l DestinationConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs()) }
+
+// LogValue is as of [ConnectLink.LogValue].
+func (l DestinationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
+
+func (l *DestinationConnectLink) connection() (ConnectLink, int64) {
+	return l.ConnectLink, l.DestinationID
+}
+
+// Destination is a connection that data is written to.
+type Destination struct {
+	ID                int64           `json:"id"`
+	Name              string          `json:"name"`
+	Type              string          `json:"type"` // "" in older answers
+	Label             string          `json:"label,omitempty"`
+	CreatedAt         time.Time       `json:"created_at"`
+	LastTestedAt      time.Time       `json:"last_tested_at"`                // zero if it never was
+	LastTestSucceeded *bool           `json:"last_test_succeeded,omitempty"` // nil if it was never tested
+	ConnectionDetails json.RawMessage `json:"connection_details,omitempty"`  // free-form, without credentials
+	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // what was tested last, step by step
+}
+
+func (d *Destination) check(bool) error      { return checkConnection(d.ID) }
+func (d *Destination) lastTested() time.Time { return d.LastTestedAt }
+
+// DestinationType is a service that a destination can be of.
+type DestinationType struct {
+	ServiceName             string               `json:"service_name"` // what a link's Type takes
+	Label                   string               `json:"label"`
+	DocumentationSlug       string               `json:"documentation_slug"`
+	CreatableViaAPI         bool                 `json:"creatable_via_api"`
+	CreatableViaConnectLink bool                 `json:"creatable_via_connect_link"` // whether a link can be made for it
+	AuthMethod              string               `json:"auth_method"`                // how the customer authorizes it
+	ConfigurationFields     []ConfigurationField `json:"configuration_fields,omitempty"`
+}
+
+// CreateConnectLink makes a link for a new destination. The request is never repeated
+// unless nothing can have been made: an error that is [ErrOutcomeUnknown] leaves
+// a link behind, perhaps.
+//
+// API: POST /api/v1/destination_connect_links
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/create-destination-connect-link
+func (s *DestinationsService) CreateConnectLink(ctx context.Context, params CreateConnectLinkParams) (*DestinationConnectLink, error) {
+	return fetch(ctx, (*service)(s), post(destinationLinks).mint(params), (*wireLink).destination)
+}
+
+// CreateReauthorizationLink makes a link on which the customer renews the
+// credentials of an existing destination. Its outcome can be unknown, as that of
+// CreateConnectLink.
+//
+// API: POST /api/v1/destinations/{destination_id}/connect_links
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/create-destination-connect-link-for-destination
+func (s *DestinationsService) CreateReauthorizationLink(ctx context.Context, id int64, params CreateReauthorizationLinkParams) (*DestinationConnectLink, error) {
+	return fetch(ctx, (*service)(s), post(destinations).id("id", id).then("/connect_links").mint(params), (*wireLink).destination)
+}
+
+// GetConnectLink fetches a link. Assumption: the reference names this endpoint
+// without its path, which is by the API's convention.
+//
+// API: GET /api/v1/destination_connect_links/{connect_link_id}
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/fetch-destination-connect-link
+func (s *DestinationsService) GetConnectLink(ctx context.Context, linkID int64) (*DestinationConnectLink, error) {
+	return fetch(ctx, (*service)(s), get(destinationLinks).id("linkID", linkID), (*wireLink).destination)
+}
+
+// RevokeConnectLink ends a link before its time, and returns it. Whether the API
+// accepts this for a link that is revoked or used already is not documented; a
+// request that the SDK had to repeat succeeds if the link is revoked.
+//
+// API: POST /api/v1/destination_connect_links/{connect_link_id}/revoke
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/revoke-destination-connect-link
+func (s *DestinationsService) RevokeConnectLink(ctx context.Context, linkID int64) (*DestinationConnectLink, error) {
+	return revoke(ctx, (*service)(s), destinationLinks, linkID, (*wireLink).destination)
+}
+
+// ListConnectLinks returns a page of links, expired and revoked ones included.
+//
+// API: GET /api/v1/destination_connect_links
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/list-destination-connect-links
+func (s *DestinationsService) ListConnectLinks(ctx context.Context, opts ListOptions) (*Page[DestinationConnectLink], error) {
+	return list(ctx, (*service)(s), destinationLinks, opts, (*wireLink).destination)
+}
+
+// AllConnectLinks walks all links from opts.Page on, oldest first unless opts say
+// otherwise.
+//
+// API: GET /api/v1/destination_connect_links
+func (s *DestinationsService) AllConnectLinks(ctx context.Context, opts ListOptions) iter.Seq2[*DestinationConnectLink, error] {
+	return all(ctx, (*service)(s), destinationLinks, opts, (*wireLink).destination)
+}
+
+// WaitForConnection polls until the customer has finished with the link, and
+// returns the destination with the result of its tests. It ends with ctx, with
+// [ErrLinkExpired] or [ErrLinkRevoked], with an error of its first request, or
+// with a later 4xx other than 408 and 429. It asks after about a second at first,
+// and at least every 10 seconds. For a reauthorization link, whose DestinationID is
+// set from the start, it returns at once: use WaitForReauthorization.
+func (s *DestinationsService) WaitForConnection(ctx context.Context, linkID int64) (*Destination, error) {
+	return waitForConnection(ctx, linkID, s.GetConnectLink, s.Get)
+}
+
+// WaitForReauthorization polls until the connection of a reauthorization link was
+// tested after since, best its LastTestedAt from before the link was made. Look
+// at LastTestSucceeded of what it returns. It ends as WaitForConnection does.
+//
+// Assumption: LastTestedAt moves on when the customer has finished. The API
+// documents no other trace.
+func (s *DestinationsService) WaitForReauthorization(ctx context.Context, link *DestinationConnectLink, since time.Time) (*Destination, error) {
+	return waitForReauthorization(ctx, link, since, s.GetConnectLink, s.Get)
+}
+
+// ListTypes returns a page of the services that a destination can be of.
+//
+// API: GET /api/v1/connectors
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-types/list-connectors
+func (s *DestinationsService) ListTypes(ctx context.Context, opts ListOptions) (*Page[DestinationType], error) {
+	return list(ctx, (*service)(s), destinationTypes, opts, (*wireDestinationType).destination)
+}
+
+// AllTypes walks all types from opts.Page on.
+//
+// API: GET /api/v1/connectors
+func (s *DestinationsService) AllTypes(ctx context.Context, opts ListOptions) iter.Seq2[*DestinationType, error] {
+	return all(ctx, (*service)(s), destinationTypes, opts, (*wireDestinationType).destination)
+}
+
+// GetType fetches one type by its ServiceName.
+//
+// API: GET /api/v1/connectors/{service_name}
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-types/fetch-connector
+func (s *DestinationsService) GetType(ctx context.Context, serviceName string) (*DestinationType, error) {
+	return fetch(ctx, (*service)(s), get(destinationTypes).name("serviceName", serviceName), (*wireDestinationType).destination)
+}
+
+// Get fetches a destination.
+//
+// API: GET /api/v1/destinations/{destination_id}
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destinations/fetch-destination
+func (s *DestinationsService) Get(ctx context.Context, id int64) (*Destination, error) {
+	return fetch(ctx, (*service)(s), get(destinations).id("id", id), (*wireDestination).destination)
+}
+
+// List returns a page of destinations.
+//
+// API: GET /api/v1/destinations
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destinations/list-destinations
+func (s *DestinationsService) List(ctx context.Context, opts ListOptions) (*Page[Destination], error) {
+	return list(ctx, (*service)(s), destinations, opts, (*wireDestination).destination)
+}
+
+// All walks all destinations from opts.Page on, oldest first unless opts say otherwise.
+//
+// API: GET /api/v1/destinations
+func (s *DestinationsService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Destination, error] {
+	return all(ctx, (*service)(s), destinations, opts, (*wireDestination).destination)
+}
+
+// Delete deletes a destination. A request that the SDK had to repeat and that then
+// finds nothing has succeeded.
+//
+// API: DELETE /api/v1/destinations/{destination_id}
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destinations/delete-destination
+func (s *DestinationsService) Delete(ctx context.Context, id int64) error {
+	return discard(ctx, (*service)(s), remove(destinations).id("id", id))
+}
+
+const (
+	destinations     = "/api/v1/destinations"
+	destinationLinks = "/api/v1/destination_connect_links"
+	destinationTypes = "/api/v1/connectors"
+)
+
+func (w *wireLink) destination() DestinationConnectLink {
+	return DestinationConnectLink{w.link(), w.DestinationID}
+}

@@ -1,0 +1,157 @@
+package connectlinks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// What an [APIError] means, for [errors.Is]. Statuses that none of them names
+// (redirects, the less common 4xx) are an APIError that matches no sentinel.
+var (
+	ErrUnauthorized   = errors.New("connectlinks: unauthorized")    // 401
+	ErrForbidden      = errors.New("connectlinks: forbidden")       // 403
+	ErrNotFound       = errors.New("connectlinks: not found")       // 404, 410
+	ErrInvalidRequest = errors.New("connectlinks: invalid request") // 400, 409, 422
+	ErrRateLimited    = errors.New("connectlinks: rate limited")    // 429
+	ErrServer         = errors.New("connectlinks: server error")    // 5xx
+)
+
+// How a wait ends when the customer can no longer finish.
+var (
+	ErrLinkExpired = errors.New("connectlinks: the link has expired")
+	ErrLinkRevoked = errors.New("connectlinks: the link was revoked")
+)
+
+var (
+	// ErrBadResponse is a success that makes no sense: HTML, truncated JSON, a
+	// link without an id or a URL, a page that does not advance. The error that
+	// wraps it says what was wrong, without quoting the answer.
+	ErrBadResponse = errors.New("connectlinks: bad response")
+
+	// ErrOutcomeUnknown is a create whose answer was lost: the API may hold a
+	// link that nobody has. The SDK never repeats such a create. It is safe to
+	// call again where a second, unused link does no harm; otherwise look for
+	// the first with AllConnectLinks, and revoke it.
+	ErrOutcomeUnknown = errors.New("connectlinks: outcome unknown: the API may hold a link that nobody has")
+)
+
+// APIError is an answer of the API that is not a success. It matches the
+// sentinels above by its StatusCode:
+//
+//	if errors.Is(err, connectlinks.ErrNotFound) { ... }
+//
+// Every field is free of the token and of link secrets.
+type APIError struct {
+	// StatusCode is the HTTP status; where a 2xx answer's envelope reports a
+	// failure, the number the envelope gives (404 for "not_found").
+	StatusCode int
+	Status     string        // the envelope's status: a word such as "not_found", or a number; "" if the answer had none
+	Message    string        // what the API said, "" if nothing
+	RequestID  string        // the X-Request-Id header, for the vendor's support; "" if absent
+	Method     string        // the request's method
+	Path       string        // the request's path, below the base URL
+	RetryAfter time.Duration // what the API asked to wait, or what is left of it; 0 if it named nothing
+	Body       []byte        // the first 4 KiB of the answer
+}
+
+// Error says what was asked, what was answered and, where it is known, what to
+// do about it.
+func (e *APIError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "connectlinks: %s %s: %d", e.Method, e.Path, e.StatusCode)
+	if text := http.StatusText(e.StatusCode); text != "" {
+		b.WriteString(" " + text)
+	}
+	if e.Message != "" {
+		b.WriteString(": " + e.Message)
+	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, " (retry after %s)", e.RetryAfter.Round(time.Millisecond))
+	}
+	if e.RequestID != "" {
+		b.WriteString(" (request id " + e.RequestID + ")")
+	}
+	if hint := e.hint(); hint != "" {
+		b.WriteString("; " + hint)
+	}
+	return b.String()
+}
+
+// Is reports whether target is the sentinel for e.StatusCode.
+func (e *APIError) Is(target error) bool {
+	switch e.StatusCode {
+	case http.StatusUnauthorized:
+		return target == ErrUnauthorized
+	case http.StatusForbidden:
+		return target == ErrForbidden
+	case http.StatusNotFound, http.StatusGone:
+		return target == ErrNotFound
+	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
+		return target == ErrInvalidRequest
+	case http.StatusTooManyRequests:
+		return target == ErrRateLimited
+	}
+	return e.StatusCode >= 500 && target == ErrServer
+}
+
+func (e *APIError) hint() string {
+	v1, isV1 := strings.CutPrefix(e.Path, "/api/v1/")
+	switch {
+	case e.StatusCode >= 300 && e.StatusCode < 400:
+		return "redirects are refused: check the base URL"
+	case isV1 && (e.StatusCode == http.StatusGone || e.StatusCode == http.StatusNotFound && !strings.Contains(v1, "/")):
+		return "API V1 is retired on 15 January 2027: move to Client.Activations"
+	case e.StatusCode != http.StatusUnauthorized && e.StatusCode != http.StatusForbidden:
+		return ""
+	case !isV1 || strings.HasPrefix(v1, "workspaces"):
+		return "this call takes a personal access token"
+	}
+	return "this call takes a workspace API key"
+}
+
+// InputError is an argument or option that was refused before anything was
+// sent. Field is its name in Go: Type, RedirectURI, Token, linkID, ...
+type InputError struct{ Field, Reason string }
+
+func (e *InputError) Error() string { return "connectlinks: " + e.Field + " " + e.Reason }
+
+// inputErrors is nil for no error, the error itself for one, and a join for more.
+func inputErrors(errs ...error) error {
+	var first error
+	for _, err := range errs {
+		if err != nil && first != nil {
+			return errors.Join(errs...)
+		}
+		if err != nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// callError is a call that ended without a verdict of the API, or with one that
+// leaves open what became of the request. Its text is scrubbed; so are its causes.
+type callError struct {
+	text    string
+	causes  []error
+	timeout bool
+}
+
+func (e *callError) Error() string   { return e.text }
+func (e *callError) Unwrap() []error { return e.causes }
+
+// Timeout reports whether the call ran out of time.
+func (e *callError) Timeout() bool { return e.timeout }
+
+// Format prints the text for every verb: a cause that is no pointer would
+// otherwise be printed field by field.
+func (e *callError) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, e.text) }
+
+// badResponse is ErrBadResponse with what was wrong.
+func badResponse(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrBadResponse, fmt.Sprintf(format, args...))
+}

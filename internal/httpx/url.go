@@ -1,0 +1,66 @@
+// Package httpx is what the SDK needs of HTTP beside net/http: addresses that are
+// safe to use, a transport with sensible limits, bounded reading, and the proof of
+// what became of a request.
+package httpx
+
+import (
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// ParseURL accepts an absolute http or https URL without credentials, or says what
+// is wrong with it. It never quotes it: it may hold a secret.
+func ParseURL(raw string) (u *url.URL, reason string) {
+	if strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return nil, "holds a blank or a control character"
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, "is no URL"
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, "must be an absolute http:// or https:// URL"
+	case u.Hostname() == "":
+		return nil, "has no host"
+	case u.User != nil:
+		return nil, "must hold no credentials"
+	case u.Port() != "" && (err != nil || port == 0):
+		return nil, "has no valid port"
+	}
+	return u, ""
+}
+
+// ParseBaseURL is ParseURL for the address of an API: scheme, host, and the path
+// before /api/v1 and /api/v2. Without plaintext, http is for loopback only.
+func ParseBaseURL(raw string, plaintext bool) (base *url.URL, reason string) {
+	u, reason := ParseURL(raw)
+	switch {
+	case reason != "":
+		return nil, reason
+	case u.RawQuery != "" || u.ForceQuery:
+		return nil, "must have no query"
+	case strings.Contains(raw, "#"):
+		return nil, "must have no fragment"
+	case u.Scheme == "http" && !plaintext && !loopback(u.Hostname()):
+		return nil, "is http:// to a host that is not loopback: use https://, or WithPlaintextHTTP"
+	}
+	prefix := strings.TrimRight(u.EscapedPath(), "/")
+	for _, version := range []string{"/api/v1", "/api/v2"} {
+		prefix = strings.TrimRight(strings.TrimSuffix(prefix, version), "/")
+	}
+	path, err := url.PathUnescape(prefix)
+	if err != nil {
+		return nil, "has a path that cannot be read"
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: path, RawPath: prefix}, ""
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+}

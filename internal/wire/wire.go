@@ -1,0 +1,106 @@
+// Package wire reads the API's JSON, which is not always of the type it is
+// documented to be.
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Text is a string that may also be a number or another value.
+type Text string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *Text) UnmarshalJSON(b []byte) error {
+	*t = Text(Plain(b))
+	return nil
+}
+
+// Plain is a JSON string's text, nothing for null, and other JSON as it is.
+func Plain(raw []byte) string {
+	var s string
+	if err := json.Unmarshal(raw, &s); err == nil {
+		return s
+	}
+	return string(raw)
+}
+
+// Failure reports whether an envelope's status speaks of a failure, and the HTTP
+// status that it stands for, 0 if none.
+func (t Text) Failure() (code int, failed bool) {
+	switch t {
+	case "not_found":
+		return http.StatusNotFound, true
+	case "error":
+		return 0, true
+	}
+	n, err := strconv.Atoi(string(t))
+	return n, err == nil && n >= 400
+}
+
+// Texts is a list of strings that may also be one string, with commas or bars
+// between the parts, or have other values among them.
+type Texts []string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *Texts) UnmarshalJSON(b []byte) error {
+	*t = nil
+	var items []Text
+	if err := json.Unmarshal(b, &items); err == nil {
+		for _, item := range items {
+			*t = append(*t, string(item))
+		}
+		return nil
+	}
+	for _, item := range strings.FieldsFunc(Plain(b), func(r rune) bool { return r == ',' || r == '|' }) {
+		*t = append(*t, strings.TrimSpace(item))
+	}
+	return nil
+}
+
+// Has reports whether s is among t.
+func (t Texts) Has(s string) bool { return slices.Contains(t, s) }
+
+// Time is an RFC 3339 time, or null. What cannot be read is no error yet, so that
+// it does not hide what is around it.
+type Time struct {
+	time.Time
+	Unreadable bool
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *Time) UnmarshalJSON(b []byte) error {
+	if s := Plain(b); s != "" {
+		var err error
+		t.Time, err = time.Parse(time.RFC3339, s)
+		t.Unreadable = err != nil
+	}
+	return nil
+}
+
+// Wrong says what is wrong with a body that json.Unmarshal refused with err,
+// without quoting it.
+func Wrong(body []byte, err error) string {
+	var (
+		syntax *json.SyntaxError
+		kind   *json.UnmarshalTypeError
+	)
+	switch trimmed := bytes.TrimSpace(body); {
+	case len(trimmed) == 0:
+		return "empty"
+	case trimmed[0] == '<':
+		return "HTML in place of JSON"
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("no JSON at byte %d of %d", syntax.Offset, len(body))
+	case errors.As(err, &kind):
+		return fmt.Sprintf("%q is not of type %s", kind.Field, kind.Type)
+	}
+	return "JSON of another shape"
+}

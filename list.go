@@ -1,0 +1,135 @@
+package connectlinks
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+
+	"github.com/google/go-querystring/query"
+)
+
+// Order is the order of a list, by creation time.
+type Order string
+
+// The orders of a list.
+const (
+	OrderAsc  Order = "asc"  // oldest first
+	OrderDesc Order = "desc" // newest first
+)
+
+// ListOptions choose a page of a list. The zero value is the API's default: the
+// first page, 25 to a page, newest first.
+type ListOptions struct {
+	Page    int   `url:"page,omitempty"`     // from 1; 0 means 1
+	PerPage int   `url:"per_page,omitempty"` // at most 100; 0 means 25
+	Order   Order `url:"order,omitempty"`    // "" means OrderDesc, for an All... method OrderAsc
+}
+
+func (o ListOptions) check() error {
+	var page, perPage, order error
+	if o.Page < 0 {
+		page = &InputError{"Page", "must not be negative"}
+	}
+	if o.PerPage < 0 || o.PerPage > 100 {
+		perPage = &InputError{"PerPage", "must be between 0 and 100"}
+	}
+	if o.Order != "" && o.Order != OrderAsc && o.Order != OrderDesc {
+		order = &InputError{"Order", "must be OrderAsc or OrderDesc"}
+	}
+	return inputErrors(page, perPage, order)
+}
+
+// Page is one page of a list.
+type Page[T any] struct {
+	Items        []T
+	Number       int // of this page, from 1
+	PerPage      int
+	Prev, Next   int // numbers of the pages beside this one, 0 if there is none
+	Last         int
+	TotalRecords int // on all pages
+}
+
+// LogValue is where the page stands in its list. It leaves the items out: a
+// handler may print those with their URLs.
+func (p Page[T]) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.Int("items", len(p.Items)),
+		slog.Int("number", p.Number),
+		slog.Int("last", p.Last),
+		slog.Int("total_records", p.TotalRecords),
+	)
+}
+
+type pagination struct {
+	TotalRecords int `json:"total_records"`
+	PerPage      int `json:"per_page"`
+	Prev         int `json:"prev_page"`
+	Number       int `json:"page"`
+	Next         int `json:"next_page"`
+	Last         int `json:"last_page"`
+}
+
+// list sends a call whose answer is a page of objects, and converts them.
+func list[T, W any, P object[W]](ctx context.Context, s *service, path string, opts ListOptions, convert func(P) T) (*Page[T], error) {
+	k := get(path)
+	if k.refused = opts.check(); k.refused == nil && opts != (ListOptions{}) {
+		values, err := query.Values(opts)
+		k.query, k.refused = values.Encode(), err
+	}
+	var page *Page[T]
+	k.decode = func(body []byte) error {
+		env, err := decodeEnvelope[[]W](body)
+		if err != nil {
+			return err
+		}
+		data := *env.Data
+		items := make([]T, len(data))
+		for i := range data {
+			if err := P(&data[i]).check(false); err != nil {
+				return err
+			}
+			items[i] = convert(&data[i])
+		}
+		at := env.Pagination
+		if at == nil {
+			at = &pagination{TotalRecords: len(items), PerPage: len(items), Number: 1, Last: 1}
+		}
+		page = &Page[T]{items, at.Number, at.PerPage, at.Prev, at.Next, at.Last, at.TotalRecords}
+		return nil
+	}
+	if err := s.use().do(ctx, &k); err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// all walks the pages of a list from opts.Page on, each fetched when its first
+// item is asked for.
+func all[T, W any, P object[W]](ctx context.Context, s *service, path string, opts ListOptions, convert func(P) T) iter.Seq2[*T, error] {
+	if opts.Order == "" {
+		opts.Order = OrderAsc // newest first shifts while objects are made
+	}
+	return func(yield func(*T, error) bool) {
+		opts := opts // each range starts again
+		for {
+			page, err := list(ctx, s, path, opts, convert)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range page.Items {
+				if !yield(&page.Items[i], nil) {
+					return
+				}
+			}
+			if page.Next == 0 {
+				return
+			}
+			if page.Next <= max(opts.Page, 1) || len(page.Items) == 0 {
+				yield(nil, badResponse("page %d of %s is followed by page %d", max(opts.Page, 1), path, page.Next))
+				return
+			}
+			opts.Page = page.Next
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package connectlinks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+
+	"github.com/connectlinks/connectlinks-go/internal/scrub"
+)
+
+// attrs is what may be shown of a link: all but the secret in its URL.
+func (l ConnectLink) attrs() []slog.Attr {
+	shown := scrub.Redacted
+	if u, err := url.Parse(l.URL); err == nil && u.Host != "" && u.User == nil {
+		shown = u.Scheme + "://" + u.Host + "/" + scrub.Redacted
+	}
+	return []slog.Attr{
+		slog.Int64("id", l.ID),
+		slog.String("type", l.Type),
+		slog.String("url", shown),
+		slog.Time("expires_at", l.ExpiresAt),
+		slog.Bool("expired", l.Expired),
+		slog.Bool("revoked", l.Revoked),
+		slog.String("redirect_uri", l.RedirectURI),
+	}
+}
+
+// format prints attributes in place of a struct, the same for every verb.
+func format(s fmt.State, attrs []slog.Attr) {
+	open := "{"
+	for _, a := range attrs {
+		verb := "%s%s:%v"
+		if a.Value.Kind() == slog.KindString {
+			verb = "%s%s:%q"
+		}
+		fmt.Fprintf(s, verb, open, a.Key, a.Value.Any())
+		open = " "
+	}
+	_, _ = io.WriteString(s, "}")
+}
+
+// Format prints the link for every fmt verb without the secret in its URL. Two
+// misuses that go vet reports bypass it, as they bypass every Formatter: %w, and
+// %p of a value.
+func (l ConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs()) }
+
+// LogValue is the link without the secret in its URL.
+func (l ConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
+
+// veiled stands for an error whose text held a secret: errors.Is sees what it
+// was, and nothing else of it can be reached.
+type veiled struct {
+	text string
+	is   func(target error) bool
+}
+
+func (v *veiled) Error() string        { return v.text }
+func (v *veiled) Is(target error) bool { return v.is(target) }
+
+// withoutSecrets returns err, or a stand-in where its text holds the token or the
+// secret of a link.
+func (c *core) withoutSecrets(err error, token string) error {
+	text := err.Error()
+	if clean := c.scrub.Text(text, token); clean != text {
+		return &veiled{clean, func(target error) bool { return errors.Is(err, target) }}
+	}
+	return err
+}

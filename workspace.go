@@ -1,0 +1,102 @@
+package connectlinks
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go/internal/flight"
+	"github.com/connectlinks/connectlinks-go/internal/wire"
+)
+
+// WorkspacesService says whose token a client has and, with a personal access
+// token, hands out the tokens of the organization's workspaces. It speaks API V1,
+// which the vendor retires on 15 January 2027.
+type WorkspacesService service
+
+// Workspace holds the connections of one customer, or of all of them: that is the
+// platform's choice.
+type Workspace struct {
+	ID             int64     `json:"id"`
+	Name           string    `json:"name"`
+	OrganizationID int64     `json:"organization_id"`
+	CreatedAt      time.Time `json:"created_at"`
+}
+
+// Current fetches the workspace that the client's token, a workspace API key,
+// belongs to: a check for when a program starts.
+//
+// API: GET /api/v1/workspace
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/organization-apis/workspaces/fetch-authenticated-workspace
+func (s *WorkspacesService) Current(ctx context.Context) (*Workspace, error) {
+	return fetch(ctx, (*service)(s), get("/api/v1/workspace"), itself[Workspace])
+}
+
+// List returns a page of the organization's workspaces. It takes a personal
+// access token.
+//
+// API: GET /api/v1/workspaces
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/organization-apis/workspaces/list-workspaces
+func (s *WorkspacesService) List(ctx context.Context, opts ListOptions) (*Page[Workspace], error) {
+	return list(ctx, (*service)(s), workspaces, opts, itself[Workspace])
+}
+
+// All walks the organization's workspaces from opts.Page on, oldest first unless
+// opts say otherwise. It takes a personal access token.
+//
+// API: GET /api/v1/workspaces
+func (s *WorkspacesService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Workspace, error] {
+	return all(ctx, (*service)(s), workspaces, opts, itself[Workspace])
+}
+
+// APIKey fetches a workspace's API key, a secret. It takes the personal access
+// token of an administrator or the workspace's owner.
+//
+// API: GET /api/v1/workspaces/{workspace_id}/api_key
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/organization-apis/workspaces/get-workspace-api-key
+func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (string, error) {
+	var key string
+	k := get(workspaces).id("workspaceID", workspaceID).then("/api_key")
+	k.decode = func(body []byte) error { // this answer has no envelope
+		var answer struct {
+			Status wire.Text
+			APIKey string `json:"api_key"`
+		}
+		if err := decode(body, &answer, &answer.Status); err != nil {
+			return err
+		}
+		if checkToken(answer.APIKey) != nil {
+			return badResponse("no usable api_key")
+		}
+		key = answer.APIKey
+		return nil
+	}
+	if err := (*service)(s).use().do(ctx, &k); err != nil {
+		return "", err
+	}
+	return key, nil
+}
+
+// TokenSource returns a source of a workspace's API key for the client of a
+// tenant:
+//
+//	tenant, err := org.With(connectlinks.WithTokenSource(org.Workspaces.TokenSource(id)))
+//
+// The key is fetched when it is first needed, once for all who ask at the same
+// time, and again after the API has answered it with 401. It takes a personal
+// access token. Keep one source per workspace: each fetches a key of its own.
+func (s *WorkspacesService) TokenSource(workspaceID int64) TokenSource {
+	return flight.New(func(ctx context.Context) (string, error) { return s.APIKey(ctx, workspaceID) })
+}
+
+const workspaces = "/api/v1/workspaces"
+
+func (w *Workspace) check(bool) error {
+	if w.ID < 1 {
+		return badResponse("a workspace without an id")
+	}
+	return nil
+}

@@ -157,13 +157,7 @@ func (s *ActivationsService) WaitForActivation(ctx context.Context, link *Activa
 	if link == nil {
 		return nil, &InputError{"link", "is nil"}
 	}
-	return poll(ctx, link.ID, func(heard *bool) (*Activation, error) {
-		now, err := s.GetConnectLink(ctx, link.ID)
-		if err != nil {
-			return nil, err
-		}
-		*heard = true
-		var found *Activation
+	return poll(ctx, link.ID, s.GetConnectLink, func(*ActivationConnectLink) (found *Activation, err error) {
 		for a, err := range s.All(ctx, ListOptions{PerPage: 100}) {
 			if err != nil {
 				return nil, err
@@ -174,10 +168,7 @@ func (s *ActivationsService) WaitForActivation(ctx context.Context, link *Activa
 				found = a
 			}
 		}
-		if found != nil {
-			return found, nil
-		}
-		return nil, dead(now.ConnectLink)
+		return found, nil
 	})
 }
 
@@ -192,17 +183,14 @@ func (s *ActivationsService) WaitForReauthorization(ctx context.Context, activat
 	if link == nil {
 		return nil, &InputError{"link", "is nil"}
 	}
-	return pollTested(ctx, link.ID, since,
-		func() (ConnectLink, error) {
-			l, err := s.GetConnectLink(ctx, link.ID)
-			if err != nil {
-				return ConnectLink{}, err
-			}
-			return l.ConnectLink, nil
-		},
-		func() (*Activation, error) {
-			return fetch(ctx, (*service)(s), get(activations).name("activationID", activationID), (*wireActivation).activation)
-		})
+	k := get(activations).name("activationID", activationID)
+	if k.refused != nil {
+		return nil, k.refused
+	}
+	return poll(ctx, link.ID, s.GetConnectLink, func(*ActivationConnectLink) (*Activation, error) {
+		v, err := fetch(ctx, (*service)(s), k, (*wireActivation).activation)
+		return ifTested(since, v, err)
+	})
 }
 
 // ListTypes returns a page of the services that an activation can lead to.
@@ -293,8 +281,8 @@ type wireActivationSource struct {
 
 type wireActivationDestination struct {
 	ActivationDestination
-	ID              wire.Text `json:"id"`
-	LastTestResults wireTests `json:"last_test_results"`
+	ID              wire.Text  `json:"id"`
+	LastTestResults wire.Steps `json:"last_test_results"`
 }
 
 func (w *wireActivation) UnmarshalJSON(b []byte) error {
@@ -303,12 +291,7 @@ func (w *wireActivation) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*plain)(w))
 }
 
-func (w *wireActivation) check(bool) error {
-	if w.ID == "" {
-		return badResponse("an activation without an id")
-	}
-	return nil
-}
+func (w *wireActivation) check(bool) error { return named(w.ID != "", "activation") }
 
 func (w *wireActivation) activation() Activation {
 	source, destination := w.Source, w.Destination
@@ -322,6 +305,6 @@ func (w *wireActivation) activation() Activation {
 	w.Activation.Source.ID = string(source.ID)
 	w.Activation.Destination = destination.ActivationDestination
 	w.Activation.Destination.ID = string(destination.ID)
-	w.Activation.Destination.LastTestResults = destination.LastTestResults.steps()
+	w.Activation.Destination.LastTestResults = steps(destination.LastTestResults)
 	return w.Activation
 }

@@ -11,10 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
 	"github.com/connectlinks/connectlinks-go/internal/pace"
@@ -45,14 +42,6 @@ type Client struct {
 	core *core
 }
 
-// core is what the services of a client share. It is behind a pointer, so that
-// printing a Client or a service shows no more than an address.
-type core struct {
-	settings
-	pauses *pace.Pauses
-	scrub  *scrub.Scrubber
-}
-
 // service is what every service is: a name for a part of the API.
 type service struct{ core *core }
 
@@ -60,12 +49,14 @@ type service struct{ core *core }
 // [WithTokenSource]. What is wrong with the options is reported together, each
 // error an [*InputError].
 func NewClient(opts ...Option) (*Client, error) {
-	return newClient(settings{
+	return newClient(core{
+		pauses:    &pace.Pauses{},
+		scrub:     scrub.New(),
 		rawURL:    BaseURLUS,
 		retries:   defaultMaxRetries,
 		timeout:   defaultTimeout,
 		userAgent: userAgent,
-	}, &pace.Pauses{}, scrub.New(), opts)
+	}, opts)
 }
 
 // With derives a client for another token, say, or another timeout. It shares
@@ -76,23 +67,22 @@ func (c *Client) With(opts ...Option) (*Client, error) {
 	if c == nil || c.core == nil {
 		return nil, errNoClient()
 	}
-	return newClient(c.core.settings, c.core.pauses, c.core.scrub, opts)
+	return newClient(*c.core, opts)
 }
 
-func newClient(s settings, p *pace.Pauses, sc *scrub.Scrubber, opts []Option) (*Client, error) {
-	if err := s.apply(opts); err != nil {
+func newClient(c core, opts []Option) (*Client, error) {
+	if err := c.apply(opts); err != nil {
 		return nil, err
 	}
-	if s.hc == nil {
-		s.hc = httpx.WithoutRedirects(&http.Client{Transport: httpx.NewTransport()})
+	if c.hc == nil {
+		c.hc = httpx.WithoutRedirects(&http.Client{Transport: httpx.NewTransport()})
 	}
-	core := &core{settings: s, pauses: p, scrub: sc}
 	return &Client{
-		Sources:      &SourcesService{core},
-		Destinations: &DestinationsService{core},
-		Activations:  &ActivationsService{core},
-		Workspaces:   &WorkspacesService{core},
-		core:         core,
+		Sources:      &SourcesService{&c},
+		Destinations: &DestinationsService{&c},
+		Activations:  &ActivationsService{&c},
+		Workspaces:   &WorkspacesService{&c},
+		core:         &c,
 	}, nil
 }
 
@@ -106,107 +96,18 @@ func (c *Client) CloseIdleConnections() {
 
 func errNoClient() error { return &InputError{"Client", "was not made by NewClient or With"} }
 
-// call is one request, and what to make of its answer.
-type call struct {
-	method  string
-	path    string // below the base URL
-	escaped string // the path as it is sent, where that differs
-	query   string
-	body    []byte                  // JSON; nil for none
-	mints   bool                    // it makes a link, and may never take effect twice
-	decode  func(body []byte) error // reads a success
-	refused error                   // why it cannot be sent: an *InputError
-
-	repeated *bool // if not nil, set once an attempt that may have taken effect is followed by another
-}
-
-func get(path string) call           { return call{method: http.MethodGet, path: path} }
-func post(path string) call          { return call{method: http.MethodPost, path: path} }
-func remove(path string) call        { return call{method: http.MethodDelete, path: path} }
-func (k call) then(path string) call { return k.add(path, path) }
-
-// id appends an id to the path. field is its name in the method's signature.
-func (k call) id(field string, id int64) call {
-	if id < 1 {
-		k.refused = &InputError{field, "must be positive"}
-	}
-	s := "/" + strconv.FormatInt(id, 10)
-	return k.add(s, s)
-}
-
-// name appends a string from outside to the path, so that it stays one element.
-func (k call) name(field, s string) call {
-	if s == "" || s == "." || s == ".." || strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\?%`, r)
-	}) {
-		k.refused = &InputError{field, `must be an id or name: not empty, not . or .., without blanks, / \ ? or %`}
-	}
-	return k.add("/"+s, "/"+url.PathEscape(s))
-}
-
-func (k call) add(path, escaped string) call {
-	if k.escaped != "" || path != escaped {
-		if k.escaped == "" {
-			k.escaped = k.path
-		}
-		k.escaped += escaped
-	}
-	k.path += path
-	return k
-}
-
-// params are the arguments of a create: they know what is wrong with themselves,
-// and are the request's body.
-type params interface{ check() error }
-
-// mint makes the call one that creates a link.
-func (k call) mint(p params) call {
-	k.mints = true
-	if k.refused = inputErrors(k.refused, p.check()); k.refused == nil {
-		k.body, k.refused = json.Marshal(p)
-	}
-	return k
-}
-
-// fetch sends a call whose answer is one object, and converts it.
-func fetch[T, W any, P object[W]](ctx context.Context, s *service, k call, convert func(P) T) (*T, error) {
-	out := new(T)
-	k.decode = func(body []byte) error {
-		env, err := decodeEnvelope[W](body)
-		if err != nil {
-			return err
-		}
-		if err := P(env.Data).check(true); err != nil {
-			return err
-		}
-		*out = convert(env.Data)
-		return nil
-	}
-	if err := s.use().do(ctx, &k); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// use is the core of a service, nil if it was not made by NewClient.
-func (s *service) use() *core {
-	if s == nil {
-		return nil
-	}
-	return s.core
-}
-
 // do takes a call to the wire and back, as often as retry.go allows. The order
 // of an attempt is: token, the token's pause, limiter, request.
-func (c *core) do(ctx context.Context, k *call) error {
+func (s *service) do(ctx context.Context, k *call) error {
 	switch {
-	case c == nil:
+	case s == nil || s.core == nil:
 		return errNoClient()
 	case ctx == nil:
 		return &InputError{"ctx", "is nil"}
 	case k.refused != nil:
 		return k.refused
 	}
+	c := s.core
 	var (
 		last    error  // how the attempt before ended
 		refused string // the token that was answered with 401
@@ -255,7 +156,8 @@ func (c *core) do(ctx context.Context, k *call) error {
 		if o.status == http.StatusTooManyRequests && o.retryAfter > 0 {
 			c.pauses.Begin(pace.Key{Token: token, Host: c.base.Host}, o.retryAfter)
 		}
-		if retries >= c.retries || ctx.Err() != nil || !k.mayRepeat(o) {
+		mayRepeat := o.verdict == notDone || o.verdict == unknown && !k.mints
+		if !mayRepeat || retries >= c.retries || ctx.Err() != nil {
 			return last
 		}
 		delay, ok := o.delay(ctx, retries)
@@ -316,20 +218,15 @@ func (c *core) newAttempt(ctx context.Context, k *call, token string) (*attempt,
 	a.ctx = actx
 	u := *c.base
 	u.Path += k.path
+	u.RawPath += k.escaped
 	u.RawQuery = k.query
-	if u.RawPath != "" || k.escaped != "" {
-		u.RawPath += cmp.Or(k.escaped, k.path)
-	}
 	values := []string{"Bearer " + token, c.userAgent, "application/json", "application/json"}
 	header := http.Header{
 		"Authorization": values[0:1:1],
 		"User-Agent":    values[1:2:2],
 		"Accept":        values[2:3:3],
 	}
-	req := &http.Request{
-		Method: k.method, URL: &u, Host: u.Host, Header: header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
+	req := &http.Request{Method: k.method, URL: &u, Host: u.Host, Header: header}
 	if k.body != nil {
 		header["Content-Type"] = values[3:4:4]
 		req.ContentLength = int64(len(k.body))
@@ -383,13 +280,14 @@ func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) o
 // answered completes an APIError from the answer, and judges it.
 func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcome {
 	c := a.core
-	clean := func(s wire.Text) string { return printable(c.scrub.Cut(string(s), a.token, maxMessage, false)) }
+	clean := func(s wire.Text) string { return c.scrub.Line(string(s), a.token, maxMessage) }
 	var env struct{ Status, Message, Error wire.Text }
 	_ = json.Unmarshal(body, &env) // what is no JSON has none
 	e.Status = clean(env.Status)
 	e.Message = clean(cmp.Or(env.Message, env.Error))
 	e.RequestID = clean(wire.Text(resp.Header.Get("X-Request-Id")))
 	e.Method, e.Path = a.call.method, a.call.path
+	body = body[:min(len(body), maxError)]
 	e.Body = []byte(c.scrub.Cut(string(body), a.token, maxErrorBody, len(body) == maxError))
 	var named bool
 	e.RetryAfter, named = pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
@@ -445,52 +343,4 @@ func (c *core) logAttempt(ctx context.Context, k *call, a *attempt, o outcome, r
 		attrs = append(attrs, slog.String("error", o.err.Error()))
 	}
 	c.log.LogAttrs(ctx, slog.LevelDebug, "connectlinks: attempt", attrs...)
-}
-
-// object is one of the API's, in JSON. check says whether it can be used: alone,
-// as the answer to a question about it, or as one of a list, where only the id
-// counts, so that an odd old object does not hide the rest.
-type object[W any] interface {
-	*W
-	check(alone bool) error
-}
-
-type envelope[D any] struct {
-	Status     wire.Text
-	Data       *D
-	Pagination *pagination
-}
-
-func decodeEnvelope[D any](body []byte) (*envelope[D], error) {
-	var env envelope[D]
-	if err := decode(body, &env, &env.Status); err != nil {
-		return nil, err
-	}
-	if env.Data == nil {
-		return nil, badResponse("no data")
-	}
-	return &env, nil
-}
-
-// decode reads a success into v, status being a part of v. One whose status
-// speaks of a failure is an *APIError, of which only StatusCode may be set.
-func decode(body []byte, v any, status *wire.Text) error {
-	err := json.Unmarshal(body, v)
-	if code, failed := status.Failure(); failed {
-		return &APIError{StatusCode: code}
-	}
-	if err != nil {
-		return badResponse("%s", wire.Wrong(body, err))
-	}
-	return nil
-}
-
-// printable turns what could break a log line into blanks.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }

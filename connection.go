@@ -2,10 +2,8 @@ package connectlinks
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/connectlinks/connectlinks-go/internal/wire"
 )
@@ -42,7 +40,7 @@ func discard(ctx context.Context, s *service, k call) error {
 	}
 	var repeated bool
 	k.repeated = &repeated
-	err := s.use().do(ctx, &k)
+	err := s.do(ctx, &k)
 	if repeated && errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -70,35 +68,21 @@ func revoke[T any](ctx context.Context, s *service, path string, linkID int64, c
 	return link, nil
 }
 
-func checkConnection(id int64) error {
-	if id < 1 {
-		return badResponse("a connection without an id")
-	}
-	return nil
-}
-
 // wireDestination is a destination in the API's JSON.
 type wireDestination struct {
 	Destination
-	LastTestResults wireTests `json:"last_test_results"`
+	LastTestResults wire.Steps `json:"last_test_results"`
 }
 
 func (w *wireDestination) destination() Destination {
-	w.Destination.LastTestResults = w.LastTestResults.steps()
+	w.Destination.LastTestResults = steps(w.LastTestResults)
 	return w.Destination
 }
 
-type wireTests struct {
-	Steps []struct {
-		Step, Status wire.Text
-		Error        struct{ Message wire.Text }
-	}
-}
-
-func (w wireTests) steps() []TestStep {
-	steps := make([]TestStep, len(w.Steps))
-	for i, s := range w.Steps {
-		steps[i] = TestStep{string(s.Step), string(s.Status), string(s.Error.Message)}
+func steps(w wire.Steps) []TestStep {
+	steps := make([]TestStep, len(w))
+	for i := range w {
+		steps[i] = TestStep(w[i])
 	}
 	return steps
 }
@@ -106,61 +90,33 @@ func (w wireTests) steps() []TestStep {
 // wireSourceType and wireDestinationType are types in the API's JSON.
 type wireSourceType struct {
 	SourceType
-	SupportedSyncEngines wire.Texts `json:"supported_sync_engines"`
-	ConfigurationFields  wireFields `json:"configuration_fields"`
+	ConfigurationFields wire.Fields `json:"configuration_fields"`
 }
 
 type wireDestinationType struct {
 	DestinationType
-	ConfigurationFields wireFields `json:"configuration_fields"`
+	ConfigurationFields wire.Fields `json:"configuration_fields"`
 }
 
-func (w *wireSourceType) check(bool) error      { return checkType(w.ServiceName) }
-func (w *wireDestinationType) check(bool) error { return checkType(w.ServiceName) }
-
-func checkType(serviceName string) error {
-	if serviceName == "" {
-		return badResponse("a type without a service_name")
-	}
-	return nil
-}
+func (t *SourceType) check(bool) error      { return named(t.ServiceName != "", "type") }
+func (t *DestinationType) check(bool) error { return named(t.ServiceName != "", "type") }
 
 func (w *wireSourceType) source() SourceType {
-	w.SourceType.SupportedSyncEngines = w.SupportedSyncEngines
-	w.SourceType.ConfigurationFields = w.ConfigurationFields.fields()
+	w.SourceType.ConfigurationFields = fields(w.ConfigurationFields)
 	return w.SourceType
 }
 
 func (w *wireDestinationType) destination() DestinationType {
-	w.DestinationType.ConfigurationFields = w.ConfigurationFields.fields()
+	w.DestinationType.ConfigurationFields = fields(w.ConfigurationFields)
 	return w.DestinationType
 }
 
 func (w *wireDestinationType) activation() ActivationType { return ActivationType(w.destination()) }
 
-type wireFields struct {
-	Fields []struct {
-		ID, Label, Type, Hint   wire.Text
-		Placeholder, Placholder wire.Text // the second as a page of the reference spells it
-		Rules                   wire.Texts
-		Password                bool       `json:"is_password_type_field"`
-		PossibleValues          wire.Texts `json:"possible_values"`
-	}
-}
-
-func (w wireFields) fields() []ConfigurationField {
-	fields := make([]ConfigurationField, len(w.Fields))
-	for i, f := range w.Fields {
-		fields[i] = ConfigurationField{
-			ID:             string(f.ID),
-			Label:          string(f.Label),
-			Type:           string(f.Type),
-			Placeholder:    string(cmp.Or(f.Placeholder, f.Placholder)),
-			Hint:           strings.TrimSpace(string(f.Hint)),
-			Required:       f.Rules.Has("required"),
-			Password:       f.Password,
-			PossibleValues: f.PossibleValues,
-		}
+func fields(w wire.Fields) []ConfigurationField {
+	fields := make([]ConfigurationField, len(w))
+	for i := range w {
+		fields[i] = ConfigurationField(w[i])
 	}
 	return fields
 }

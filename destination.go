@@ -50,7 +50,7 @@ type Destination struct {
 	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // what was tested last, step by step
 }
 
-func (d *Destination) check(bool) error      { return checkConnection(d.ID) }
+func (d *Destination) check(bool) error      { return named(d.ID > 0, "destination") }
 func (d *Destination) lastTested() time.Time { return d.LastTestedAt }
 
 // DestinationType is a service that a destination can be of.
@@ -131,7 +131,9 @@ func (s *DestinationsService) AllConnectLinks(ctx context.Context, opts ListOpti
 // and at least every 10 seconds. For a reauthorization link, whose DestinationID is
 // set from the start, it returns at once: use WaitForReauthorization.
 func (s *DestinationsService) WaitForConnection(ctx context.Context, linkID int64) (*Destination, error) {
-	return waitForConnection(ctx, linkID, s.GetConnectLink, s.Get)
+	return poll(ctx, linkID, s.GetConnectLink, func(l *DestinationConnectLink) (*Destination, error) {
+		return ifMade(ctx, l.DestinationID, s.Get)
+	})
 }
 
 // WaitForReauthorization polls until the connection of a reauthorization link was
@@ -141,7 +143,13 @@ func (s *DestinationsService) WaitForConnection(ctx context.Context, linkID int6
 // Assumption: LastTestedAt moves on when the customer has finished. The API
 // documents no other trace.
 func (s *DestinationsService) WaitForReauthorization(ctx context.Context, link *DestinationConnectLink, since time.Time) (*Destination, error) {
-	return waitForReauthorization(ctx, link, since, s.GetConnectLink, s.Get)
+	if link == nil || link.DestinationID < 1 {
+		return nil, &InputError{"link", "is nil, or names no connection"}
+	}
+	return poll(ctx, link.ID, s.GetConnectLink, func(*DestinationConnectLink) (*Destination, error) {
+		v, err := s.Get(ctx, link.DestinationID)
+		return ifTested(since, v, err)
+	})
 }
 
 // ListTypes returns a page of the services that a destination can be of.

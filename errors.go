@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -101,7 +102,9 @@ func (e *APIError) Is(target error) bool {
 func (e *APIError) hint() string {
 	v1, isV1 := strings.CutPrefix(e.Path, "/api/v1/")
 	switch {
-	case e.StatusCode >= 300 && e.StatusCode < 400:
+	case e.StatusCode < 300:
+		return "the answer's own status is a failure"
+	case e.StatusCode < 400:
 		return "redirects are refused: check the base URL"
 	case isV1 && (e.StatusCode == http.StatusGone || e.StatusCode == http.StatusNotFound && !strings.Contains(v1, "/")):
 		return "API V1 is retired on 15 January 2027: move to Client.Activations"
@@ -119,18 +122,21 @@ type InputError struct{ Field, Reason string }
 
 func (e *InputError) Error() string { return "connectlinks: " + e.Field + " " + e.Reason }
 
+// refuse is an InputError if there is one.
+func refuse(bad bool, field, reason string) error {
+	if !bad {
+		return nil
+	}
+	return &InputError{field, reason}
+}
+
 // inputErrors is nil for no error, the error itself for one, and a join for more.
 func inputErrors(errs ...error) error {
-	var first error
-	for _, err := range errs {
-		if err != nil && first != nil {
-			return errors.Join(errs...)
-		}
-		if err != nil {
-			first = err
-		}
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) == 1 {
+		return errs[0]
 	}
-	return first
+	return errors.Join(errs...)
 }
 
 // callError is a call that ended without a verdict of the API, or with one that
@@ -154,4 +160,12 @@ func (e *callError) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, e.tex
 // badResponse is ErrBadResponse with what was wrong.
 func badResponse(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBadResponse, fmt.Sprintf(format, args...))
+}
+
+// named refuses an object without what it is asked for by.
+func named(ok bool, what string) error {
+	if ok {
+		return nil
+	}
+	return badResponse("%s without an id", what)
 }

@@ -26,17 +26,10 @@ type ListOptions struct {
 }
 
 func (o ListOptions) check() error {
-	var page, perPage, order error
-	if o.Page < 0 {
-		page = &InputError{"Page", "must not be negative"}
-	}
-	if o.PerPage < 0 || o.PerPage > 100 {
-		perPage = &InputError{"PerPage", "must be between 0 and 100"}
-	}
-	if o.Order != "" && o.Order != OrderAsc && o.Order != OrderDesc {
-		order = &InputError{"Order", "must be OrderAsc or OrderDesc"}
-	}
-	return inputErrors(page, perPage, order)
+	return inputErrors(
+		refuse(o.Page < 0, "Page", "must not be negative"),
+		refuse(o.PerPage < 0 || o.PerPage > 100, "PerPage", "must be between 0 and 100"),
+		refuse(o.Order != "" && o.Order != OrderAsc && o.Order != OrderDesc, "Order", "must be OrderAsc or OrderDesc"))
 }
 
 // Page is one page of a list.
@@ -97,7 +90,7 @@ func list[T, W any, P object[W]](ctx context.Context, s *service, path string, o
 		page = &Page[T]{items, at.Number, at.PerPage, at.Prev, at.Next, at.Last, at.TotalRecords}
 		return nil
 	}
-	if err := s.use().do(ctx, &k); err != nil {
+	if err := s.do(ctx, &k); err != nil {
 		return nil, err
 	}
 	return page, nil

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
+	"github.com/connectlinks/connectlinks-go/internal/pace"
+	"github.com/connectlinks/connectlinks-go/internal/scrub"
 	"golang.org/x/time/rate"
 )
 
@@ -26,10 +28,14 @@ const (
 
 // Option configures a [Client], in [NewClient] and [Client.With]. The order of
 // options does not matter.
-type Option func(*settings) error
+type Option func(*core) error
 
-// settings is what the options amount to.
-type settings struct {
+// core is what the options amount to, and what the services of a client share. It
+// is behind a pointer, so that printing a Client or a service shows an address.
+type core struct {
+	pauses *pace.Pauses // of this client and of all that have to do with it by With
+	scrub  *scrub.Scrubber
+
 	source    TokenSource
 	static    bool // source answers at once: WithToken
 	rawURL    string
@@ -75,14 +81,14 @@ var _ RateLimiter = (*rate.Limiter)(nil)
 // WithToken sets the token: for V1 a workspace API key (secret-token:...), for
 // V2 and the organization's endpoints a personal access token.
 func WithToken(token string) Option {
-	return func(s *settings) error {
-		s.gotToken = true
+	return func(c *core) error {
+		c.gotToken = true
 		if err := checkToken(token); err != nil {
 			return err
 		}
 		// A closure, so that nothing that prints a client by reflection finds it.
-		s.source = TokenFunc(func(context.Context) (string, error) { return token, nil })
-		s.static = true
+		c.source = TokenFunc(func(context.Context) (string, error) { return token, nil })
+		c.static = true
 		return nil
 	}
 }
@@ -90,9 +96,9 @@ func WithToken(token string) Option {
 // WithTokenSource sets where the token of each attempt comes from, in place of
 // [WithToken].
 func WithTokenSource(src TokenSource) Option {
-	return func(s *settings) error {
-		s.gotSource = true
-		s.source, s.static = src, false
+	return func(c *core) error {
+		c.gotSource = true
+		c.source, c.static = src, false
 		return notNil("TokenSource", src)
 	}
 }
@@ -101,8 +107,8 @@ func WithTokenSource(src TokenSource) Option {
 // [BaseURLEU], or that of a proxy or test server. A trailing slash, /api/v1 or
 // /api/v2 is dropped; another path is kept as a prefix.
 func WithBaseURL(rawURL string) Option {
-	return func(s *settings) error {
-		s.rawURL = rawURL
+	return func(c *core) error {
+		c.rawURL = rawURL
 		return nil
 	}
 }
@@ -113,19 +119,18 @@ func WithBaseURL(rawURL string) Option {
 // two idle connections: for many concurrent callers set MaxIdleConnsPerHost.
 // A Timeout of its own limits each attempt, as [WithTimeout] does.
 func WithHTTPClient(hc *http.Client) Option {
-	return func(s *settings) error {
-		if hc == nil {
-			return notNil("HTTPClient", nil)
+	return func(c *core) error {
+		if hc != nil {
+			c.hc = httpx.WithoutRedirects(hc)
 		}
-		s.hc = httpx.WithoutRedirects(hc)
-		return nil
+		return notNil("HTTPClient", hc)
 	}
 }
 
 // WithRateLimiter sets a limiter that is asked before every attempt.
 func WithRateLimiter(l RateLimiter) Option {
-	return func(s *settings) error {
-		s.limiter = l
+	return func(c *core) error {
+		c.limiter = l
 		return notNil("RateLimiter", l)
 	}
 }
@@ -134,12 +139,9 @@ func WithRateLimiter(l RateLimiter) Option {
 // see the package doc for which may. The default is 2; 0 switches retries off.
 // Waiting while a token is throttled, and the one repeat after a 401, do not count.
 func WithMaxRetries(n int) Option {
-	return func(s *settings) error {
-		s.retries = n
-		if n < 0 {
-			return &InputError{"MaxRetries", "must not be negative"}
-		}
-		return nil
+	return func(c *core) error {
+		c.retries = n
+		return refuse(n < 0, "MaxRetries", "must not be negative")
 	}
 }
 
@@ -148,92 +150,67 @@ func WithMaxRetries(n int) Option {
 // seconds; 0 leaves it to the context. An error of this limit answers
 // Timeout() bool with true, and is not [context.DeadlineExceeded].
 func WithTimeout(d time.Duration) Option {
-	return func(s *settings) error {
-		s.timeout = d
-		if d < 0 {
-			return &InputError{"Timeout", "must not be negative"}
-		}
-		return nil
+	return func(c *core) error {
+		c.timeout = d
+		return refuse(d < 0, "Timeout", "must not be negative")
 	}
 }
 
 // WithLogger logs one Debug record per attempt: method, path, status, duration.
 // It never logs a body, a token or a link.
 func WithLogger(l *slog.Logger) Option {
-	return func(s *settings) error {
-		s.log = l
-		if l == nil {
-			return notNil("Logger", nil)
-		}
-		return nil
+	return func(c *core) error {
+		c.log = l
+		return notNil("Logger", l)
 	}
 }
 
 // WithUserAgent puts a product, such as "acme-integrations/2.1", in front of the
 // SDK's own User-Agent.
 func WithUserAgent(product string) Option {
-	return func(s *settings) error {
-		if product == "" || strings.ContainsFunc(product, func(r rune) bool { return r < ' ' || r > '~' }) {
-			return &InputError{"UserAgent", "must be printable ASCII, and not empty"}
-		}
-		s.userAgent = product + " " + userAgent
-		return nil
+	return func(c *core) error {
+		c.userAgent = product + " " + userAgent
+		strange := strings.ContainsFunc(product, func(r rune) bool { return r < ' ' || r > '~' })
+		return refuse(product == "" || strange, "UserAgent", "must be printable ASCII, and not empty")
 	}
 }
 
 // WithPlaintextHTTP allows http:// to a host that is not loopback. The token then
 // crosses the network for all to read: for a sandbox in a private network only.
 func WithPlaintextHTTP() Option {
-	return func(s *settings) error {
-		s.plaintext = true
+	return func(c *core) error {
+		c.plaintext = true
 		return nil
 	}
 }
 
-// apply changes s as opts say, and reports everything that is wrong.
-func (s *settings) apply(opts []Option) error {
+// apply changes c as opts say, and reports everything that is wrong.
+func (c *core) apply(opts []Option) error {
 	var errs []error
-	s.gotToken, s.gotSource = false, false
+	c.gotToken, c.gotSource = false, false
 	for _, opt := range opts {
-		if opt == nil {
-			errs = append(errs, notNil("Option", nil))
-			continue
+		err := notNil("Option", opt)
+		if err == nil {
+			err = opt(c)
 		}
-		errs = append(errs, opt(s))
+		errs = append(errs, err)
 	}
-	switch {
-	case s.gotToken && s.gotSource:
-		errs = append(errs, &InputError{"Token", "is set twice: by WithToken and by WithTokenSource"})
-	case s.source == nil && !s.gotToken && !s.gotSource:
-		errs = append(errs, &InputError{"Token", "is missing: use WithToken or WithTokenSource"})
-	}
+	errs = append(errs,
+		refuse(c.gotToken && c.gotSource, "Token", "is set twice: by WithToken and by WithTokenSource"),
+		refuse(c.source == nil && !c.gotToken && !c.gotSource, "Token", "is missing: use WithToken or WithTokenSource"))
 	var reason string
-	if s.base, reason = httpx.ParseBaseURL(s.rawURL, s.plaintext); reason != "" {
-		errs = append(errs, &InputError{"BaseURL", reason})
-	}
-	return inputErrors(errs...)
+	c.base, reason = httpx.ParseBaseURL(c.rawURL, c.plaintext)
+	return inputErrors(append(errs, refuse(reason != "", "BaseURL", reason))...)
 }
 
 func checkToken(token string) error {
-	switch {
-	case token == "":
-		return &InputError{"Token", "is empty"}
-	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return &InputError{"Token", "holds a blank, a line break or a character that is not ASCII"}
-	}
-	return nil
+	strange := strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+	return refuse(token == "" || strange, "Token", "is empty, or holds a blank, a line break or a character that is not ASCII")
 }
 
 // notNil refuses nil, and a nil pointer or function inside an interface.
 func notNil(field string, v any) error {
-	switch r := reflect.ValueOf(v); r.Kind() {
-	case reflect.Invalid:
-	case reflect.Pointer, reflect.Func, reflect.Map, reflect.Slice, reflect.Chan:
-		if !r.IsNil() {
-			return nil
-		}
-	default:
-		return nil
-	}
-	return &InputError{field, "is nil"}
+	r := reflect.ValueOf(v)
+	empty := !r.IsValid() || (r.Kind() == reflect.Pointer || r.Kind() == reflect.Func) && r.IsNil()
+	return refuse(empty, field, "is nil")
 }

@@ -43,10 +43,6 @@ func judge(status int, retryAfter bool) verdict {
 	return final
 }
 
-func (k *call) mayRepeat(o outcome) bool {
-	return o.verdict == notDone || o.verdict == unknown && !k.mints
-}
-
 // failure is the error of an attempt as the caller sees it.
 func (k *call) failure(o outcome) error {
 	if !k.mints || o.verdict != unknown {

@@ -33,8 +33,6 @@ func (l SourceConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs()) }
 // LogValue is as of [ConnectLink.LogValue].
 func (l SourceConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
-func (l *SourceConnectLink) connection() (ConnectLink, int64) { return l.ConnectLink, l.SourceID }
-
 // Source is a connection that data is read from.
 type Source struct {
 	ID                int64           `json:"id"`
@@ -47,7 +45,7 @@ type Source struct {
 	ConnectionDetails json.RawMessage `json:"connection_details,omitempty"`  // free-form, without credentials
 }
 
-func (s *Source) check(bool) error      { return checkConnection(s.ID) }
+func (s *Source) check(bool) error      { return named(s.ID > 0, "source") }
 func (s *Source) lastTested() time.Time { return s.LastTestedAt }
 
 // SourceType is a service that a source can be of.
@@ -128,7 +126,9 @@ func (s *SourcesService) AllConnectLinks(ctx context.Context, opts ListOptions) 
 // and at least every 10 seconds. For a reauthorization link, whose SourceID is
 // set from the start, it returns at once: use WaitForReauthorization.
 func (s *SourcesService) WaitForConnection(ctx context.Context, linkID int64) (*Source, error) {
-	return waitForConnection(ctx, linkID, s.GetConnectLink, s.Get)
+	return poll(ctx, linkID, s.GetConnectLink, func(l *SourceConnectLink) (*Source, error) {
+		return ifMade(ctx, l.SourceID, s.Get)
+	})
 }
 
 // WaitForReauthorization polls until the connection of a reauthorization link was
@@ -138,7 +138,13 @@ func (s *SourcesService) WaitForConnection(ctx context.Context, linkID int64) (*
 // Assumption: LastTestedAt moves on when the customer has finished. The API
 // documents no other trace.
 func (s *SourcesService) WaitForReauthorization(ctx context.Context, link *SourceConnectLink, since time.Time) (*Source, error) {
-	return waitForReauthorization(ctx, link, since, s.GetConnectLink, s.Get)
+	if link == nil || link.SourceID < 1 {
+		return nil, &InputError{"link", "is nil, or names no connection"}
+	}
+	return poll(ctx, link.ID, s.GetConnectLink, func(*SourceConnectLink) (*Source, error) {
+		v, err := s.Get(ctx, link.SourceID)
+		return ifTested(since, v, err)
+	})
 }
 
 // ListTypes returns a page of the services that a source can be of. This list

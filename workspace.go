@@ -74,7 +74,7 @@ func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (stri
 		key = answer.APIKey
 		return nil
 	}
-	if err := (*service)(s).use().do(ctx, &k); err != nil {
+	if err := (*service)(s).do(ctx, &k); err != nil {
 		return "", err
 	}
 	return key, nil
@@ -94,9 +94,4 @@ func (s *WorkspacesService) TokenSource(workspaceID int64) TokenSource {
 
 const workspaces = "/api/v1/workspaces"
 
-func (w *Workspace) check(bool) error {
-	if w.ID < 1 {
-		return badResponse("a workspace without an id")
-	}
-	return nil
-}
+func (w *Workspace) check(bool) error { return named(w.ID > 0, "workspace") }

@@ -4,6 +4,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -65,9 +66,6 @@ func (t *Texts) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Has reports whether s is among t.
-func (t Texts) Has(s string) bool { return slices.Contains(t, s) }
-
 // Time is an RFC 3339 time, or null. What cannot be read is no error yet, so that
 // it does not hide what is around it.
 type Time struct {
@@ -81,6 +79,70 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 		var err error
 		t.Time, err = time.Parse(time.RFC3339, s)
 		t.Unreadable = err != nil
+	}
+	return nil
+}
+
+// Step is one step of a connection's tests.
+type Step struct{ Step, Status, Error string }
+
+// Steps are the tests of a connection: {"steps": [...]}.
+type Steps []Step
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (s *Steps) UnmarshalJSON(b []byte) error {
+	var w struct {
+		Steps []struct {
+			Step, Status Text
+			Error        struct{ Message Text }
+		}
+	}
+	if err := json.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	*s = make(Steps, len(w.Steps))
+	for i, step := range w.Steps {
+		(*s)[i] = Step{string(step.Step), string(step.Status), string(step.Error.Message)}
+	}
+	return nil
+}
+
+// Field is a field of a type's form.
+type Field struct {
+	ID, Label, Type, Placeholder, Hint string
+	Required, Password                 bool
+	PossibleValues                     []string
+}
+
+// Fields are the form of a type: {"fields": [...]}.
+type Fields []Field
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (f *Fields) UnmarshalJSON(b []byte) error {
+	var w struct {
+		Fields []struct {
+			ID, Label, Type, Hint   Text
+			Placeholder, Placholder Text // the second as a page of the reference spells it
+			Rules                   Texts
+			Password                bool  `json:"is_password_type_field"`
+			PossibleValues          Texts `json:"possible_values"`
+		}
+	}
+	if err := json.Unmarshal(b, &w); err != nil {
+		return err
+	}
+	*f = make(Fields, len(w.Fields))
+	for i, field := range w.Fields {
+		(*f)[i] = Field{
+			ID:             string(field.ID),
+			Label:          string(field.Label),
+			Type:           string(field.Type),
+			Placeholder:    string(cmp.Or(field.Placeholder, field.Placholder)),
+			Hint:           strings.TrimSpace(string(field.Hint)),
+			Required:       slices.Contains(field.Rules, "required"),
+			Password:       field.Password,
+			PossibleValues: field.PossibleValues,
+		}
 	}
 	return nil
 }

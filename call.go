@@ -1,0 +1,126 @@
+package connectlinks
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/connectlinks/connectlinks-go/internal/wire"
+)
+
+// call is one request, and what to make of its answer.
+type call struct {
+	method  string
+	path    string // below the base URL
+	escaped string // the path as it is sent
+	query   string
+	body    []byte                  // JSON; nil for none
+	mints   bool                    // it makes a link, and may never take effect twice
+	decode  func(body []byte) error // reads a success
+	refused error                   // why it cannot be sent: an *InputError
+
+	repeated *bool // if not nil, set once an attempt that may have taken effect is followed by another
+}
+
+func get(path string) call    { return call{method: http.MethodGet}.then(path) }
+func post(path string) call   { return call{method: http.MethodPost}.then(path) }
+func remove(path string) call { return call{method: http.MethodDelete}.then(path) }
+
+func (k call) then(path string) call {
+	k.path += path
+	k.escaped += path
+	return k
+}
+
+// id appends an id to the path. field is its name in the method's signature.
+func (k call) id(field string, id int64) call {
+	k.refused = refuse(id < 1, field, "must be positive")
+	return k.then("/" + strconv.FormatInt(id, 10))
+}
+
+// name appends a string from outside to the path, so that it stays one element.
+func (k call) name(field, s string) call {
+	strange := strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\?%`, r)
+	})
+	k.refused = refuse(strange || s == "" || s == "." || s == "..", field,
+		`must be an id or name: not empty, not . or .., without blanks, / \ ? or %`)
+	k.path += "/" + s
+	k.escaped += "/" + url.PathEscape(s)
+	return k
+}
+
+// params are the arguments of a create: they know what is wrong with themselves,
+// and are the request's body.
+type params interface{ check() error }
+
+// mint makes the call one that creates a link.
+func (k call) mint(p params) call {
+	k.mints = true
+	if k.refused = inputErrors(k.refused, p.check()); k.refused == nil {
+		k.body, k.refused = json.Marshal(p)
+	}
+	return k
+}
+
+// fetch sends a call whose answer is one object, and converts it.
+func fetch[T, W any, P object[W]](ctx context.Context, s *service, k call, convert func(P) T) (*T, error) {
+	out := new(T)
+	k.decode = func(body []byte) error {
+		env, err := decodeEnvelope[W](body)
+		if err != nil {
+			return err
+		}
+		if err := P(env.Data).check(true); err != nil {
+			return err
+		}
+		*out = convert(env.Data)
+		return nil
+	}
+	if err := s.do(ctx, &k); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// object is one of the API's, in JSON. check says whether it can be used: alone,
+// as the answer to a question about it, or as one of a list, where only the id
+// counts, so that an odd old object does not hide the rest.
+type object[W any] interface {
+	*W
+	check(alone bool) error
+}
+
+type envelope[D any] struct {
+	Status     wire.Text
+	Data       *D
+	Pagination *pagination
+}
+
+func decodeEnvelope[D any](body []byte) (*envelope[D], error) {
+	var env envelope[D]
+	if err := decode(body, &env, &env.Status); err != nil {
+		return nil, err
+	}
+	if env.Data == nil {
+		return nil, badResponse("no data")
+	}
+	return &env, nil
+}
+
+// decode reads a success into v, status being a part of v. One whose status
+// speaks of a failure is an *APIError, of which only StatusCode may be set.
+func decode(body []byte, v any, status *wire.Text) error {
+	err := json.Unmarshal(body, v)
+	if code, failed := status.Failure(); failed {
+		return &APIError{StatusCode: code}
+	}
+	if err != nil {
+		return badResponse("%s", wire.Wrong(body, err))
+	}
+	return nil
+}

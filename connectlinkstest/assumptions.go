@@ -1,0 +1,55 @@
+package connectlinkstest
+
+import (
+	"cmp"
+	"net/http"
+)
+
+// Assumptions are answers to questions that the API's documentation leaves open,
+// for [WithAssumptions]. The zero value of each field is the server's own choice.
+type Assumptions struct {
+	// UnknownTypeStatus is V1's answer to a link for a type that does not exist,
+	// or that no link can be made for. Assumption: 422. (V2 documents 400.)
+	UnknownTypeStatus int
+
+	// WrongTokenStatus is the answer to a workspace's token where a personal one
+	// is needed, and the other way round. Assumption: 403.
+	WrongTokenStatus int
+
+	// RevokeAgainStatus is the answer to revoking a link that is expired, revoked
+	// or spent. Assumption: 200, and it is revoked, or still is.
+	RevokeAgainStatus int
+
+	// NumericStatus makes V1's error bodies carry a number, {"status": 404, ...},
+	// as V2's do. Assumption: they carry a word, "not_found" or "error".
+	NumericStatus bool
+
+	// PaginatedSourceTypes makes /source_types answer in pages. Assumption: all
+	// types are on one page, and there is no pagination object.
+	PaginatedSourceTypes bool
+
+	// ExpireSpentLinks makes a link expired from the moment its connection is
+	// made. Assumption: only the connection's id on it tells (which a V2 link does
+	// not have); it expires when it would have.
+	ExpireSpentLinks bool
+
+	// KeepRevokedLinks leaves a revoked link's expired and expiration as they were.
+	// Assumption: it expires when it is revoked, so that clients that look at
+	// either come to the same conclusion.
+	KeepRevokedLinks bool
+
+	// ShortActivationNames calls an activation's two objects source and
+	// destination. Assumption: source_connection and destination_connection.
+	ShortActivationNames bool
+
+	// NoTypeOnDestinations leaves type out of V1's destinations, as older answers
+	// did. Assumption: it is there.
+	NoTypeOnDestinations bool
+}
+
+func (a Assumptions) orDefault() Assumptions {
+	a.UnknownTypeStatus = cmp.Or(a.UnknownTypeStatus, http.StatusUnprocessableEntity)
+	a.WrongTokenStatus = cmp.Or(a.WrongTokenStatus, http.StatusForbidden)
+	a.RevokeAgainStatus = cmp.Or(a.RevokeAgainStatus, http.StatusOK)
+	return a
+}

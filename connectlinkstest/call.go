@@ -1,0 +1,184 @@
+package connectlinkstest
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	maxBody     = 1 << 20 // bytes of a request
+	maxRequests = 10_000  // that are remembered
+)
+
+// A call is a request that is being answered.
+type call struct {
+	*Server
+	route     *route
+	r         *http.Request
+	body      []byte
+	workspace *Workspace // whose token it carries; nil for the personal token
+}
+
+// Request is a request that the server has got. It holds no secrets: none of the
+// server's tokens, no link's secret, nothing that a customer enters.
+type Request struct {
+	Time     time.Time // when it came
+	Method   string
+	Path     string
+	Query    url.Values  // but for a link's secret
+	Route    string      // the one of [Routes] that it matched; empty if none
+	Header   http.Header // without Authorization; nil for the hosted pages
+	Body     string      // empty for the hosted pages
+	Caller   string      // the name of the workspace whose token it had, "personal", or empty
+	Status   int         // of the answer; 0 if there is none, or none yet
+	Duration time.Duration
+}
+
+func (r Request) clone() Request {
+	r.Header = r.Header.Clone()
+	r.Query = url.Values(http.Header(r.Query).Clone())
+	return r
+}
+
+// serve answers a request.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
+	start := time.Now()
+	// Read it all: only then does net/http watch whether the client goes away.
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if tooLarge := new(http.MaxBytesError); err != nil && !errors.As(err, &tooLarge) {
+		panic(http.ErrAbortHandler)
+	}
+
+	c := &call{Server: s, route: rt, r: r, body: body}
+	record, f, a := c.carryOut(err != nil)
+	defer func() {
+		s.mu.Lock()
+		record.Duration = time.Since(start)
+		done := record.clone()
+		s.mu.Unlock()
+		if s.requestLog != nil {
+			s.requestLog(done)
+		}
+	}()
+	w.Header().Set("X-Request-Id", strings.ToLower(rand.Text()))
+	deliver(w, r, f, a, func(status int) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		record.Status = status
+	})
+}
+
+// carryOut records the request, decides whether it fails, and does what it asks.
+func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	caller, refusal := c.authorize()
+	record := c.record(caller)
+	c.requests = append(c.requests, record)
+	if len(c.requests) > maxRequests {
+		c.requests = c.requests[1:]
+	}
+
+	f := c.takeFailure(c.route)
+	switch {
+	case !f.carriesOut():
+		return record, f, answer{}
+	case refusal != nil:
+		return record, f, *refusal
+	case tooLarge:
+		return record, f, c.refuse(http.StatusRequestEntityTooLarge, "The body is too large")
+	}
+	return record, f, c.route.handle(c)
+}
+
+// authorize finds out whose token the request has, and refuses a wrong one.
+func (c *call) authorize() (caller string, refusal *answer) {
+	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
+	have := noToken
+	if strings.EqualFold(scheme, "Bearer") {
+		if token == c.state.personal {
+			caller, have = "personal", personalToken
+		}
+		for _, ws := range c.state.workspaces {
+			if token == ws.Token {
+				c.workspace, caller, have = ws, ws.Name, workspaceToken
+			}
+		}
+	}
+	var a answer
+	switch {
+	case c.route.token == noToken || have == c.route.token:
+		return caller, nil
+	case have == noToken:
+		a = c.refuse(http.StatusUnauthorized, "The token is missing or invalid")
+	case have == workspaceToken:
+		a = c.refuse(c.assume.WrongTokenStatus, "This takes a personal access token, and this is a workspace's API key")
+	default:
+		a = c.refuse(c.assume.WrongTokenStatus, "This takes a workspace's API key, and this is a personal access token")
+	}
+	return caller, &a
+}
+
+func (c *call) record(caller string) *Request {
+	path := c.r.URL.Path
+	if u, err := url.ParseRequestURI(c.r.RequestURI); err == nil {
+		path = u.Path // as it was sent: ServeHTTP cleans it
+	}
+	r := &Request{
+		Time: c.now(), Method: c.r.Method, Path: c.redact(path),
+		Route: c.route.pattern, Caller: caller, Query: url.Values{},
+	}
+	for name, values := range c.r.URL.Query() {
+		for _, v := range values {
+			if name == "auth" {
+				v = "REDACTED"
+			}
+			r.Query.Add(c.redact(name), c.redact(v))
+		}
+	}
+	if c.route.page {
+		return r
+	}
+	r.Body = c.redact(string(c.body))
+	r.Header = http.Header{}
+	for name, values := range c.r.Header {
+		switch name {
+		case "Authorization", "Proxy-Authorization", "Cookie", "Referer":
+			continue
+		}
+		for _, v := range values {
+			r.Header.Add(name, c.redact(v))
+		}
+	}
+	return r
+}
+
+// redact takes out the server's own tokens, should a client put one where it does
+// not belong.
+func (c *call) redact(text string) string {
+	text = strings.ReplaceAll(text, c.state.personal, "REDACTED")
+	for _, ws := range c.state.workspaces {
+		text = strings.ReplaceAll(text, strings.TrimPrefix(ws.Token, "secret-token:"), "REDACTED")
+	}
+	return text
+}
+
+// params is the request's body, a JSON object or nothing.
+func (c *call) params() (map[string]any, *answer) {
+	if len(c.body) == 0 {
+		return nil, nil
+	}
+	kind, _, _ := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	params, err := decodeObject(c.body)
+	if kind != "application/json" || err != nil {
+		a := c.refuse(http.StatusBadRequest, "The body is not a JSON object of Content-Type application/json")
+		return nil, &a
+	}
+	return params, nil
+}

@@ -1,0 +1,68 @@
+// Package connectlinkstest is the Fivetran Activations API, as far as Connect
+// Links go, in the memory of a test: an HTTP server in the manner of
+// [net/http/httptest] that any client of the real API can talk to, and levers for
+// what a customer, the clock and a bad network do.
+//
+//	srv := connectlinkstest.NewServer()
+//	defer srv.Close()
+//	client := srv.Client()
+//	link, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+//	...
+//	srv.Complete(link.ConnectLink) // the customer finishes; the connection appears
+//
+// # What is served
+//
+// Every endpoint that the SDK knows, V1 and V2; [Routes] lists them. Links expire
+// (after 24 hours, see [WithLinkLifetime]), are revoked, and are spent when the
+// connection is made; opening a link spends nothing. Behind each link's URL is a
+// page on which a person can connect or leave. Ids come from one sequence, so
+// that the id of one thing is never the id of another.
+//
+// A new server has one workspace, with a token ([Server.Token]); a personal
+// access token ([Server.PersonalToken]), which V2 and the list of workspaces
+// take; one group ([Server.Group]); and a catalogue of source and destination
+// types, some of which no link can be made for.
+//
+// Of what a customer enters, values of password fields are never stored, logged
+// or shown. Others appear in the connection's connection_details.
+//
+// # Levers
+//
+//   - [Server.Complete], [Server.CompleteWith] and [Server.Cancel] are the customer.
+//   - [Server.Expire], [Server.Revoke], [Server.Advance] and [Server.SetNow] are
+//     time and the workspace's administrator; so is [Server.RotateToken].
+//   - [Server.Fail] makes answers fail, be slow, or get lost after the work was done.
+//   - [Server.Links] and [Server.Requests] show what has happened.
+//
+// # Without sockets
+//
+// [Server.Transport] reaches the server through memory, for [testing/synctest]: in
+// a bubble, make the server with [WithoutListener], so that no goroutine waits for
+// the network, and close it before the bubble ends. The server's clock is then the
+// bubble's.
+//
+// # What is assumed
+//
+// The API's documentation leaves questions open. Where the server had to choose,
+// the choice is named here or at the identifier that it belongs to, after the word
+// "Assumption", and what clients may well depend on is settable in [Assumptions].
+// Code that works only with one of the answers relies on luck. Assumption, beyond
+// those in [Assumptions]:
+//
+//   - A link that is cancelled stays open.
+//   - The pages of V2's links are on the server's own host, too.
+//   - A connection that was deleted stays named on its links.
+//   - A page or per_page that is no number counts as absent; a per_page above 100
+//     counts as 100; an order other than asc is desc. An empty list's last page is 1.
+//   - A request's body that is not a JSON object is answered with 400.
+//   - The token is looked at first: 401 and 403 win over 404 and 422.
+//   - V1's destinations and V2's activations do not see each other.
+//   - A redirect_uri that is empty or no string counts as none.
+//   - A customer who cancels is sent to the redirect URI, too.
+//   - Which types there are, and their fields; the names of the tests' steps, and the
+//     status of one that fails.
+//   - The ids of an activation's two connections are numbers, and its source
+//     connection is a warehouse that all activations of the group share.
+//   - rules is a list, although one documented example has a string;
+//     possible_values is null where any value will do.
+package connectlinkstest

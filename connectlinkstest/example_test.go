@@ -1,0 +1,246 @@
+package connectlinkstest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+)
+
+// A customer connects HubSpot.
+func Example() {
+	ctx := context.Background()
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.Client()
+
+	link, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("destination before:", link.DestinationID)
+
+	// The customer finishes.
+	made, err := srv.Complete(link.ConnectLink)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	destination, err := client.Destinations.WaitForConnection(ctx, link.ID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("connected:", destination.Name, destination.ID == made.ID)
+	// Output:
+	// destination before: 0
+	// connected: HubSpot true
+}
+
+// Version 2 takes the personal access token, and a group.
+func ExampleServer_PersonalClient() {
+	ctx := context.Background()
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.PersonalClient()
+
+	link, err := client.Activations.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{
+		Type: "hubspot", GroupID: srv.Group(),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	made, err := srv.Complete(link.ConnectLink)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(link.GroupID, made.ActivationID)
+	// Output: wandering_aimlessly glimmering_donkey
+}
+
+// A customer who enters values, of which the password is not kept, and whose
+// connection fails its test.
+func ExampleServer_CompleteWith() {
+	ctx := context.Background()
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.Client()
+
+	link, err := client.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	made, err := srv.CompleteWith(link.ConnectLink, connectlinkstest.Submission{
+		Name:       "Acme's warehouse",
+		Fields:     map[string]string{"hostname": "db.acme.example", "password": "hunter2"},
+		FailedTest: "permission denied for schema public",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	source, err := client.Sources.Get(ctx, made.ID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(source.Name, *source.LastTestSucceeded)
+	fmt.Println(string(source.ConnectionDetails))
+	// Output:
+	// Acme's warehouse false
+	// {"database":"analytics","hostname":"db.acme.example","port":"5432","user":"activations"}
+}
+
+// The answer to a create is lost after the link was made. The SDK does not repeat
+// it, which would make a second one.
+func ExampleServer_Fail() {
+	ctx := context.Background()
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+
+	err := srv.Fail(connectlinkstest.Failure{
+		Route: "POST /api/v1/destination_connect_links", Times: 1,
+		CarryOut: true, Reset: true,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = srv.Client().Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+	fmt.Println("outcome unknown:", errors.Is(err, connectlinks.ErrOutcomeUnknown))
+	fmt.Println("links:", len(srv.Links()))
+	// Output:
+	// outcome unknown: true
+	// links: 1
+}
+
+// The API throttles, once.
+func ExampleServer_Fail_status() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+
+	err := srv.Fail(connectlinkstest.Failure{
+		Times: 1, Status: http.StatusTooManyRequests,
+		Header: http.Header{"Retry-After": {"1"}}, Body: `{"status":429,"message":"Slow down"}`,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := srv.Client(connectlinks.WithMaxRetries(0))
+	_, err = client.Workspaces.Current(context.Background())
+	fmt.Println(errors.Is(err, connectlinks.ErrRateLimited))
+	// Output: true
+}
+
+// A day passes.
+func ExampleServer_Advance() {
+	ctx := context.Background()
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.Client()
+
+	link, err := client.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "snowflake"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv.Advance(24 * time.Hour)
+	_, err = client.Sources.WaitForConnection(ctx, link.ID)
+	fmt.Println("expired:", errors.Is(err, connectlinks.ErrLinkExpired))
+	_, err = srv.Complete(link.ConnectLink)
+	fmt.Println(err)
+	// Output:
+	// expired: true
+	// connectlinkstest: the link cannot be used: it has expired
+}
+
+// Two workspaces, each with a token of its own.
+func ExampleServer_AddWorkspace() {
+	ctx := context.Background()
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	ours := srv.Client()
+	theirs := srv.Client(connectlinks.WithToken(srv.AddWorkspace("Acme").Token))
+
+	link, err := ours.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = theirs.Sources.GetConnectLink(ctx, link.ID)
+	fmt.Println("another's link is not found:", errors.Is(err, connectlinks.ErrNotFound))
+	// Output: another's link is not found: true
+}
+
+// What was asked, and on whose behalf.
+func ExampleServer_Requests() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	_, err := srv.Client().Sources.Get(context.Background(), 7)
+	fmt.Println(errors.Is(err, connectlinks.ErrNotFound))
+	for _, r := range srv.Requests() {
+		fmt.Println(r.Caller, r.Method, r.Path, r.Status)
+	}
+	// Output:
+	// true
+	// Sandbox GET /api/v1/sources/7 404
+}
+
+// Code that knows the real API's address reaches the server all the same.
+func ExampleServer_Transport() {
+	srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+	defer srv.Close()
+	client, err := connectlinks.NewClient(
+		connectlinks.WithToken(srv.Token()),
+		connectlinks.WithBaseURL(connectlinks.BaseURLEU),
+		connectlinks.WithHTTPClient(&http.Client{Transport: srv.Transport()}),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	workspace, err := client.Workspaces.Current(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(workspace.Name)
+	// Output: Sandbox
+}
+
+// In a bubble of testing/synctest an hour passes at once. This is a test, and has
+// no output.
+func ExampleWithoutListener() {
+	testPatience := func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+			defer srv.Close()
+			client := srv.Client()
+			link, err := client.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "postgres"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.AfterFunc(time.Hour, func() {
+				if _, err := srv.Complete(link.ConnectLink); err != nil {
+					t.Error(err)
+				}
+			})
+			if _, err := client.Sources.WaitForConnection(t.Context(), link.ID); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	_ = testPatience
+}

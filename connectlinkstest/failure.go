@@ -1,0 +1,173 @@
+package connectlinkstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Failure is a way for answers to go wrong, for [Server.Fail]. Delay, Drip and Cut
+// may be combined, with a Status or with the true answer.
+//
+// The request is carried out, and its link made, if the failure lets the true
+// answer through, if only in part, or if CarryOut is set. With nothing but Times
+// and Route it lets that many answers through unharmed, before later failures.
+type Failure struct {
+	// Route is which answers fail: one of [Routes], or GET /pbc or POST /pbc, which
+	// are the hosted pages. Empty: the whole API, routes that do not exist included.
+	Route string
+
+	// Times is how many answers fail. 0: all, until StopFailing.
+	Times int
+
+	// Status, if not 0, answers with this status, Header and Body instead of the
+	// true answer. Without a Content-Type in Header, Body is JSON.
+	Status int
+	Header http.Header // with a Status only
+	Body   string      // with a Status only
+
+	// Delay is how long the answer is in coming. The work is done before.
+	Delay time.Duration
+
+	// Drip is how long each byte of the body is in coming.
+	Drip time.Duration
+
+	// Cut closes the connection in the middle of the body.
+	Cut bool
+
+	// Reset resets the connection without an answer (after Delay). A client that
+	// uses net/http repeats a GET by itself, once, if its connection was not new.
+	Reset bool
+
+	// Hang never answers. It ends when the client gives up or the server is closed.
+	Hang bool
+
+	// CarryOut carries the request out although its answer is lost: the link is
+	// made, and the client does not learn of it.
+	CarryOut bool
+}
+
+func (f Failure) check() error {
+	answers := f.Status != 0 || f.Header != nil || f.Body != "" || f.Drip != 0 || f.Cut
+	switch {
+	case f.Route != "" && !isRoute(f.Route):
+		return fmt.Errorf("%q is not a route that is served", f.Route)
+	case f.Times < 0 || f.Delay < 0 || f.Drip < 0:
+		return errors.New("a failure's Times, Delay and Drip must not be negative")
+	case f.Status != 0 && (f.Status < 200 || f.Status > 999):
+		return fmt.Errorf("a failure's Status must not be %d", f.Status)
+	case (f.Status == http.StatusNoContent || f.Status == http.StatusNotModified) && (f.Body != "" || f.Drip != 0 || f.Cut):
+		return fmt.Errorf("an answer of status %d has no body", f.Status)
+	case f.Status == 0 && (f.Header != nil || f.Body != ""):
+		return errors.New("a failure's Header and Body need a Status")
+	case f.Reset && f.Hang, (f.Reset || f.Hang) && answers:
+		return errors.New("a failure that resets or hangs has no answer")
+	}
+	return nil
+}
+
+func (f Failure) carriesOut() bool { return f.CarryOut || f.Status == 0 && !f.Reset && !f.Hang }
+
+// takeFailure is how the answer to a request on rt fails; the zero Failure if it
+// does not.
+func (s *Server) takeFailure(rt *route) Failure {
+	for i, f := range s.failures {
+		if f.Route != rt.pattern && (f.Route != "" || rt.page) {
+			continue
+		}
+		if f.Times > 0 {
+			if f.Times--; f.Times == 0 {
+				s.failures = append(s.failures[:i:i], s.failures[i+1:]...)
+			}
+		}
+		return *f
+	}
+	return Failure{}
+}
+
+// answer is what is sent.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// deliver sends a as f says. begin is called just before the first byte, so that
+// the status is on record when the client has it.
+func deliver(w http.ResponseWriter, r *http.Request, f Failure, a answer, begin func(status int)) {
+	wait(r.Context(), f.Delay)
+	if f.Hang {
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	}
+	if f.Reset {
+		reset(w)
+		return
+	}
+	if f.Status != 0 {
+		a = answer{status: f.Status, header: f.Header, body: []byte(f.Body)}
+	}
+	body := a.body
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	if w.Header().Get("Content-Type") == "" && len(body) > 0 {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	}
+	if f.Cut {
+		w.Header().Set("Content-Length", strconv.Itoa(max(len(body), 1)))
+		body = body[:len(body)/2]
+	} else if f.Drip > 0 {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+
+	begin(a.status)
+	w.WriteHeader(a.status)
+	send := http.NewResponseController(w)
+	if f.Drip > 0 {
+		for i := range body {
+			_ = send.Flush()
+			wait(r.Context(), f.Drip)
+			_, _ = w.Write(body[i : i+1])
+		}
+	} else {
+		_, _ = w.Write(body)
+	}
+	if f.Cut {
+		_ = send.Flush()
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// wait waits for d, and ends the request if its client has gone.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// reset resets the connection, or closes it where there is no such thing.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	switch c := conn.(type) {
+	case *net.TCPConn:
+		_ = c.SetLinger(0)
+	case *pipeEnd:
+		c.reset.Store(true)
+	}
+	_ = conn.Close()
+}

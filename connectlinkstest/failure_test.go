@@ -1,0 +1,366 @@
+package connectlinkstest_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"runtime"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+)
+
+const create = "POST /api/v1/source_connect_links"
+
+// attempt creates a link, and returns as much of the answer as there is.
+func (a api) attempt() (status int, body string, err error) {
+	resp, err := a.http.Do(a.request(http.MethodPost, "/api/v1/source_connect_links", `{"type":"postgres"}`))
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(text), err
+}
+
+func TestFailStatus(t *testing.T) {
+	a := newAPI(t)
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{
+		Route: create, Times: 2, Status: 429, Header: http.Header{"Retry-After": {"7"}}, Body: `{"status":429}`,
+	}))
+	a.destination() // another route
+	for range 2 {
+		resp, body := a.raw(http.MethodPost, "/api/v1/source_connect_links", `{"type":"postgres"}`)
+		assert.Equal(t, 429, resp.StatusCode)
+		assert.Equal(t, "7", resp.Header.Get("Retry-After"))
+		assert.Equal(t, "application/json; charset=utf-8", resp.Header.Get("Content-Type"))
+		assert.Equal(t, `{"status":429}`, body)
+	}
+	assert.Len(t, a.srv.Links(), 1, "nothing was made")
+	a.source()
+	assert.Equal(t, 429, a.srv.Requests()[1].Status)
+}
+
+func TestFailWithPage(t *testing.T) {
+	a := newAPI(t)
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{
+		Times: 1, Status: 502, Header: http.Header{"Content-Type": {"text/html"}}, Body: "<h1>Bad Gateway</h1>",
+	}, connectlinkstest.Failure{Times: 1, Status: 503}, connectlinkstest.Failure{Times: 1, Status: 204}))
+	resp, body := a.raw(http.MethodGet, "/api/v1/sources", "")
+	assert.Equal(t, "text/html", resp.Header.Get("Content-Type"))
+	assert.Equal(t, "<h1>Bad Gateway</h1>", body)
+	for _, status := range []int{503, 204} {
+		resp, body = a.raw(http.MethodGet, "/nowhere", "")
+		assert.Equal(t, status, resp.StatusCode)
+		assert.Empty(t, body)
+	}
+	a.source()
+}
+
+// Failures are used in the order in which they were added, each by its own route.
+func TestFailOrder(t *testing.T) {
+	a := newAPI(t)
+	require.NoError(t, a.srv.Fail(
+		connectlinkstest.Failure{Route: "GET /api/v1/sources/{source_id}", Status: 500},
+		connectlinkstest.Failure{Times: 1, Status: 502},
+	))
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Times: 1, Status: 503}))
+	status := func(path string) int {
+		resp, _ := a.raw(http.MethodGet, path, "")
+		return resp.StatusCode
+	}
+	assert.Equal(t, 500, status("/api/v1/sources/1"))
+	assert.Equal(t, 502, status("/api/v1/sources"))
+	assert.Equal(t, 500, status("/api/v1/sources/2"), "all of the route")
+	assert.Equal(t, 503, status("/api/v1/sources"))
+	assert.Equal(t, 200, status("/api/v1/sources"))
+	assert.Equal(t, 500, status("/api/v1/sources/1"))
+	a.srv.StopFailing()
+	assert.Equal(t, 404, status("/api/v1/sources/1"))
+}
+
+func TestFailLater(t *testing.T) {
+	a := newAPI(t)
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Times: 2}, connectlinkstest.Failure{Times: 1, Status: 500}))
+	for i, want := range []int{201, 201, 500, 201} {
+		status, _, err := a.attempt()
+		require.NoError(t, err)
+		assert.Equal(t, want, status, i)
+	}
+}
+
+func TestFailPages(t *testing.T) {
+	a := newAPI(t)
+	a.source()
+	page := a.srv.Links()[0].ConnectLink.URL[len(a.srv.URL):]
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500}))
+	resp, _ := a.raw(http.MethodGet, page, "")
+	assert.Equal(t, 200, resp.StatusCode, "a page is not the API")
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Route: "GET /pbc", Times: 1, Status: 502}))
+	resp, _ = a.raw(http.MethodGet, page, "")
+	assert.Equal(t, 502, resp.StatusCode)
+}
+
+func TestFailRefusesNonsense(t *testing.T) {
+	a := newAPI(t)
+	for _, test := range []struct {
+		want    string
+		failure connectlinkstest.Failure
+	}{
+		{`"POST /sources" is not a route that is served`, connectlinkstest.Failure{Route: "POST /sources", Status: 500}},
+		{"a failure's Times, Delay and Drip must not be negative", connectlinkstest.Failure{Times: -1}},
+		{"a failure's Status must not be 99", connectlinkstest.Failure{Status: 99}},
+		{"an answer of status 204 has no body", connectlinkstest.Failure{Status: 204, Body: "x"}},
+		{"a failure's Header and Body need a Status", connectlinkstest.Failure{Body: "x"}},
+		{"a failure that resets or hangs has no answer", connectlinkstest.Failure{Reset: true, Cut: true}},
+		{"a failure that resets or hangs has no answer", connectlinkstest.Failure{Hang: true, Status: 500}},
+		{"a failure that resets or hangs has no answer", connectlinkstest.Failure{Hang: true, Reset: true}},
+	} {
+		require.EqualError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500}, test.failure), "connectlinkstest: "+test.want)
+	}
+	a.source() // none was added
+}
+
+// both runs a test over TCP and over memory.
+func both(t *testing.T, test func(t *testing.T, a api)) {
+	t.Run("TCP", func(t *testing.T) { test(t, newAPI(t)) })
+	t.Run("memory", func(t *testing.T) { test(t, inMemory(t)) })
+}
+
+func TestFailReset(t *testing.T) {
+	both(t, func(t *testing.T, a api) {
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Route: create, Times: 1, Reset: true}))
+		_, _, err := a.attempt()
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		assert.Empty(t, a.srv.Links())
+		assert.Zero(t, a.srv.Requests()[0].Status)
+		a.source()
+	})
+}
+
+func TestFailCut(t *testing.T) {
+	both(t, func(t *testing.T, a api) {
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Route: create, Times: 1, Cut: true}))
+		status, body, err := a.attempt()
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		assert.Equal(t, 201, status)
+		assert.Contains(t, body, `{"status":"created"`)
+		assert.Len(t, a.srv.Links(), 1, "it was made")
+
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Route: create, Times: 1, Cut: true, Status: 500}))
+		status, body, err = a.attempt()
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		assert.Equal(t, 500, status)
+		assert.Empty(t, body)
+		assert.Len(t, a.srv.Links(), 1, "it was not made")
+	})
+}
+
+// The answer that is lost after the link was made.
+func TestFailCarryOut(t *testing.T) {
+	for name, test := range map[string]struct {
+		failure connectlinkstest.Failure
+		status  int
+		err     error
+	}{
+		"Reset":  {connectlinkstest.Failure{Reset: true}, 0, syscall.ECONNRESET},
+		"Hang":   {connectlinkstest.Failure{Hang: true}, 0, context.Canceled},
+		"Status": {connectlinkstest.Failure{Status: 502, Body: "<html>"}, 502, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, a api) {
+				test.failure.Route, test.failure.Times, test.failure.CarryOut = create, 1, true
+				require.NoError(t, a.srv.Fail(test.failure))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() {
+					for test.failure.Hang && len(a.srv.Links()) == 0 && ctx.Err() == nil {
+						runtime.Gosched()
+					}
+					if test.failure.Hang {
+						cancel()
+					}
+				}()
+				resp, err := a.http.Do(a.request(http.MethodPost, "/api/v1/source_connect_links", `{"type":"postgres"}`).WithContext(ctx))
+				require.ErrorIs(t, err, test.err)
+				if test.status != 0 {
+					require.NoError(t, resp.Body.Close())
+					assert.Equal(t, test.status, resp.StatusCode)
+				}
+				links := a.srv.Links()
+				require.Len(t, links, 1, "it was made all the same")
+				_, err = a.srv.Complete(links[0].ConnectLink)
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
+func TestFailDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := inMemory(t)
+		require.NoError(t, a.srv.Fail(
+			connectlinkstest.Failure{Times: 1, Delay: time.Hour},
+			connectlinkstest.Failure{Times: 1, Delay: time.Minute, Status: 504},
+			connectlinkstest.Failure{Times: 1, Delay: time.Second, Reset: true},
+		))
+		start := time.Now()
+		status, _, err := a.attempt()
+		require.NoError(t, err)
+		assert.Equal(t, 201, status)
+		assert.Equal(t, time.Hour, time.Since(start))
+
+		start = time.Now()
+		status, _, err = a.attempt()
+		require.NoError(t, err)
+		assert.Equal(t, 504, status)
+		assert.Equal(t, time.Minute, time.Since(start))
+		assert.Len(t, a.srv.Links(), 1)
+
+		start = time.Now()
+		_, _, err = a.attempt()
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		assert.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+func TestFailDrip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := inMemory(t)
+		want := `{"status":"success","data":"slowly"}`
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Drip: time.Second, Status: 200, Body: want}))
+		resp, err := a.http.Do(a.request(http.MethodGet, "/api/v1/sources", ""))
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		start := time.Now()
+		b := make([]byte, 1)
+		for i := range 3 {
+			_, err = io.ReadFull(resp.Body, b)
+			require.NoError(t, err)
+			assert.Equal(t, want[i], b[0])
+			assert.Equal(t, time.Duration(i+1)*time.Second, time.Since(start))
+		}
+		rest, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Equal(t, want[3:], string(rest))
+		assert.Equal(t, time.Duration(len(want))*time.Second, time.Since(start))
+	})
+}
+
+func TestFailHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := inMemory(t)
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Hang: true}))
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := a.http.Do(a.request(http.MethodGet, "/api/v1/sources", "").WithContext(ctx))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 30*time.Second, time.Since(start))
+	})
+}
+
+// A client that gives up ends what it was waiting for: no goroutine is left for
+// the bubble to complain about, and nothing for Close to wait for.
+func TestGivingUp(t *testing.T) {
+	for name, f := range map[string]connectlinkstest.Failure{
+		"Delay": {Delay: time.Hour},
+		"Drip":  {Drip: time.Hour},
+		"Hang":  {Hang: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				done := make(chan connectlinkstest.Request, 1)
+				a := inMemory(t, connectlinkstest.WithRequestLog(func(r connectlinkstest.Request) { done <- r }))
+				require.NoError(t, a.srv.Fail(f))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				resp, err := a.http.Do(a.request(http.MethodGet, "/api/v1/sources", "").WithContext(ctx))
+				if err == nil {
+					_, err = io.ReadAll(resp.Body)
+					require.NoError(t, resp.Body.Close())
+				}
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Equal(t, time.Second, (<-done).Duration)
+			})
+		})
+	}
+}
+
+func TestCloseEndsSlowRequests(t *testing.T) {
+	for name, f := range map[string]connectlinkstest.Failure{
+		"Delay": {Delay: time.Hour},
+		"Drip":  {Drip: time.Hour},
+		"Hang":  {Hang: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, a api) {
+				require.NoError(t, a.srv.Fail(f))
+				failed := make(chan error, 1)
+				go func() {
+					_, _, err := a.attempt()
+					failed <- err
+				}()
+				require.Eventually(t, func() bool { return len(a.srv.Requests()) == 1 }, 10*time.Second, time.Millisecond)
+				a.srv.Close()
+				assert.Error(t, <-failed)
+			})
+		})
+	}
+}
+
+func TestTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := inMemory(t)
+		a.source()
+		start := a.srv.Now()
+		assert.Equal(t, time.Now(), start, "the bubble's clock is the server's")
+		time.Sleep(24 * time.Hour)
+		assert.True(t, a.srv.Links()[0].ConnectLink.Expired)
+
+		for _, url := range []string{"http://sandbox.example/api/v1/workspace", "https://app.getcensus.com/api/v1/workspace"} {
+			req := a.request(http.MethodGet, "/", "")
+			var err error
+			req.URL, err = req.URL.Parse(url)
+			require.NoError(t, err)
+			resp, err := a.http.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, http.StatusOK, resp.StatusCode, url)
+		}
+	})
+}
+
+// A server outside a bubble, reached from several bubbles and over TCP as well.
+func TestTransportFromBubbles(t *testing.T) {
+	a := newAPI(t)
+	a.source()
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			transport := a.srv.Transport()
+			defer transport.CloseIdleConnections()
+			a := api{t, a.srv, a.token, &http.Client{Transport: transport}}
+			require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Times: 1, Delay: time.Hour}))
+			start := time.Now()
+			a.source()
+			assert.Equal(t, time.Hour, time.Since(start))
+		})
+	}
+	a.source()
+	assert.Len(t, a.srv.Links(), 4)
+}
+
+func TestTransportAfterReset(t *testing.T) {
+	a := inMemory(t)
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Times: 1, Reset: true}))
+	_, _, err := a.attempt()
+	assert.False(t, errors.Is(err, io.EOF), "as over TCP, it is no orderly end")
+	a.source()
+}

@@ -1,0 +1,191 @@
+package connectlinkstest
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+// Submission is what a customer enters on the hosted page, and how it goes.
+type Submission struct {
+	// Name is the connection's name. Empty: the type's label, or for a
+	// reauthorization the name that it has.
+	Name string
+
+	// Fields are the values of the type's configuration fields, by id. What is
+	// missing is filled in. The value "wrong" makes the tests fail, for which see
+	// ErrTestFailed.
+	Fields map[string]string
+
+	// FailedTest, if not empty, is the error message of a test that fails, and the
+	// connection is made all the same, with last_test_succeeded false.
+	//
+	// Assumption: a customer can keep a connection whose test fails.
+	FailedTest string
+
+	// Untested makes a connection that was never tested: its last_test_succeeded
+	// and last_tested_at are null.
+	Untested bool
+}
+
+// Connection is what a link has made or renewed.
+type Connection struct {
+	Kind         Kind
+	ID           int64  // of the source or destination; of an activation's destination connection
+	ActivationID string // of the activation, empty for other kinds
+	Type         string
+	Name         string
+}
+
+// Link is a link as the service sees it.
+type Link struct {
+	ConnectLink  connectlinks.ConnectLink // as the API would answer now
+	Kind         Kind
+	WorkspaceID  int64     // 0 for an activation's link
+	GroupID      string    // empty but for an activation's link
+	CreatedAt    time.Time // which the API does not tell
+	Renews       bool      // it reauthorizes a connection
+	Completed    bool      // the customer has finished: it is spent
+	Cancelled    int       // how often a customer has left it
+	ConnectionID int64     // of what it has made, or renews; 0 if there is none yet
+	ActivationID string    // likewise, for an activation's link
+}
+
+// Complete is a customer who opens the link and finishes: the connection is made,
+// or renewed if it is a reauthorization link, and the link is spent. It can be
+// given a link of any kind, by ID or URL.
+func (s *Server) Complete(l connectlinks.ConnectLink) (Connection, error) {
+	return s.CompleteWith(l, Submission{})
+}
+
+// CompleteWith is [Server.Complete] by a customer who enters sub. If the tests of
+// what was entered fail, the error is an ErrTestFailed and the link stays open.
+func (s *Server) CompleteWith(l connectlinks.ConnectLink, sub Submission) (Connection, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, err := s.find(l)
+	if err != nil {
+		return Connection{}, err
+	}
+	sub.Fields = s.filled(found, sub.Fields)
+	c, err := s.connect(found, sub)
+	if err != nil {
+		return Connection{}, err
+	}
+	return Connection{Kind: c.kind, ID: c.id, ActivationID: c.activationID, Type: c.typ, Name: c.name}, nil
+}
+
+// filled adds to a customer's values what is missing.
+func (s *Server) filled(l *link, values map[string]string) map[string]string {
+	typ, _ := s.state.typeNamed(l.kind, l.typ)
+	var known map[string]string
+	if l.conn != nil {
+		known = l.conn.details
+	}
+	return typ.fill(values, known)
+}
+
+// Cancel is a customer who opens the link and leaves without connecting. The link
+// stays open.
+func (s *Server) Cancel(l connectlinks.ConnectLink) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, err := s.find(l)
+	if err != nil {
+		return err
+	}
+	return s.cancel(found)
+}
+
+func (s *Server) cancel(l *link) error {
+	if why := l.dead(s.now()); why != "" {
+		return fmt.Errorf("%w: %s", ErrDeadLink, why)
+	}
+	l.cancelled++
+	return nil
+}
+
+// Expire makes the link expire now. See [Server.Advance] for all links.
+func (s *Server) Expire(l connectlinks.ConnectLink) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, err := s.find(l)
+	if err != nil {
+		return err
+	}
+	found.expire(s.now())
+	return nil
+}
+
+// Revoke revokes the link, as somebody else's call of the API would.
+func (s *Server) Revoke(l connectlinks.ConnectLink) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, err := s.find(l)
+	if err != nil {
+		return err
+	}
+	s.revoke(found)
+	return nil
+}
+
+// Links are all links that were ever made, oldest first: also those whose answer
+// was lost.
+func (s *Server) Links() []Link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Link, len(s.state.links))
+	for i, l := range s.state.links {
+		all[i] = Link{
+			ConnectLink: connectlinks.ConnectLink{
+				ID: l.id, Type: l.typ, URL: l.url, ExpiresAt: l.expires,
+				Expired: l.expired(s.now()), Revoked: l.revoked, RedirectURI: l.redirectURI,
+			},
+			Kind: l.kind, WorkspaceID: l.workspace, GroupID: l.group, CreatedAt: l.created,
+			Renews: l.renews, Completed: l.spent, Cancelled: l.cancelled,
+		}
+		if l.conn != nil {
+			all[i].ConnectionID, all[i].ActivationID = l.conn.id, l.conn.activationID
+		}
+	}
+	return all
+}
+
+// Requests are the requests that the server has got, oldest first, the last
+// 10,000 of them.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Request, len(s.requests))
+	for i, r := range s.requests {
+		all[i] = r.clone()
+	}
+	return all
+}
+
+// Fail makes answers fail as the failures say. Each answer takes the first of all
+// failures, those of earlier calls included, that is for its route and not used
+// up. An error, about a route that is not served or a failure that contradicts
+// itself, means that none was added.
+func (s *Server) Fail(failures ...Failure) error {
+	for _, f := range failures {
+		if err := f.check(); err != nil {
+			return fmt.Errorf("connectlinkstest: %w", err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range failures {
+		f.Header = f.Header.Clone()
+		s.failures = append(s.failures, &f)
+	}
+	return nil
+}
+
+// StopFailing forgets all failures. Answers that are failing already go on.
+func (s *Server) StopFailing() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures = nil
+}

@@ -1,0 +1,297 @@
+package connectlinkstest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+// Server is an Activations API of its own, with no state but what was put into it
+// since [NewServer]. All methods are safe for concurrent use.
+type Server struct {
+	// URL is the base URL, without a trailing slash: http://127.0.0.1:41873.
+	URL string
+
+	config
+	mux       *http.ServeMux
+	transport *http.Transport // of the server's own clients
+	stop      func() error    // closes the listener and its connections; nil without one
+	closeOnce sync.Once
+
+	mu       sync.Mutex // guards what follows
+	state    state
+	offset   time.Duration // what Advance and SetNow have added to the clock
+	failures []*Failure
+	requests []*Request
+	pipes    map[net.Conn]struct{} // open in-memory connections; nil once closed
+}
+
+// config is what the options amount to.
+type config struct {
+	listener   net.Listener
+	unheard    bool
+	lifetime   time.Duration
+	assume     Assumptions
+	requestLog func(Request)
+}
+
+// Option configures a [Server].
+type Option func(*config)
+
+// WithListener serves on l, which [Server.Close] closes, instead of on a free port
+// of the loopback interface.
+func WithListener(l net.Listener) Option {
+	return func(c *config) { c.listener = l }
+}
+
+// WithoutListener makes a server that only [Server.Transport], and so the clients
+// of [Server.Client], can reach. It is the way to have a server inside a
+// [testing/synctest] bubble.
+func WithoutListener() Option {
+	return func(c *config) { c.unheard = true }
+}
+
+// WithLinkLifetime sets after how long links expire. The default is 24 hours.
+func WithLinkLifetime(d time.Duration) Option {
+	return func(c *config) { c.lifetime = d }
+}
+
+// WithAssumptions sets what the documentation leaves open.
+func WithAssumptions(a Assumptions) Option {
+	return func(c *config) { c.assume = a }
+}
+
+// WithRequestLog calls log after each answer, or failure to answer, from the
+// request's goroutine, so of several at once. Nothing in a [Request] is a secret.
+func WithRequestLog(log func(Request)) Option {
+	return func(c *config) { c.requestLog = log }
+}
+
+// NewServer starts a server on the loopback interface. The caller should call
+// Close when finished. Like [net/http/httptest.NewServer] it panics if it cannot
+// listen, and only then.
+func NewServer(opts ...Option) *Server {
+	s := &Server{
+		config: config{lifetime: 24 * time.Hour},
+		mux:    http.NewServeMux(),
+		pipes:  map[net.Conn]struct{}{},
+	}
+	for _, opt := range opts {
+		opt(&s.config)
+	}
+	s.assume = s.assume.orDefault()
+	s.state = newState(s.now())
+	for _, rt := range routes() {
+		s.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, rt) })
+	}
+	unknown := &route{handle: (*call).noRoute}
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, unknown) })
+
+	if s.unheard {
+		s.URL = "http://localhost"
+		s.transport = s.Transport()
+		return s
+	}
+	if s.listener == nil {
+		s.listener = listen()
+	}
+	s.URL = "http://" + address(s.listener)
+	s.transport = &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 45 * time.Second}
+	s.serveListener()
+	return s
+}
+
+func listen() net.Listener {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		if l, err = net.Listen("tcp6", "[::1]:0"); err != nil {
+			panic(fmt.Sprintf("connectlinkstest: cannot listen on a port: %v", err))
+		}
+	}
+	return l
+}
+
+// address is where clients on this machine find l.
+func address(l net.Listener) string {
+	addr := l.Addr().String()
+	if host, port, err := net.SplitHostPort(addr); err == nil && net.ParseIP(host).IsUnspecified() {
+		return net.JoinHostPort("localhost", port)
+	}
+	return addr
+}
+
+// Close stops the server and cuts off every connection, so that a request that is
+// slow or hangs by script ends too. It may be called more than once.
+func (s *Server) Close() {
+	s.closeOnce.Do(s.shutDown)
+}
+
+// Token is the API key of the first workspace.
+func (s *Server) Token() string { return s.Workspace().Token }
+
+// PersonalToken is the personal access token: it is asked for by V2 and by the
+// endpoints about all workspaces, and refused by all others.
+func (s *Server) PersonalToken() string { return s.state.personal }
+
+// Group is the id of the group that the server begins with.
+func (s *Server) Group() string { return firstGroup }
+
+// AddGroup makes id a group's id, which V2's links can be made in.
+func (s *Server) AddGroup(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.addGroup(id)
+}
+
+// Workspace is a workspace and its API key.
+type Workspace struct {
+	ID             int64
+	Name           string
+	OrganizationID int64
+	CreatedAt      time.Time
+	Token          string // secret-token:...
+}
+
+// Workspace is the workspace that the server begins with, whose token
+// [Server.Client] uses.
+func (s *Server) Workspace() Workspace { return s.Workspaces()[0] }
+
+// Workspaces are all workspaces, oldest first.
+func (s *Server) Workspaces() []Workspace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Workspace, len(s.state.workspaces))
+	for i, ws := range s.state.workspaces {
+		all[i] = *ws
+	}
+	return all
+}
+
+// AddWorkspace makes another workspace, with a token of its own. A client of it
+// is srv.Client(connectlinks.WithToken(ws.Token)).
+func (s *Server) AddWorkspace(name string) Workspace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *s.state.addWorkspace(name, s.now())
+}
+
+// RotateToken gives a workspace a new token, which it returns. The old one is
+// answered with 401 from now on.
+func (s *Server) RotateToken(workspaceID int64) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ws := s.state.workspace(workspaceID)
+	if ws == nil {
+		return "", fmt.Errorf("connectlinkstest: there is no workspace %d", workspaceID)
+	}
+	ws.Token = newToken()
+	return ws.Token, nil
+}
+
+// AddSourceType adds a type of source to the catalogue, in place of one with the
+// same ServiceName.
+func (s *Server) AddSourceType(t Type) { s.addType(KindSource, t) }
+
+// AddDestinationType does for destinations and activations, which have the same
+// types, what [Server.AddSourceType] does for sources.
+func (s *Server) AddDestinationType(t Type) { s.addType(KindDestination, t) }
+
+func (s *Server) addType(k Kind, t Type) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.addType(k, t.clone())
+}
+
+// Client is a client of the server with the first workspace's token: for sources,
+// destinations and the workspace itself. Activations and the list of workspaces
+// answer it with 403; for them there is [Server.PersonalClient]. Options replace
+// what the server sets, so that connectlinks.WithToken(ws.Token) makes it a client
+// of another workspace.
+//
+// If an option is wrong, every call of the client returns its error.
+func (s *Server) Client(opts ...connectlinks.Option) *connectlinks.Client {
+	return s.client(s.Token(), opts)
+}
+
+// PersonalClient is a client of the server with the personal access token: for
+// activations, and for workspaces but Workspaces.Current. See [Server.Client].
+func (s *Server) PersonalClient(opts ...connectlinks.Option) *connectlinks.Client {
+	return s.client(s.PersonalToken(), opts)
+}
+
+func (s *Server) client(token string, opts []connectlinks.Option) *connectlinks.Client {
+	own := []connectlinks.Option{
+		connectlinks.WithBaseURL(s.URL),
+		connectlinks.WithHTTPClient(&http.Client{Transport: s.transport}),
+		// The address of WithListener may be one of a private network.
+		connectlinks.WithPlaintextHTTP(),
+	}
+	c, err := connectlinks.NewClient(append(own, connectlinks.WithToken(token))...)
+	if err == nil {
+		var with *connectlinks.Client
+		if with, err = c.With(opts...); err == nil {
+			return with
+		}
+	}
+	refuse := connectlinks.TokenFunc(func(context.Context) (string, error) { return "", err })
+	if c, again := connectlinks.NewClient(append(own, connectlinks.WithTokenSource(refuse))...); again == nil {
+		return c
+	}
+	return &connectlinks.Client{} // unreachable: the options are the server's own
+}
+
+// Now is the server's time.
+func (s *Server) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now()
+}
+
+// Advance moves the server's clock by d.
+func (s *Server) Advance(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset += d
+}
+
+// SetNow sets the server's clock to t, from where it goes on.
+func (s *Server) SetNow(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset = time.Until(t)
+}
+
+// now is [time.Now], which is a fake in a synctest bubble, and what was added to it.
+func (s *Server) now() time.Time { return time.Now().Add(s.offset) }
+
+// ServeHTTP answers a request, for tests that want a [net/http.Handler]. Links
+// still point to s.URL.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A trailing slash makes no difference to the API, and a ServeMux would answer
+	// an unclean path with a redirect.
+	p := r.URL.Path
+	if trimmed := strings.TrimSuffix(p, "/"); trimmed != "" && r.URL.RawPath == "" {
+		p = trimmed
+	}
+	if p != path.Clean("/"+p) {
+		p = "/"
+	}
+	if p != r.URL.Path {
+		u := *r.URL
+		u.Path, u.RawPath = p, ""
+		clone := *r
+		clone.URL = &u
+		r = &clone
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+func newToken() string { return "secret-token:" + rand.Text() }

@@ -1,0 +1,304 @@
+package connectlinkstest
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+// Kind is what a link makes.
+type Kind string
+
+// The kinds of links and connections.
+const (
+	KindSource      Kind = "source"
+	KindDestination Kind = "destination"
+	KindActivation  Kind = "activation"
+)
+
+// types is where a kind's types are found: activations have the destinations'.
+func (k Kind) types() Kind {
+	if k == KindActivation {
+		return KindDestination
+	}
+	return k
+}
+
+// What a lever can be told; for [errors.Is].
+var (
+	ErrUnknownLink = errors.New("connectlinkstest: no such link")
+	ErrDeadLink    = errors.New("connectlinkstest: the link cannot be used") // expired, revoked, spent, or its connection is gone
+	ErrTestFailed  = errors.New("connectlinkstest: the connection's test failed")
+)
+
+const firstGroup = "wandering_aimlessly"
+
+// state is everything that the service remembers.
+type state struct {
+	personal    string // the personal access token
+	seq         int64  // the id given out last
+	workspaces  []*Workspace
+	groups      map[string]*group
+	types       map[Kind][]Type
+	links       []*link // oldest first, as are the connections
+	connections []*connection
+	byID        map[int64]*link
+	bySecret    map[string]*link
+	activations int // how many there have been
+}
+
+// group is a Fivetran group, with the warehouse that its activations read.
+type group struct {
+	id          string
+	warehouseID int64
+}
+
+type link struct {
+	id          int64
+	kind        Kind
+	typ         string
+	workspace   int64  // V1
+	group       string // V2
+	secret, url string
+	redirectURI string
+	expires     time.Time
+	created     time.Time
+	revoked     bool
+	spent       bool
+	cancelled   int
+	renews      bool        // it reauthorizes conn
+	conn        *connection // nil until it is made
+}
+
+type connection struct {
+	id           int64
+	activationID string
+	kind         Kind
+	typ          string
+	name         string
+	workspace    int64
+	group        string
+	created      time.Time
+	tested       time.Time // zero: never
+	steps        []step
+	details      map[string]string
+	deleted      bool
+}
+
+func newState(now time.Time) state {
+	st := state{
+		personal: rand.Text(),
+		seq:      100,
+		groups:   map[string]*group{},
+		types:    map[Kind][]Type{KindSource: sourceTypes(), KindDestination: destinationTypes()},
+		byID:     map[int64]*link{},
+		bySecret: map[string]*link{},
+	}
+	st.addWorkspace("Sandbox", now)
+	st.addGroup(firstGroup)
+	return st
+}
+
+func (st *state) nextID() int64 {
+	st.seq++
+	return st.seq
+}
+
+func (st *state) addWorkspace(name string, now time.Time) *Workspace {
+	ws := &Workspace{ID: st.nextID(), Name: name, OrganizationID: 1, CreatedAt: millis(now), Token: newToken()}
+	st.workspaces = append(st.workspaces, ws)
+	return ws
+}
+
+func (st *state) workspace(id int64) *Workspace {
+	for _, ws := range st.workspaces {
+		if ws.ID == id {
+			return ws
+		}
+	}
+	return nil
+}
+
+func (st *state) addGroup(id string) {
+	if st.groups[id] == nil {
+		st.groups[id] = &group{id: id, warehouseID: st.nextID()}
+	}
+}
+
+func (st *state) addType(k Kind, t Type) {
+	same := func(o Type) bool { return o.ServiceName == t.ServiceName }
+	if i := slices.IndexFunc(st.types[k], same); i >= 0 {
+		st.types[k][i] = t
+		return
+	}
+	st.types[k] = append(st.types[k], t)
+}
+
+func (st *state) typeNamed(k Kind, name string) (Type, bool) {
+	for _, t := range st.types[k.types()] {
+		if t.ServiceName == name {
+			return t, true
+		}
+	}
+	return Type{}, false
+}
+
+// addLink files l, whose kind, type, owner, redirect URI and connection are set.
+func (s *Server) addLink(l *link) *link {
+	now := s.now()
+	l.id = s.state.nextID()
+	l.created = millis(now)
+	l.expires = millis(now.Add(s.lifetime))
+	l.secret = strings.ToLower(rand.Text())
+	l.url = s.URL + pagePath + "?auth=" + l.secret
+	s.state.links = append(s.state.links, l)
+	s.state.byID[l.id] = l
+	s.state.bySecret[l.secret] = l
+	return l
+}
+
+// find is the link that a lever was given: by its id, and then the rest must fit,
+// or else by its URL.
+func (s *Server) find(given connectlinks.ConnectLink) (*link, error) {
+	l := s.state.byID[given.ID]
+	if l == nil && given.ID == 0 {
+		if u, err := url.Parse(given.URL); err == nil {
+			l = s.state.bySecret[u.Query().Get("auth")]
+		}
+	}
+	switch {
+	case l == nil,
+		given.Type != "" && given.Type != l.typ,
+		given.URL != "" && given.URL != l.url:
+		return nil, fmt.Errorf("%w: id %d, type %q", ErrUnknownLink, given.ID, given.Type)
+	}
+	return l, nil
+}
+
+func (l *link) expired(now time.Time) bool { return !now.Before(l.expires) }
+
+// dead says why the link cannot be used any more, in the words of a customer.
+func (l *link) dead(now time.Time) string {
+	switch {
+	case l.spent:
+		return "it has been used already"
+	case l.revoked:
+		return "it was revoked"
+	case l.expired(now):
+		return "it has expired"
+	case l.conn != nil && l.conn.deleted:
+		return "the connection that it renews was deleted"
+	}
+	return ""
+}
+
+// expire makes a link expire now, unless it has.
+func (l *link) expire(now time.Time) {
+	if !l.expired(now) {
+		l.expires = millis(now)
+	}
+}
+
+func (s *Server) revoke(l *link) {
+	if !l.revoked && !s.assume.KeepRevokedLinks {
+		l.expire(s.now())
+	}
+	l.revoked = true
+}
+
+// A testError says which step of the automated tests failed.
+type testError struct{ steps []step }
+
+func (e *testError) Error() string {
+	last := e.steps[len(e.steps)-1]
+	return fmt.Sprintf("%v: %s: %s", ErrTestFailed, last.name, last.failure)
+}
+
+func (e *testError) Unwrap() error { return ErrTestFailed }
+
+// connect is a customer who enters sub on the hosted page: the values are checked
+// and tested, the connection is made or renewed, and the link is spent. If it
+// returns an error, nothing has changed.
+func (s *Server) connect(l *link, sub Submission) (*connection, error) {
+	now := s.now()
+	if why := l.dead(now); why != "" {
+		return nil, fmt.Errorf("%w: %s", ErrDeadLink, why)
+	}
+	typ, _ := s.state.typeNamed(l.kind, l.typ)
+	if err := typ.check(sub.Fields); err != nil {
+		return nil, fmt.Errorf("connectlinkstest: %w", err)
+	}
+	steps := typ.test(sub.Fields)
+	if failed(steps) {
+		return nil, &testError{steps}
+	}
+	if sub.FailedTest != "" {
+		steps = []step{{stepConnect, ""}, {stepLogIn, sub.FailedTest}}
+	}
+
+	if l.conn == nil {
+		l.conn = s.addConnection(l, typ)
+	}
+	c := l.conn
+	if sub.Name != "" {
+		c.name = sub.Name
+	}
+	c.details = typ.public(sub.Fields)
+	if sub.Untested {
+		c.tested, c.steps = time.Time{}, nil
+	} else {
+		c.tested, c.steps = later(c.tested, now), steps
+	}
+	l.spent = true
+	if s.assume.ExpireSpentLinks {
+		l.expire(now)
+	}
+	return c, nil
+}
+
+func (s *Server) addConnection(l *link, typ Type) *connection {
+	c := &connection{
+		id: s.state.nextID(), kind: l.kind, typ: l.typ, name: typ.Label,
+		workspace: l.workspace, group: l.group, created: later(l.created, s.now()),
+	}
+	if c.name == "" {
+		c.name = l.typ
+	}
+	if l.kind == KindActivation {
+		c.activationID = activationName(s.state.activations)
+		s.state.activations++
+	}
+	s.state.connections = append(s.state.connections, c)
+	return c
+}
+
+// millis is t as the API tells it.
+func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// later is when what a customer does is done: the next moment that the API can
+// tell, after now, and after t even if the clock stands still, so that whoever
+// remembers what time it was sees that something has happened since.
+func later(t, now time.Time) time.Time {
+	next := millis(now).Add(time.Millisecond)
+	if !next.After(t) {
+		return t.Add(time.Millisecond)
+	}
+	return next
+}
+
+// activationName is the id of the nth activation, in Fivetran's manner.
+func activationName(n int) string {
+	first := []string{"glimmering", "patient", "wistful", "sturdy", "candid", "nimble", "mellow", "radiant"}
+	second := []string{"donkey", "heron", "lantern", "meadow", "otter", "pebble", "sparrow", "willow"}
+	name := first[n%len(first)] + "_" + second[n/len(first)%len(second)]
+	if round := n / (len(first) * len(second)); round > 0 {
+		name += fmt.Sprintf("_%d", round+1)
+	}
+	return name
+}

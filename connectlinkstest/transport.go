@@ -1,0 +1,128 @@
+package connectlinkstest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// Transport is a new transport that reaches the server through memory, whatever
+// host a request names, and whether its scheme is http or https: no socket is
+// opened and no goroutine waits for the network, so that it works in a
+// [testing/synctest] bubble.
+//
+// Its connections belong to the bubble that they are opened in. Before that ends,
+// close them, by CloseIdleConnections or [Server.Close].
+func (s *Server) Transport() *http.Transport {
+	return &http.Transport{
+		DialContext:         s.dial,
+		DialTLSContext:      s.dial, // as if TLS had been negotiated
+		MaxIdleConnsPerHost: 128,
+	}
+}
+
+func (s *Server) dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	var wasReset atomic.Bool
+	client := &pipeEnd{Conn: near, reset: &wasReset, heard: &wasReset}
+	server := &pipeEnd{Conn: far, reset: &wasReset, heard: new(atomic.Bool)}
+	server.closed = sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.pipes, server)
+	})
+
+	s.mu.Lock()
+	open := s.pipes != nil
+	if open {
+		s.pipes[server] = struct{}{}
+	}
+	s.mu.Unlock()
+	if !open {
+		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: net.ErrClosed}
+	}
+	// A server for each connection: one http.Server must not be shared by bubbles.
+	// Serve returns after the one connection, which then has its own goroutine.
+	_ = (&http.Server{Handler: s}).Serve(&oneConn{conn: server})
+	return client, nil
+}
+
+func (s *Server) serveListener() {
+	hs := &http.Server{Handler: s}
+	s.stop = hs.Close
+	go func() { _ = hs.Serve(s.listener) }()
+}
+
+func (s *Server) shutDown() {
+	if s.stop != nil {
+		_ = s.stop()
+		_ = s.listener.Close() // Serve may not have got to it
+	}
+	s.mu.Lock()
+	pipes := s.pipes
+	s.pipes = nil
+	s.mu.Unlock()
+	for conn := range pipes {
+		_ = conn.Close()
+	}
+	s.transport.CloseIdleConnections()
+}
+
+// oneConn is a listener that accepts one connection.
+type oneConn struct{ conn net.Conn }
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if l.conn == nil {
+		return nil, io.EOF
+	}
+	conn := l.conn
+	l.conn = nil
+	return conn, nil
+}
+
+func (l *oneConn) Close() error   { return nil }
+func (l *oneConn) Addr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
+
+// pipeEnd is an end of an in-memory connection that can be reset.
+type pipeEnd struct {
+	net.Conn
+	reset  *atomic.Bool // set it, then Close
+	heard  *atomic.Bool // the other end has done so
+	closed func()
+}
+
+func (c *pipeEnd) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	return n, c.orReset("read", err)
+}
+
+func (c *pipeEnd) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	return n, c.orReset("write", err)
+}
+
+// orReset is what TCP would say.
+func (c *pipeEnd) orReset(op string, err error) error {
+	if c.heard.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)) {
+		return &net.OpError{Op: op, Net: "pipe", Err: os.NewSyscallError(op, syscall.ECONNRESET)}
+	}
+	return err
+}
+
+func (c *pipeEnd) Close() error {
+	if c.closed != nil {
+		c.closed()
+	}
+	return c.Conn.Close()
+}

@@ -1,0 +1,116 @@
+// Quickstart makes a connect link and prints it, with its expiry and what to do
+// next:
+//
+//	go run ./examples/quickstart [-kind destination|source|activation] [-type hubspot] [-group ID] [-redirect-uri URL]
+//
+// With CENSUS_API_TOKEN in the environment (for activations,
+// CENSUS_PERSONAL_ACCESS_TOKEN) it talks to the real service, in the region of
+// CENSUS_BASE_URL; without, to a sandbox of its own.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	info, err := os.Stdout.Stat()
+	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
+	switch err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, terminal); {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// run keeps the sandbox open until ctx ends if somebody is there to click.
+func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer, somebody bool) error {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	kind := flags.String("kind", "destination", "what to connect: destination, source or activation")
+	service := flags.String("type", "", "the service to connect (default hubspot, for a source postgres)")
+	group := flags.String("group", "", "the Fivetran group of an activation")
+	redirect := flags.String("redirect-uri", "", "where the customer goes at the end")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+
+	token := getenv("CENSUS_API_TOKEN")
+	if *kind == "activation" {
+		token = getenv("CENSUS_PERSONAL_ACCESS_TOKEN")
+	}
+	baseURL := cmp.Or(getenv("CENSUS_BASE_URL"), connectlinks.BaseURLUS)
+	sandbox := token == ""
+	if sandbox {
+		srv := connectlinkstest.NewServer()
+		defer srv.Close()
+		baseURL, token = srv.URL, srv.Token()
+		if *kind == "activation" {
+			token, *group = srv.PersonalToken(), cmp.Or(*group, srv.Group())
+		}
+		fmt.Fprint(out, "No token in the environment: this is the embedded sandbox, which ends with the program.\n\n")
+	}
+
+	client, err := connectlinks.NewClient(connectlinks.WithToken(token), connectlinks.WithBaseURL(baseURL))
+	if err != nil {
+		return err
+	}
+	link, err := create(ctx, client, *kind, *service, *group, *redirect)
+	if err != nil {
+		return err
+	}
+
+	fmt.Fprintf(out, "Connect link %d for %s:\n\n  %s\n\n", link.ID, link.Type, link.URL)
+	if !link.ExpiresAt.IsZero() {
+		left := time.Until(link.ExpiresAt).Round(time.Minute)
+		fmt.Fprintf(out, "It expires on %s, in %s.\n", link.ExpiresAt.Local().Format("2 January 2006 at 15:04 MST"), left)
+	}
+	fmt.Fprintln(out, "Next: send your customer there. Treat the link as a password: who has it can connect an account.")
+	if sandbox && somebody {
+		fmt.Fprintln(out, "You can open it now, and be the customer. Ctrl-C ends the sandbox.")
+		<-ctx.Done()
+	}
+	return nil
+}
+
+func create(ctx context.Context, client *connectlinks.Client, kind, service, group, redirect string) (link connectlinks.ConnectLink, err error) {
+	switch kind {
+	case "source":
+		l, err := client.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{
+			Type: cmp.Or(service, "postgres"), RedirectURI: redirect,
+		})
+		if err != nil {
+			return link, err
+		}
+		return l.ConnectLink, nil
+	case "destination":
+		l, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{
+			Type: cmp.Or(service, "hubspot"), RedirectURI: redirect,
+		})
+		if err != nil {
+			return link, err
+		}
+		return l.ConnectLink, nil
+	case "activation":
+		l, err := client.Activations.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{
+			Type: cmp.Or(service, "hubspot"), GroupID: group, RedirectURI: redirect,
+		})
+		if err != nil {
+			return link, err
+		}
+		return l.ConnectLink, nil
+	}
+	return link, fmt.Errorf("-kind %q: want destination, source or activation", kind)
+}

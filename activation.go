@@ -120,7 +120,9 @@ func (s *ActivationsService) GetConnectLink(ctx context.Context, linkID int64) (
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/revoke-activation-connect-link
 func (s *ActivationsService) RevokeConnectLink(ctx context.Context, linkID int64) (*ActivationConnectLink, error) {
-	return revoke(ctx, (*service)(s), activationLinks, linkID, (*wireLink).activation)
+	k := post(activationLinks).id("linkID", linkID).then("/revoke")
+	link, err := fetch(ctx, (*service)(s), k, (*wireLink).activation)
+	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
 }
 
 // ListConnectLinks returns a page of links, expired and revoked ones included.

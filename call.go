@@ -23,27 +23,27 @@ type call struct {
 	decode  func(body []byte) error // reads a success
 	refused error                   // why it cannot be sent: an *InputError
 
-	repeated *bool // if not nil, set once an attempt that may have taken effect is followed by another
+	repeated bool // set once an attempt that may have taken effect is followed by another
 }
 
-func get(path string) call    { return call{method: http.MethodGet}.then(path) }
-func post(path string) call   { return call{method: http.MethodPost}.then(path) }
-func remove(path string) call { return call{method: http.MethodDelete}.then(path) }
+func get(path string) *call    { return (&call{method: http.MethodGet}).then(path) }
+func post(path string) *call   { return (&call{method: http.MethodPost}).then(path) }
+func remove(path string) *call { return (&call{method: http.MethodDelete}).then(path) }
 
-func (k call) then(path string) call {
+func (k *call) then(path string) *call {
 	k.path += path
 	k.escaped += path
 	return k
 }
 
 // id appends an id to the path. field is its name in the method's signature.
-func (k call) id(field string, id int64) call {
+func (k *call) id(field string, id int64) *call {
 	k.refused = refuse(id < 1, field, "must be positive")
 	return k.then("/" + strconv.FormatInt(id, 10))
 }
 
 // name appends a string from outside to the path, so that it stays one element.
-func (k call) name(field, s string) call {
+func (k *call) name(field, s string) *call {
 	strange := strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\?%`, r)
 	})
@@ -59,7 +59,7 @@ func (k call) name(field, s string) call {
 type params interface{ check() error }
 
 // mint makes the call one that creates a link.
-func (k call) mint(p params) call {
+func (k *call) mint(p params) *call {
 	k.mints = true
 	if k.refused = inputErrors(k.refused, p.check()); k.refused == nil {
 		k.body, k.refused = json.Marshal(p)
@@ -68,7 +68,7 @@ func (k call) mint(p params) call {
 }
 
 // fetch sends a call whose answer is one object, and converts it.
-func fetch[T, W any, P object[W]](ctx context.Context, s *service, k call, convert func(P) T) (*T, error) {
+func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*T, error) {
 	out := new(T)
 	k.decode = func(body []byte) error {
 		env, err := decodeEnvelope[W](body)
@@ -81,7 +81,7 @@ func fetch[T, W any, P object[W]](ctx context.Context, s *service, k call, conve
 		*out = convert(env.Data)
 		return nil
 	}
-	if err := s.do(ctx, &k); err != nil {
+	if err := s.do(ctx, k); err != nil {
 		return nil, err
 	}
 	return out, nil

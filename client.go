@@ -141,6 +141,7 @@ func (s *service) do(ctx context.Context, k *call) error {
 		o := a.outcome(ctx, resp, err)
 		cancel()
 		c.logAttempt(ctx, k, a, o, retries)
+		k.repeated = k.repeated || a.proof.Repeated()
 		if o.err == nil {
 			return nil
 		}
@@ -164,9 +165,7 @@ func (s *service) do(ctx context.Context, k *call) error {
 		if !ok {
 			return last
 		}
-		if k.repeated != nil && o.verdict == unknown {
-			*k.repeated = true
-		}
+		k.repeated = k.repeated || o.verdict == unknown
 		if err := pace.Sleep(ctx, delay); err != nil {
 			return c.notSent(k, err, last, token)
 		}

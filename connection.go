@@ -30,7 +30,7 @@ type ConfigurationField struct {
 
 // discard sends a call whose answer, of which there may be none, says nothing
 // more. What was there no more when it was repeated is what was wanted.
-func discard(ctx context.Context, s *service, k call) error {
+func discard(ctx context.Context, s *service, k *call) error {
 	k.decode = func(body []byte) error {
 		if len(bytes.TrimSpace(body)) == 0 {
 			return nil
@@ -38,34 +38,26 @@ func discard(ctx context.Context, s *service, k call) error {
 		var env struct{ Status wire.Text }
 		return decode(body, &env, &env.Status)
 	}
-	var repeated bool
-	k.repeated = &repeated
-	err := s.do(ctx, &k)
-	if repeated && errors.Is(err, ErrNotFound) {
+	err := s.do(ctx, k)
+	if k.repeated && errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	return err
 }
 
-// revoke revokes a link. Where the request was repeated and then refused, the
-// first one may have been carried out: the link itself tells.
-func revoke[T any](ctx context.Context, s *service, path string, linkID int64, convert func(*wireLink) T) (*T, error) {
-	var repeated, revoked bool
-	k := post(path).id("linkID", linkID).then("/revoke")
-	k.repeated = &repeated
-	link, err := fetch(ctx, s, k, convert)
+// revoked settles how a revocation ended. Where the request was repeated and then
+// refused, the first one may have been carried out: the link itself tells.
+func revoked[L interface{ base() ConnectLink }](ctx context.Context, k *call, linkID int64, link L, err error,
+	getLink func(context.Context, int64) (L, error),
+) (L, error) {
 	var refused *APIError
-	if !repeated || !errors.As(err, &refused) || refused.StatusCode < 400 || refused.StatusCode > 499 {
+	if !k.repeated || !errors.As(err, &refused) || refused.StatusCode < 400 || refused.StatusCode > 499 {
 		return link, err
 	}
-	link, getErr := fetch(ctx, s, get(path).id("linkID", linkID), func(w *wireLink) T {
-		revoked = w.Revoked
-		return convert(w)
-	})
-	if getErr != nil || !revoked {
-		return nil, err
+	if now, getErr := getLink(ctx, linkID); getErr == nil && now.base().Revoked {
+		return now, nil
 	}
-	return link, nil
+	return link, err
 }
 
 // wireDestination is a destination in the API's JSON.

@@ -104,7 +104,9 @@ func (s *DestinationsService) GetConnectLink(ctx context.Context, linkID int64) 
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/revoke-destination-connect-link
 func (s *DestinationsService) RevokeConnectLink(ctx context.Context, linkID int64) (*DestinationConnectLink, error) {
-	return revoke(ctx, (*service)(s), destinationLinks, linkID, (*wireLink).destination)
+	k := post(destinationLinks).id("linkID", linkID).then("/revoke")
+	link, err := fetch(ctx, (*service)(s), k, (*wireLink).destination)
+	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
 }
 
 // ListConnectLinks returns a page of links, expired and revoked ones included.

@@ -90,7 +90,7 @@ func list[T, W any, P object[W]](ctx context.Context, s *service, path string, o
 		page = &Page[T]{items, at.Number, at.PerPage, at.Prev, at.Next, at.Last, at.TotalRecords}
 		return nil
 	}
-	if err := s.do(ctx, &k); err != nil {
+	if err := s.do(ctx, k); err != nil {
 		return nil, err
 	}
 	return page, nil

@@ -99,7 +99,9 @@ func (s *SourcesService) GetConnectLink(ctx context.Context, linkID int64) (*Sou
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/revoke-source-connect-link
 func (s *SourcesService) RevokeConnectLink(ctx context.Context, linkID int64) (*SourceConnectLink, error) {
-	return revoke(ctx, (*service)(s), sourceLinks, linkID, (*wireLink).source)
+	k := post(sourceLinks).id("linkID", linkID).then("/revoke")
+	link, err := fetch(ctx, (*service)(s), k, (*wireLink).source)
+	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
 }
 
 // ListConnectLinks returns a page of links, expired and revoked ones included.

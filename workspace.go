@@ -74,7 +74,7 @@ func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (stri
 		key = answer.APIKey
 		return nil
 	}
-	if err := (*service)(s).do(ctx, &k); err != nil {
+	if err := (*service)(s).do(ctx, k); err != nil {
 		return "", err
 	}
 	return key, nil

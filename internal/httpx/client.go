@@ -69,6 +69,7 @@ func ReadAll(r io.Reader, announced int64, max int) ([]byte, error) {
 // Proof records what net/http reports of a request, as evidence of how far it got.
 type Proof struct {
 	asked, got, wrote atomic.Bool // for a connection; one; the request's headers
+	again             atomic.Bool // got another one after that
 	conn              atomic.Pointer[tls.Conn]
 }
 
@@ -78,6 +79,9 @@ func (p *Proof) Context(ctx context.Context) context.Context {
 		GetConn: func(string) { p.asked.Store(true) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			p.got.Store(true)
+			if p.wrote.Load() {
+				p.again.Store(true)
+			}
 			if conn, ok := info.Conn.(*tls.Conn); ok {
 				p.conn.Store(conn)
 			}
@@ -89,6 +93,9 @@ func (p *Proof) Context(ctx context.Context) context.Context {
 // NoConnection reports whether the request cannot have reached anybody. A
 // transport that reports nothing proves nothing.
 func (p *Proof) NoConnection() bool { return p.asked.Load() && !p.got.Load() }
+
+// Repeated reports whether net/http has sent the request more than once.
+func (p *Proof) Repeated() bool { return p.again.Load() }
 
 // Unsent reports whether the request may be given to net/http once more for a
 // repeat of its own. It repeats one after a reused HTTP/1 connection turned out to

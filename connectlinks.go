@@ -87,7 +87,6 @@
 package connectlinks
 
 import (
-	"net/url"
 	"strings"
 	"time"
 
@@ -187,8 +186,8 @@ func (w *wireLink) check(alone bool) error {
 	if err := named(w.ID > 0, "link"); err != nil || !alone {
 		return err
 	}
-	if u, err := url.Parse(w.URL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return badResponse("link %d has no absolute URL", w.ID)
+	if _, reason := httpx.ParseURL(w.URL); reason != "" {
+		return badResponse("the URL of link %d %s", w.ID, reason)
 	}
 	if w.Expiration.Unreadable {
 		return badResponse("the expiration of link %d is not a time", w.ID)

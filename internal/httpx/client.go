@@ -1,6 +1,7 @@
 package httpx
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -34,8 +35,28 @@ func NewTransport() *http.Transport {
 // one would turn a POST into a GET, or send it twice.
 func WithoutRedirects(hc *http.Client) *http.Client {
 	own := *hc
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	own.Transport = stay{cmp.Or(hc.Transport, http.DefaultTransport)}
 	return &own
+}
+
+// stay leaves redirects without a place to go. To refuse them in CheckRedirect
+// would be too late for one whose Location is no URL.
+type stay struct{ http.RoundTripper }
+
+func (s stay) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(r)
+	if err == nil && resp != nil && resp.Header.Get("Location") != "" {
+		resp.Header = resp.Header.Clone() // it may be somebody's
+		resp.Header.Del("Location")
+	}
+	return resp, err
+}
+
+// CloseIdleConnections is what [http.Client.CloseIdleConnections] looks for.
+func (s stay) CloseIdleConnections() {
+	if t, ok := s.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 }
 
 // ErrTooLong is returned by ReadAll.

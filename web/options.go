@@ -1,0 +1,91 @@
+package web
+
+import (
+	"html/template"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// An Option changes how [Start], [Return] and [Error] answer.
+type Option func(*settings)
+
+type settings struct {
+	title      string
+	back       string
+	template   *template.Template
+	onError    func(http.ResponseWriter, *http.Request, error)
+	log        *slog.Logger
+	protection *http.CrossOriginProtection
+	wait       time.Duration
+	refresh    time.Duration
+}
+
+func newSettings(opts []Option) *settings {
+	s := &settings{
+		title:   "Connect your account",
+		wait:    5 * time.Second,
+		refresh: 2 * time.Second,
+	}
+	for _, opt := range opts {
+		opt(s)
+	}
+	return s
+}
+
+// WithTitle sets the title of the pages, such as "Connect HubSpot". Where the
+// title depends on the request, make the handler in the request's own: that costs
+// next to nothing.
+func WithTitle(title string) Option { return func(s *settings) { s.title = title } }
+
+// WithBack sets the address of the page that the customer came from, such as the
+// list of integrations. The pages link to it; after a link's death it is where the
+// customer starts again.
+func WithBack(address string) Option { return func(s *settings) { s.back = address } }
+
+// WithTemplate replaces the built-in page. The template is executed with a [Page].
+// If that fails, the built-in page is shown. The Content-Security-Policy of such
+// pages is left to the platform, except that frame-ancestors 'self' is set if no
+// policy is.
+func WithTemplate(t *template.Template) Option { return func(s *settings) { s.template = t } }
+
+// WithErrorHandler replaces the answer to an error of mint or check, and its
+// record in the log. The answer is marked as not to be stored already. Error can
+// still be called for the usual answer:
+//
+//	web.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
+//		if errors.Is(err, errNoPlan) {
+//			http.Redirect(w, r, "/upgrade", http.StatusSeeOther)
+//			return
+//		}
+//		web.Error(w, r, err)
+//	})
+//
+// It is not called for a request that the client has given up, for one that is
+// refused before mint (another method, another origin), and for a customer who has
+// not finished yet.
+func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error)) Option {
+	return func(s *settings) { s.onError = h }
+}
+
+// WithLogger sets where errors are logged, one record each: the status that was
+// answered, the pattern that the request matched, the error. The default is
+// [slog.Default]; a logger with [slog.DiscardHandler] logs nothing.
+func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
+
+// WithCrossOriginProtection replaces the check that a POST to [Start] comes from
+// the platform's own origin, for a front end on another one. What it refuses is
+// answered by its own deny handler.
+func WithCrossOriginProtection(p *http.CrossOriginProtection) Option {
+	return func(s *settings) { s.protection = p }
+}
+
+// WithWait limits how long [Return] lets check take before it answers "not yet".
+// The default is 5 seconds. Keep it below the server's WriteTimeout.
+func WithWait(d time.Duration) Option { return func(s *settings) { s.wait = d } }
+
+// WithRefresh sets after how long the "not yet" page of [Return] looks again for
+// the first time; each further time it takes twice as long, up to 30 seconds, and
+// after a quarter of an hour or so it leaves it to the customer. The default is 2
+// seconds; with 0 it never looks again by itself.
+func WithRefresh(d time.Duration) Option { return func(s *settings) { s.refresh = d } }

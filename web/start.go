@@ -1,0 +1,130 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/httpx"
+)
+
+// Start makes a link when the customer asks for it, and sends the browser there.
+//
+// GET and HEAD make nothing: they answer a page with one button. POST calls mint
+// and redirects to the link's URL with 303; if JSON is what the request prefers
+// (Accept: application/json), the answer is the link as JSON, for a front end that
+// embeds it. mint has the ResponseWriter to set a cookie with; it writes no answer.
+// It should remember the link's id, and where it can give the customer the link
+// that is open already: see the package documentation.
+//
+// A POST from another origin is refused with 403, other methods with 405. Errors
+// of mint are answered, and logged, as [Error] has it.
+//
+// No answer may be stored. The redirect sends no Referer.
+func Start(mint func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error), opts ...Option) http.Handler {
+	if mint == nil {
+		panic("connectlinks: web.Start without mint")
+	}
+	s := newSettings(opts)
+	protection := s.protection
+	if protection == nil {
+		protection = http.NewCrossOriginProtection()
+		protection.SetDenyHandler(http.HandlerFunc(s.denied))
+	}
+	post := protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		link, err := mint(w, r)
+		if err == nil {
+			err = checkURL(link)
+		}
+		private(w)
+		switch {
+		case err != nil:
+			s.fail(w, r, err)
+		case prefersJSON(r):
+			writeJSON(w, http.StatusOK, link)
+		default:
+			http.Redirect(w, r, link.URL, http.StatusSeeOther)
+		}
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		private(w)
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+			// The form's POST must say where it comes from.
+			w.Header().Set("Referrer-Policy", "same-origin")
+			s.show(w, r, Page{
+				Kind: KindStart, Status: http.StatusOK, Title: s.title,
+				Message: "You continue on a secure page, and come back here when you are done.",
+				Button:  "Continue",
+			})
+		case http.MethodPost:
+			post.ServeHTTP(w, r)
+		default:
+			notAllowed(w, "GET, HEAD, POST")
+		}
+	})
+}
+
+// denied answers a POST from another origin. It offers no button that would send
+// it again from here.
+func (s *settings) denied(w http.ResponseWriter, r *http.Request) {
+	const message = "This was sent from another site. Open the page here, and try again."
+	if prefersJSON(r) {
+		writeJSON(w, http.StatusForbidden, problem{Status: http.StatusForbidden, Message: message})
+		return
+	}
+	s.show(w, r, Page{Kind: KindError, Status: http.StatusForbidden, Title: "Not accepted", Message: message})
+}
+
+func notAllowed(w http.ResponseWriter, allow string) {
+	w.Header().Set("Allow", allow)
+	http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+}
+
+// checkURL does not quote the URL.
+func checkURL(link connectlinks.ConnectLink) error {
+	if _, reason := httpx.ParseURL(link.URL); reason != "" {
+		return fmt.Errorf("%w: the URL of link %d %s", connectlinks.ErrBadResponse, link.ID, reason)
+	}
+	return nil
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // a link or a problem can always be written
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// prefersJSON reports whether the request names JSON and wants nothing that a
+// browser shows more. A wildcard names nothing: it is what fetch sends of its own
+// accord, and browsers send too.
+func prefersJSON(r *http.Request) bool {
+	var json, html float64
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		q := 1.0
+		if given, ok := params["q"]; ok {
+			if q, err = strconv.ParseFloat(given, 64); err != nil || q < 0 || q > 1 {
+				continue
+			}
+		}
+		switch name {
+		case "application/json":
+			json = max(json, q)
+		case "text/html", "application/xhtml+xml":
+			html = max(html, q)
+		}
+	}
+	return json > html
+}

@@ -1,0 +1,428 @@
+package web_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"html/template"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+	"github.com/connectlinks/connectlinks-go/web"
+)
+
+const secret = "s3cr3t-auth"
+
+var testLink = connectlinks.ConnectLink{
+	ID: 469, Type: "hubspot", URL: "https://app.getcensus.com/pbc?auth=" + secret + "&x=1",
+	RedirectURI: "https://platform.example/connected",
+}
+
+// minter counts what it mints.
+type minter struct {
+	link  connectlinks.ConnectLink
+	err   error
+	calls int
+}
+
+func (m *minter) mint(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+	m.calls++
+	http.SetCookie(w, &http.Cookie{Name: "flow", Value: "1"})
+	return m.link, m.err
+}
+
+var silent = web.WithLogger(slog.New(slog.DiscardHandler))
+
+func ask(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func private(t *testing.T, w *httptest.ResponseRecorder, referrer string) {
+	t.Helper()
+	assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+	assert.Equal(t, referrer, w.Header().Get("Referrer-Policy"))
+	assert.Equal(t, "nosniff", w.Header().Get("X-Content-Type-Options"))
+}
+
+func TestStartMintsOnPostOnly(t *testing.T) {
+	for _, method := range []string{"GET", "HEAD"} {
+		m := &minter{link: testLink}
+		w := ask(web.Start(m.mint), method, "/connect/hubspot", "Sec-Purpose", "prefetch", "Accept", "application/json")
+		assert.Equal(t, http.StatusOK, w.Code)
+		assert.Zero(t, m.calls)
+		private(t, w, "same-origin")
+	}
+	for _, method := range []string{"PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
+		m := &minter{link: testLink}
+		w := ask(web.Start(m.mint), method, "/connect/hubspot")
+		assert.Equal(t, http.StatusMethodNotAllowed, w.Code)
+		assert.Equal(t, "GET, HEAD, POST", w.Header().Get("Allow"))
+		assert.Zero(t, m.calls)
+		private(t, w, "no-referrer")
+	}
+}
+
+func TestStartRedirects(t *testing.T) {
+	m := &minter{link: testLink}
+	w := ask(web.Start(m.mint), "POST", "/connect/hubspot")
+	assert.Equal(t, http.StatusSeeOther, w.Code)
+	assert.Equal(t, testLink.URL, w.Header().Get("Location"))
+	assert.Equal(t, "flow=1", w.Header().Get("Set-Cookie"), "mint can set a cookie")
+	assert.Empty(t, w.Body.String())
+	assert.Equal(t, 1, m.calls)
+	private(t, w, "no-referrer")
+}
+
+func TestStartAnswersWithJSON(t *testing.T) {
+	for _, test := range []struct {
+		accept string
+		json   bool
+	}{
+		{"application/json", true},
+		{"application/json, text/plain, */*", true},
+		{"application/json;charset=utf-8", true},
+		{"text/html;q=0.8, application/json", true},
+		{"APPLICATION/JSON", true},
+		{"", false},
+		{"*/*", false},
+		{"application/*", false},
+		{"application/json, text/html", false},
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false},
+		{"text/html, application/json;q=0.9", false},
+		{"application/json;q=0", false},
+		{"application/json;q=2", false},
+		{"application/json;q=x", false},
+		{";;,/", false},
+	} {
+		t.Run(test.accept, func(t *testing.T) {
+			m := &minter{link: testLink}
+			w := ask(web.Start(m.mint), "POST", "/", "Accept", test.accept)
+			private(t, w, "no-referrer")
+			if !test.json {
+				assert.Equal(t, http.StatusSeeOther, w.Code)
+				return
+			}
+			assert.Equal(t, http.StatusOK, w.Code)
+			assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
+			assert.Empty(t, w.Header().Get("Location"))
+			var got connectlinks.ConnectLink
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
+			assert.True(t, got == testLink)
+		})
+	}
+}
+
+func TestStartRefusesOtherOrigins(t *testing.T) {
+	for _, header := range [][]string{
+		{"Sec-Fetch-Site", "cross-site"},
+		{"Sec-Fetch-Site", "same-site"},
+		{"Origin", "https://evil.example"},
+		{"Origin", "null"},
+	} {
+		m := &minter{link: testLink}
+		w := ask(web.Start(m.mint), "POST", "https://platform.example/connect", header...)
+		assert.Equal(t, http.StatusForbidden, w.Code)
+		assert.Zero(t, m.calls)
+		assert.NotContains(t, w.Body.String(), "<form")
+		private(t, w, "no-referrer")
+
+		w = ask(web.Start(m.mint), "POST", "https://platform.example/connect", append(header, "Accept", "application/json")...)
+		assert.Equal(t, http.StatusForbidden, w.Code)
+		assert.JSONEq(t, `{"status": 403, "message": "This was sent from another site. Open the page here, and try again."}`, w.Body.String())
+		assert.Zero(t, m.calls)
+	}
+	for _, header := range [][]string{
+		{"Sec-Fetch-Site", "same-origin"},
+		{"Sec-Fetch-Site", "none"},
+		{"Origin", "https://platform.example"},
+		{},
+	} {
+		m := &minter{link: testLink}
+		w := ask(web.Start(m.mint), "POST", "https://platform.example/connect", header...)
+		assert.Equal(t, http.StatusSeeOther, w.Code)
+	}
+
+	p := http.NewCrossOriginProtection()
+	require.NoError(t, p.AddTrustedOrigin("https://app.platform.example"))
+	m := &minter{link: testLink}
+	h := web.Start(m.mint, web.WithCrossOriginProtection(p))
+	assert.Equal(t, http.StatusSeeOther, ask(h, "POST", "https://api.platform.example/", "Origin", "https://app.platform.example", "Sec-Fetch-Site", "same-site").Code)
+	assert.Equal(t, http.StatusForbidden, ask(h, "POST", "https://api.platform.example/", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site").Code)
+	assert.Equal(t, 1, m.calls)
+}
+
+func TestStartRefusesOtherSchemes(t *testing.T) {
+	for _, bad := range []string{"", "/pbc?auth=" + secret, "//evil.example/" + secret, "javascript:alert('" + secret + "')", "data:text/html," + secret, "ftp://h/" + secret, "https:" + secret, "https://u:" + secret + "@h/", "https://h/\r\nX: " + secret} {
+		var log bytes.Buffer
+		m := &minter{link: connectlinks.ConnectLink{ID: 7, URL: bad}}
+		for _, accept := range []string{"", "application/json"} {
+			w := ask(web.Start(m.mint, web.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "POST", "/", "Accept", accept)
+			assert.Equal(t, http.StatusBadGateway, w.Code, bad)
+			assert.Empty(t, w.Header().Get("Location"))
+			assert.NotContains(t, w.Body.String(), secret)
+		}
+		assert.Contains(t, log.String(), "link 7")
+		assert.NotContains(t, log.String(), secret)
+	}
+}
+
+func TestPagePolicyNamesItsOwnStyleAndScript(t *testing.T) {
+	w := ask(web.Start((&minter{}).mint, web.WithTitle("Connect <HubSpot>"), web.WithBack("/integrations?a=1&b=2")), "GET", "/connect")
+	body := w.Body.String()
+	policy := w.Header().Get("Content-Security-Policy")
+	for _, element := range []string{"style", "script"} {
+		found := regexp.MustCompile(`(?s)<`+element+`>(.*?)</`+element+`>`).FindAllStringSubmatch(body, -1)
+		require.Len(t, found, 1)
+		sum := sha256.Sum256([]byte(found[0][1]))
+		assert.Contains(t, policy, element+"-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+	}
+	assert.Contains(t, policy, "default-src 'none'")
+	assert.Contains(t, policy, "frame-ancestors 'self'")
+	assert.NotContains(t, policy, "form-action", "it would stop the redirect")
+	assert.Equal(t, "text/html; charset=utf-8", w.Header().Get("Content-Type"))
+	assert.Contains(t, body, "<h1>Connect &lt;HubSpot&gt;</h1>")
+	assert.Contains(t, body, `<form id="connectlink-form" method="post">`)
+	assert.Equal(t, 1, strings.Count(body, "<button"))
+	assert.Contains(t, body, `href="/integrations?a=1&amp;b=2"`)
+}
+
+func TestOwnTemplate(t *testing.T) {
+	own := template.Must(template.New("").Parse(`{{.Kind}} {{.Title}} {{.Back}}: <form method="post"><button>{{.Button}}</button></form>`))
+	m := &minter{err: errors.New("no")}
+	h := web.Start(m.mint, web.WithTemplate(own), web.WithBack("/i"), silent)
+	w := ask(h, "GET", "/")
+	assert.Equal(t, `start Connect your account /i: <form method="post"><button>Continue</button></form>`, w.Body.String())
+	assert.Equal(t, "frame-ancestors 'self'", w.Header().Get("Content-Security-Policy"))
+	w = ask(h, "POST", "/")
+	assert.Equal(t, `error That did not work /i: <form method="post"><button>Try again</button></form>`, w.Body.String())
+	assert.Equal(t, http.StatusInternalServerError, w.Code)
+
+	withPolicy := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'self'")
+		h.ServeHTTP(w, r)
+	})
+	assert.Equal(t, "default-src 'self'", ask(withPolicy, "GET", "/").Header().Get("Content-Security-Policy"), "the platform's own")
+
+	broken := template.Must(template.New("").Parse(`half a page {{.NoSuchField}}`))
+	var log bytes.Buffer
+	w = ask(web.Start(m.mint, web.WithTemplate(broken), web.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "GET", "/")
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.NotContains(t, w.Body.String(), "half a page")
+	assert.Contains(t, w.Body.String(), "connectlink-start")
+	assert.Contains(t, w.Header().Get("Content-Security-Policy"), "default-src 'none'")
+	assert.Contains(t, log.String(), "NoSuchField")
+}
+
+// timedOut is an error such as the SDK's own time-out.
+type timedOut struct{}
+
+func (timedOut) Error() string { return "no answer within 30s" }
+func (timedOut) Timeout() bool { return true }
+
+func TestErrorsBecomeHonestAnswers(t *testing.T) {
+	api := func(status int, retryAfter time.Duration) error {
+		return &connectlinks.APIError{StatusCode: status, RetryAfter: retryAfter, Method: "POST", Path: "/api/v1/x", Message: "internal-detail"}
+	}
+	wrapped := func(err error) error { return errors.Join(errors.New("internal-detail"), err) }
+	for _, test := range []struct {
+		name       string
+		err        error
+		status     int
+		retryAfter string
+	}{
+		{"throttled", api(429, 7*time.Second), 429, "7"},
+		{"throttled, a fraction", api(429, 1500*time.Millisecond), 429, "2"},
+		{"throttled, no time named", api(429, 0), 429, "10"},
+		{"throttled, wrapped", wrapped(api(429, time.Hour)), 429, "3600"},
+		{"unavailable", api(503, 20*time.Second), 503, "20"},
+		{"unavailable, no time named", wrapped(errors.Join(api(503, 0), connectlinks.ErrOutcomeUnknown)), 503, "10"},
+		{"unauthorized", api(401, 0), 502, ""},
+		{"forbidden", api(403, 0), 502, ""},
+		{"not found", api(404, 0), 502, ""},
+		{"invalid", api(422, 0), 502, ""},
+		{"redirect", api(302, 0), 502, ""},
+		{"teapot", api(418, 0), 502, ""},
+		{"server error", api(500, 0), 502, ""},
+		{"bad gateway", wrapped(errors.Join(api(502, 0), connectlinks.ErrOutcomeUnknown)), 502, ""},
+		{"gateway time-out", api(504, 0), 504, ""},
+		{"request time-out", api(408, 0), 504, ""},
+		{"bad response", wrapped(connectlinks.ErrBadResponse), 502, ""},
+		{"outcome unknown", wrapped(connectlinks.ErrOutcomeUnknown), 502, ""},
+		{"no connection", &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}, 502, ""},
+		{"time-out", wrapped(timedOut{}), 504, ""},
+		{"time-out, outcome unknown", errors.Join(connectlinks.ErrOutcomeUnknown, timedOut{}), 504, ""},
+		{"deadline", wrapped(context.DeadlineExceeded), 504, ""},
+		{"expired", wrapped(connectlinks.ErrLinkExpired), 410, ""},
+		{"revoked", wrapped(connectlinks.ErrLinkRevoked), 410, ""},
+		{"input", &connectlinks.InputError{Field: "Type", Reason: "internal-detail"}, 500, ""},
+		{"a cancel that is not the client's", context.Canceled, 500, ""},
+		{"the platform's own", errors.New("database: internal-detail"), 500, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var log bytes.Buffer
+			m := &minter{err: test.err}
+			mux := http.NewServeMux()
+			mux.Handle("/connect/{type}", web.Start(m.mint, web.WithBack("/integrations"), web.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))))
+			w := ask(mux, "POST", "/connect/hubspot?token="+secret)
+			assert.Equal(t, test.status, w.Code)
+			assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
+			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+			assert.Contains(t, w.Body.String(), `href="/integrations"`)
+			assert.NotContains(t, w.Body.String(), "internal-detail")
+			if test.status == 410 {
+				assert.Contains(t, w.Body.String(), "Start again")
+			} else {
+				assert.Contains(t, w.Body.String(), "Try again")
+				assert.Equal(t, "same-origin", w.Header().Get("Referrer-Policy"), "for the form")
+			}
+			assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+			assert.Contains(t, log.String(), "pattern=/connect/{type}")
+			assert.NotContains(t, log.String(), secret)
+
+			w = ask(mux, "POST", "/connect/hubspot", "Accept", "application/json")
+			assert.Equal(t, test.status, w.Code)
+			assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
+			private(t, w, "no-referrer")
+			var body struct {
+				Status     int    `json:"status"`
+				Message    string `json:"message"`
+				RetryAfter int    `json:"retry_after"`
+			}
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+			assert.Equal(t, test.status, body.Status)
+			assert.NotEmpty(t, body.Message)
+			assert.NotContains(t, w.Body.String(), "internal-detail")
+			assert.Equal(t, test.retryAfter != "", body.RetryAfter > 0)
+		})
+	}
+}
+
+// The errors of a real client are told apart as those above are.
+func TestErrorsOfTheClient(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		failure connectlinkstest.Failure
+		status  int
+	}{
+		{"throttled", connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"60"}}}, 429},
+		{"unavailable", connectlinkstest.Failure{Status: 503}, 503},
+		{"refused", connectlinkstest.Failure{Status: 403}, 502},
+		{"HTML", connectlinkstest.Failure{Status: 200, Body: "<html>"}, 502},
+		{"reset", connectlinkstest.Failure{Reset: true}, 502},
+		{"cut off", connectlinkstest.Failure{Cut: true}, 502},
+		{"hangs", connectlinkstest.Failure{Hang: true}, 504},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			srv := connectlinkstest.NewServer()
+			defer srv.Close()
+			require.NoError(t, srv.Fail(test.failure))
+			client := srv.Client(connectlinks.WithTimeout(200*time.Millisecond), connectlinks.WithMaxRetries(0))
+			assert.Equal(t, test.status, ask(startWith(client), "POST", "/").Code)
+		})
+	}
+	t.Run("nobody listens", func(t *testing.T) {
+		srv := connectlinkstest.NewServer()
+		client := srv.Client(connectlinks.WithMaxRetries(0))
+		srv.Close()
+		assert.Equal(t, http.StatusBadGateway, ask(startWith(client), "POST", "/").Code)
+	})
+}
+
+func startWith(client *connectlinks.Client) http.Handler {
+	return web.Start(func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+		link, err := client.Destinations.CreateConnectLink(r.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+		if err != nil {
+			return connectlinks.ConnectLink{}, err
+		}
+		return link.ConnectLink, nil
+	}, silent)
+}
+
+func TestErrorHandlerReplacesAnswerAndLog(t *testing.T) {
+	errNoPlan := errors.New("no plan")
+	var log bytes.Buffer
+	var got error
+	m := &minter{err: errNoPlan}
+	h := web.Start(m.mint, web.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		web.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
+			got = err
+			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+			http.Redirect(w, r, "/upgrade", http.StatusSeeOther)
+		}))
+	w := ask(h, "POST", "/")
+	assert.Equal(t, errNoPlan, got)
+	assert.Equal(t, "/upgrade", w.Header().Get("Location"))
+	assert.Empty(t, log.String())
+
+	got = nil
+	ask(h, "POST", "/", "Sec-Fetch-Site", "cross-site")
+	ask(h, "PUT", "/")
+	ask(h, "GET", "/")
+	assert.NoError(t, got, "not an error of mint")
+}
+
+func TestAClientThatWentAwayIsNoError(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var log bytes.Buffer
+	mint := func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+		return connectlinks.ConnectLink{}, cmp.Or(r.Context().Err(), io.EOF)
+	}
+	logger := web.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))
+	hook := web.WithErrorHandler(func(http.ResponseWriter, *http.Request, error) { t.Error("called") })
+	for _, opts := range [][]web.Option{{logger}, {logger, hook}} {
+		w := httptest.NewRecorder()
+		web.Start(mint, opts...).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/", nil))
+		check := func(w http.ResponseWriter, r *http.Request) error { _, err := mint(w, r); return err }
+		web.Return(check, http.NotFoundHandler(), opts...).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+		assert.Empty(t, w.Body.String())
+	}
+	assert.Empty(t, log.String())
+}
+
+func TestErrorWithoutAForm(t *testing.T) {
+	w := httptest.NewRecorder()
+	web.Error(w, httptest.NewRequest("GET", "/embed/1", nil), connectlinks.ErrBadResponse, silent, web.WithBack("/i"),
+		web.WithErrorHandler(func(http.ResponseWriter, *http.Request, error) { t.Error("called") }))
+	assert.Equal(t, http.StatusBadGateway, w.Code)
+	assert.NotContains(t, w.Body.String(), "<form")
+	assert.Contains(t, w.Body.String(), `href="/i"`)
+	private(t, w, "no-referrer")
+}
+
+func TestTheDefaultLogger(t *testing.T) {
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	var log bytes.Buffer
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	ask(web.Start((&minter{err: errors.New("out of ids")}).mint), "POST", "/")
+	assert.Contains(t, log.String(), "out of ids")
+}
+
+func TestNilHandlersPanic(t *testing.T) {
+	assert.Panics(t, func() { web.Start(nil) })
+	assert.Panics(t, func() { web.Return(nil, http.NotFoundHandler()) })
+	assert.Panics(t, func() { web.Return(func(http.ResponseWriter, *http.Request) error { return nil }, nil) })
+}

@@ -1,0 +1,490 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/web"
+)
+
+type config struct {
+	PublicURL string // where customers reach the app
+	Tenants   []tenant
+	Sandbox   bool          // say so on the pages
+	Wait      time.Duration // how long the way back may take to find out; default 5 s
+	Log       *slog.Logger
+}
+
+// tenant is a customer of the platform, with a workspace of its own.
+type tenant struct {
+	ID, Name string
+	V1       *connectlinks.Client // with the workspace's token
+	V2       *connectlinks.Client // with a personal access token; nil for no activations
+	Group    string               // of the tenant's activations
+}
+
+type app struct {
+	config
+	sessions  sessions
+	templates *template.Template
+	types     typeCache
+}
+
+//go:embed templates static
+var files embed.FS
+
+const home = "/integrations"
+
+func newApp(cfg config) (http.Handler, error) {
+	u, err := url.Parse(cfg.PublicURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("the public URL %q is not an absolute http or https URL", cfg.PublicURL)
+	}
+	if len(cfg.Tenants) == 0 {
+		return nil, errors.New("no tenants")
+	}
+	cfg.PublicURL = u.Scheme + "://" + u.Host
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
+	cfg.Wait = cmp.Or(cfg.Wait, 5*time.Second)
+	a := &app{
+		config:   cfg,
+		sessions: sessions{secure: u.Scheme == "https", m: map[string]*session{}},
+		types:    typeCache{m: map[string]cachedTypes{}},
+	}
+	if a.templates, err = template.New("").Funcs(template.FuncMap{
+		"initial": initial, "hue": hue, "ago": ago, "script": func() string { return web.ScriptURL("/connect-link.js") },
+	}).ParseFS(files, "templates/*.html"); err != nil {
+		return nil, err
+	}
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /static/app.css", static)
+	mux.HandleFunc("GET /static/app.js", static)
+	mux.Handle("GET /connect-link.js", web.Script())
+	mux.Handle("GET /{$}", http.RedirectHandler(home, http.StatusSeeOther))
+	mux.HandleFunc("GET /sign-in", a.signInPage)
+	mux.HandleFunc("POST /sign-in", a.signIn)
+	mux.Handle("POST /sign-out", a.signedIn(a.signOut))
+	mux.Handle("GET "+home, a.signedIn(a.integrations))
+	mux.Handle("/connect/{kind}/{type}", a.signedIn(a.connect))
+	mux.Handle("/reauthorize/{kind}/{id}", a.signedIn(a.reauthorize))
+	mux.Handle("POST /embed/{kind}/{type}", a.signedIn(a.embed))
+	mux.Handle("GET /embedded/{flow}", a.signedIn(a.embedded))
+	mux.Handle("/return/{flow}", a.signedIn(a.comeBack))
+	mux.Handle("GET /disconnect/{kind}/{id}", a.signedIn(a.confirmDisconnect))
+	mux.Handle("POST /disconnect/{kind}/{id}", a.signedIn(a.disconnect))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, errNotFound) })
+	return a.secure(http.NewCrossOriginProtection().Handler(mux)), nil
+}
+
+func static(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "max-age=300")
+	http.ServeFileFS(w, r, files, r.URL.Path)
+}
+
+// policy has no form-action: browsers apply it to the redirect to a link too.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// secure sets what all answers have in common.
+func (a *app) secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// signedIn leads to the sign-in and back, if it must.
+func (a *app) signedIn(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		sess := a.sessions.of(r)
+		if sess == nil {
+			// For a POST, the GET of the same address shows a button, or is not there.
+			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+			return
+		}
+		next(w, withSession(r, sess))
+	})
+}
+
+// view is what every page of the app has.
+type view struct {
+	Title   string
+	Tenant  *tenant // nil if nobody is signed in
+	Sandbox bool
+	Data    any
+}
+
+func (a *app) render(w http.ResponseWriter, r *http.Request, status int, name, title string, data any) {
+	v := view{Title: title, Sandbox: a.Sandbox, Data: data}
+	if sess := a.sessions.of(r); sess != nil {
+		v.Tenant = sess.tenant
+	}
+	var body bytes.Buffer
+	if err := a.templates.ExecuteTemplate(&body, name, v); err != nil {
+		a.Log.ErrorContext(r.Context(), "page", "error", err)
+		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}
+
+// options are those of package web, with the app's own look.
+func (a *app) options(title string) []web.Option {
+	return []web.Option{
+		web.WithTitle(title),
+		web.WithBack(home),
+		web.WithTemplate(a.templates.Lookup("web.html")),
+		web.WithErrorHandler(a.fail),
+		web.WithLogger(a.Log),
+		web.WithWait(a.Wait),
+	}
+}
+
+// fail answers an error.
+func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, errNotFound) || errors.Is(err, connectlinks.ErrNotFound) {
+		a.render(w, r, http.StatusNotFound, "notfound.html", "Not found", nil)
+		return
+	}
+	web.Error(w, r, err, a.options("")...)
+}
+
+func (a *app) signInPage(w http.ResponseWriter, r *http.Request) {
+	a.render(w, r, http.StatusOK, "signin.html", "Sign in", struct {
+		Tenants []tenant
+		Next    string
+	}{a.Tenants, local(r.URL.Query().Get("next"))})
+}
+
+func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	i := slices.IndexFunc(a.Tenants, func(t tenant) bool { return t.ID == r.PostFormValue("tenant") })
+	if i < 0 {
+		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+		return
+	}
+	if old := a.sessions.of(r); old != nil {
+		a.sessions.end(w, old)
+	}
+	a.sessions.begin(w, &a.Tenants[i])
+	http.Redirect(w, r, local(r.PostFormValue("next")), http.StatusSeeOther)
+}
+
+// local is next if it is an address of this app that can be got, else home.
+func local(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(next, "/") ||
+		strings.HasPrefix(next, "//") || strings.Contains(next, `\`) || strings.HasPrefix(next, "/embed/") {
+		return home
+	}
+	return next
+}
+
+func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
+	a.sessions.end(w, sessionOf(r))
+	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+}
+
+// section is what the integrations page shows of a kind.
+type section struct {
+	Kind        string
+	Types       []integration
+	Connections []connection
+	Failed      bool
+}
+
+// Label is what people call a type.
+func (s section) Label(typ string) string {
+	for _, t := range s.Types {
+		if t.Type == typ {
+			return t.Label
+		}
+	}
+	return typ
+}
+
+func (a *app) integrations(w http.ResponseWriter, r *http.Request) {
+	sess := sessionOf(r)
+	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
+	defer cancel()
+	names := sess.tenant.kinds()
+	sections := make([]section, len(names))
+	var wg sync.WaitGroup
+	for i, name := range names {
+		wg.Go(func() { sections[i] = a.section(ctx, sess.tenant, name) })
+	}
+	wg.Wait()
+	data := struct {
+		Sections  []section
+		Flash     *flash
+		Connected int
+		Failed    bool
+	}{Sections: sections, Flash: sess.heard()}
+	for _, s := range sections {
+		data.Connected += len(s.Connections)
+		data.Failed = data.Failed || s.Failed
+	}
+	a.render(w, r, http.StatusOK, "integrations.html", "Integrations", data)
+}
+
+// section fails by itself: the others are shown all the same.
+func (a *app) section(ctx context.Context, t *tenant, name string) section {
+	s := section{Kind: name}
+	k, err := t.kind(name)
+	if err == nil {
+		var wg sync.WaitGroup
+		var typesErr error
+		wg.Go(func() { s.Types, typesErr = a.types.get(ctx, t, name, k) })
+		s.Connections, err = k.connections(ctx)
+		wg.Wait()
+		err = errors.Join(err, typesErr)
+	}
+	if err != nil {
+		if !errors.Is(err, context.Canceled) {
+			a.Log.ErrorContext(ctx, "integrations", "tenant", t.ID, "kind", name, "error", err)
+		}
+		s.Failed = true
+	}
+	return s
+}
+
+// target is the flow that a request asks for, without a link.
+func (a *app) target(r *http.Request) (kind, *flow, error) {
+	t := sessionOf(r).tenant
+	k, err := t.kind(r.PathValue("kind"))
+	if err != nil {
+		return nil, nil, err
+	}
+	f := &flow{ID: rand.Text(), Kind: r.PathValue("kind"), Type: r.PathValue("type"), Renews: r.PathValue("id")}
+	if f.Renews != "" {
+		c, err := k.connection(r.Context(), f.Renews)
+		f.Type, f.Label = c.Type, c.Name
+		return k, f, err
+	}
+	types, err := a.types.get(r.Context(), t, f.Kind, k)
+	if err != nil {
+		return nil, nil, err
+	}
+	i := slices.IndexFunc(types, func(t integration) bool { return t.Type == f.Type })
+	if i < 0 {
+		return nil, nil, errNotFound
+	}
+	f.Label = types[i].Label
+	return k, f, nil
+}
+
+// begin is the flow that a customer is in after asking for f: f with a new link,
+// or an earlier one whose link is still open.
+func (a *app) begin(r *http.Request, k kind, f *flow) (*flow, error) {
+	sess := sessionOf(r)
+	sess.making.Lock()
+	defer sess.making.Unlock()
+	if earlier := sess.unfinished(f); earlier != nil {
+		if open, err := k.open(r.Context(), earlier); err == nil && open {
+			return earlier, nil
+		}
+	}
+	if err := k.start(r.Context(), f, a.PublicURL+"/return/"+f.ID); err != nil {
+		return nil, err
+	}
+	sess.remember(f)
+	return f, nil
+}
+
+func (a *app) connect(w http.ResponseWriter, r *http.Request)     { a.redirect(w, r, "Connect ") }
+func (a *app) reauthorize(w http.ResponseWriter, r *http.Request) { a.redirect(w, r, "Reconnect ") }
+
+// redirect sends the customer to the link's page.
+func (a *app) redirect(w http.ResponseWriter, r *http.Request, verb string) {
+	k, f, err := a.target(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	web.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+		f, err := a.begin(r, k, f)
+		if err != nil {
+			return connectlinks.ConnectLink{}, err
+		}
+		return f.link, nil
+	}, a.options(verb+f.Label)...).ServeHTTP(w, r)
+}
+
+// embed makes the link, and leads to the page that shows it: that one can be
+// reloaded, and gone back to, without making another.
+func (a *app) embed(w http.ResponseWriter, r *http.Request) {
+	k, f, err := a.target(r)
+	if err == nil {
+		f, err = a.begin(r, k, f)
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/embedded/"+f.ID, http.StatusSeeOther)
+}
+
+func (a *app) embedded(w http.ResponseWriter, r *http.Request) {
+	sess := sessionOf(r)
+	f, err := sess.flow(r.PathValue("flow"))
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Security-Policy", policy+"; frame-src "+web.FrameOrigin(f.link))
+	a.render(w, r, http.StatusOK, "embedded.html", "Connect "+f.Label, struct {
+		Element template.HTML
+		Flow    *flow
+	}{web.Element(f.link), f})
+}
+
+// comeBack is where the links' pages send the customer, and where the embedding
+// page goes when it has heard that the customer has finished.
+func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
+	sess := sessionOf(r)
+	var news bool
+	var f *flow
+	var made connection
+	check := func(_ http.ResponseWriter, r *http.Request) error {
+		var err error
+		if f, err = sess.flow(r.PathValue("flow")); err != nil {
+			return err
+		}
+		k, err := sess.tenant.kind(f.Kind)
+		if err != nil {
+			return err
+		}
+		if made, err = k.wait(r.Context(), f); err != nil {
+			return err
+		}
+		news = sess.finish(f)
+		return nil
+	}
+	web.Return(check, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !news:
+		case made.Works != nil && !*made.Works:
+			sess.say(true, f.Label+" is connected, but its test failed. "+made.Problem)
+		case f.Renews != "":
+			sess.say(false, f.Label+" has new credentials.")
+		default:
+			sess.say(false, f.Label+" is connected.")
+		}
+		http.Redirect(w, r, home, http.StatusSeeOther)
+	}), a.options("")...).ServeHTTP(w, r)
+}
+
+func (a *app) confirmDisconnect(w http.ResponseWriter, r *http.Request) {
+	k, err := sessionOf(r).tenant.kind(r.PathValue("kind"))
+	var c connection
+	if err == nil {
+		c, err = k.connection(r.Context(), r.PathValue("id"))
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	a.render(w, r, http.StatusOK, "disconnect.html", "Disconnect "+c.Name, c)
+}
+
+func (a *app) disconnect(w http.ResponseWriter, r *http.Request) {
+	sess := sessionOf(r)
+	k, err := sess.tenant.kind(r.PathValue("kind"))
+	var c connection
+	if err == nil {
+		c, err = k.connection(r.Context(), r.PathValue("id"))
+	}
+	if err == nil {
+		err = k.disconnect(r.Context(), c.ID)
+	}
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	sess.say(false, c.Name+" is disconnected.")
+	http.Redirect(w, r, home, http.StatusSeeOther)
+}
+
+// typeCache keeps what can be connected: it changes seldom.
+type typeCache struct {
+	mu sync.Mutex
+	m  map[string]cachedTypes
+}
+
+type cachedTypes struct {
+	list  []integration
+	until time.Time
+}
+
+func (c *typeCache) get(ctx context.Context, t *tenant, name string, k kind) ([]integration, error) {
+	key := t.ID + " " + name
+	c.mu.Lock()
+	cached, ok := c.m[key]
+	c.mu.Unlock()
+	if ok && time.Now().Before(cached.until) {
+		return cached.list, nil
+	}
+	list, err := k.types(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(list, func(a, b integration) int {
+		return strings.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label))
+	})
+	c.mu.Lock()
+	c.m[key] = cachedTypes{list, time.Now().Add(5 * time.Minute)}
+	c.mu.Unlock()
+	return list, nil
+}
+
+// initial is the letter on a type's tile.
+func initial(label string) string {
+	for _, r := range label {
+		return strings.ToUpper(string(r))
+	}
+	return "?"
+}
+
+// hue is one of the eight colours of tiles.
+func hue(typ string) int {
+	sum := 0
+	for _, b := range []byte(typ) {
+		sum = (sum*31 + int(b)) % 997
+	}
+	return sum % 8
+}
+
+func ago(t time.Time) string {
+	switch d := time.Since(t); {
+	case t.IsZero():
+		return "never"
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	}
+	return t.Format("2 Jan 2006")
+}

@@ -1,0 +1,533 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+)
+
+// platform is the app on a sandbox.
+type platform struct {
+	sandbox *connectlinkstest.Server
+	url     string
+	log     *logBuffer
+}
+
+// logBuffer is written to by many.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newPlatform(t *testing.T) *platform {
+	t.Helper()
+	sandbox := connectlinkstest.NewServer()
+	t.Cleanup(sandbox.Close)
+	srv := httptest.NewUnstartedServer(nil)
+	p := &platform{sandbox: sandbox, url: "http://" + srv.Listener.Addr().String(), log: &logBuffer{}}
+	app, err := newApp(config{
+		PublicURL: p.url, Tenants: sandboxTenants(sandbox), Sandbox: true,
+		Wait: 200 * time.Millisecond,
+		Log:  slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	require.NoError(t, err)
+	srv.Config.Handler = app
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return p
+}
+
+// browser keeps cookies, and follows redirects within the platform only.
+type browser struct {
+	t    *testing.T
+	p    *platform
+	http *http.Client
+}
+
+func (p *platform) browser(t *testing.T) *browser {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &browser{t, p, &http.Client{Jar: jar, Transport: transport, CheckRedirect: func(req *http.Request, _ []*http.Request) error {
+		if !strings.HasPrefix(req.URL.String(), p.url+"/") {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}}}
+}
+
+type page struct {
+	status   int
+	header   http.Header
+	location string // where it leads outside
+	url      string // where the browser ended
+	body     string
+}
+
+func (b *browser) do(method, path string, form url.Values, header ...string) page {
+	b.t.Helper()
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.p.url+path, strings.NewReader(form.Encode()))
+	require.NoError(b.t, err)
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := b.http.Do(req)
+	require.NoError(b.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(b.t, err)
+	return page{resp.StatusCode, resp.Header, resp.Header.Get("Location"), strings.TrimPrefix(resp.Request.URL.String(), b.p.url), string(body)}
+}
+
+func (b *browser) get(path string) page { b.t.Helper(); return b.do("GET", path, nil) }
+
+func (b *browser) post(path string) page {
+	b.t.Helper()
+	return b.do("POST", path, url.Values{}, "Sec-Fetch-Site", "same-origin")
+}
+
+func (b *browser) signIn(tenant string) *browser {
+	b.t.Helper()
+	got := b.do("POST", "/sign-in", url.Values{"tenant": {tenant}})
+	require.Equal(b.t, http.StatusOK, got.status)
+	require.Contains(b.t, got.body, "<h1>Integrations</h1>")
+	return b
+}
+
+// last is the newest link of the sandbox.
+func (p *platform) last(t *testing.T) connectlinkstest.Link {
+	t.Helper()
+	links := p.sandbox.Links()
+	require.NotEmpty(t, links)
+	return links[len(links)-1]
+}
+
+// back is where the customer is sent after link's page.
+func (p *platform) back(t *testing.T, link connectlinkstest.Link) string {
+	t.Helper()
+	path, ok := strings.CutPrefix(link.ConnectLink.RedirectURI, p.url)
+	require.True(t, ok, "the way back leads to the platform")
+	return path
+}
+
+func flashOf(body string) string {
+	found := regexp.MustCompile(`id="flash"[^>]*>([^<]*)<`).FindStringSubmatch(body)
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
+
+func TestConnectByRedirect(t *testing.T) {
+	for _, test := range []struct{ kind, typ, label string }{
+		{"source", "postgres", "PostgreSQL"},
+		{"destination", "hubspot", "HubSpot"},
+		{"activation", "hubspot", "HubSpot"},
+	} {
+		t.Run(test.kind, func(t *testing.T) {
+			p := newPlatform(t)
+			b := p.browser(t).signIn("acme")
+			assert.Contains(t, b.get("/integrations").body, `id="nothing-connected"`)
+
+			got := b.get("/connect/" + test.kind + "/" + test.typ)
+			assert.Contains(t, got.body, "<h1>Connect "+test.label+"</h1>")
+			assert.Empty(t, p.sandbox.Links(), "a GET makes nothing")
+
+			got = b.post("/connect/" + test.kind + "/" + test.typ)
+			assert.Equal(t, http.StatusSeeOther, got.status)
+			link := p.last(t)
+			assert.Equal(t, link.ConnectLink.URL, got.location)
+			conn, err := p.sandbox.Complete(link.ConnectLink)
+			require.NoError(t, err)
+
+			got = b.get(p.back(t, link))
+			assert.Equal(t, "/integrations", got.url)
+			assert.Equal(t, test.label+" is connected.", flashOf(got.body))
+			id := fmt.Sprint(conn.ID)
+			if conn.ActivationID != "" {
+				id = conn.ActivationID
+			}
+			assert.Contains(t, got.body, `id="connection-`+test.kind+"-"+id+`"`)
+			assert.Contains(t, got.body, `<span class="badge good">Working</span>`)
+
+			again := b.get(p.back(t, link))
+			assert.Equal(t, "/integrations", again.url)
+			assert.Empty(t, flashOf(again.body), "said once")
+
+			// Renew the credentials.
+			got = b.post("/reauthorize/" + test.kind + "/" + id)
+			assert.Equal(t, http.StatusSeeOther, got.status, got.body)
+			renewal := p.last(t)
+			assert.True(t, renewal.Renews)
+			assert.Equal(t, renewal.ConnectLink.URL, got.location)
+			p.sandbox.Advance(time.Second)
+			_, err = p.sandbox.Complete(renewal.ConnectLink)
+			require.NoError(t, err)
+			assert.Equal(t, conn.Name+" has new credentials.", flashOf(b.get(p.back(t, renewal)).body))
+
+			// Disconnect.
+			got = b.get("/disconnect/" + test.kind + "/" + id)
+			assert.Contains(t, got.body, "<h1>Disconnect "+conn.Name+"?</h1>")
+			assert.Contains(t, b.get("/integrations").body, `id="connection-`+test.kind+"-"+id+`"`, "asked first")
+			got = b.post("/disconnect/" + test.kind + "/" + id)
+			assert.Equal(t, conn.Name+" is disconnected.", flashOf(got.body))
+			assert.Contains(t, got.body, `id="nothing-connected"`)
+			assert.Equal(t, http.StatusNotFound, b.get("/disconnect/"+test.kind+"/"+id).status)
+
+			for _, l := range p.sandbox.Links() {
+				secret := l.ConnectLink.URL[strings.Index(l.ConnectLink.URL, "auth=")+5:]
+				assert.NotContains(t, p.log.String(), secret)
+			}
+		})
+	}
+}
+
+func TestConnectEmbedded(t *testing.T) {
+	for _, kind := range []string{"destination", "activation"} {
+		t.Run(kind, func(t *testing.T) {
+			p := newPlatform(t)
+			b := p.browser(t).signIn("acme")
+			got := b.post("/embed/" + kind + "/hubspot")
+			link := p.last(t)
+			assert.Contains(t, got.url, "/embedded/")
+			assert.Contains(t, got.body, `<connect-link src="`+link.ConnectLink.URL+`" title="Connect hubspot">`)
+			assert.Contains(t, got.body, `data-return="`+p.back(t, link)+`"`)
+			assert.Contains(t, got.header.Get("Content-Security-Policy"), "frame-src "+p.sandbox.URL)
+			assert.Equal(t, "no-store", got.header.Get("Cache-Control"))
+			script := regexp.MustCompile(`src="(/connect-link\.js\?v=[^"]+)"`).FindStringSubmatch(got.body)
+			require.NotNil(t, script)
+			assert.Contains(t, b.get(script[1]).header.Get("Cache-Control"), "immutable")
+
+			assert.Equal(t, http.StatusOK, b.get(got.url).status, "reloaded")
+			assert.Len(t, p.sandbox.Links(), 1)
+
+			_, err := p.sandbox.Complete(link.ConnectLink)
+			require.NoError(t, err)
+			assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, link)).body))
+		})
+	}
+}
+
+func TestTwoClicksMakeOneLink(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() { b.post("/connect/source/postgres") })
+	}
+	wg.Wait()
+	assert.Len(t, p.sandbox.Links(), 1)
+
+	b.post("/embed/source/postgres")
+	assert.Len(t, p.sandbox.Links(), 1, "the other way as well")
+	b.post("/connect/source/mysql")
+	assert.Len(t, p.sandbox.Links(), 2, "something else")
+	p.browser(t).signIn("acme").post("/connect/source/postgres")
+	assert.Len(t, p.sandbox.Links(), 3, "somebody else")
+
+	first := p.sandbox.Links()[0].ConnectLink
+	require.NoError(t, p.sandbox.Expire(first))
+	b.post("/connect/source/postgres")
+	assert.Len(t, p.sandbox.Links(), 4, "a dead link is not given out again")
+	_, err := p.sandbox.Complete(p.last(t).ConnectLink)
+	require.NoError(t, err)
+	b.post("/connect/source/postgres")
+	assert.Len(t, p.sandbox.Links(), 5, "nor a used one")
+	require.NoError(t, p.sandbox.Revoke(p.last(t).ConnectLink))
+	b.post("/connect/source/postgres")
+	assert.Len(t, p.sandbox.Links(), 6, "nor a revoked one")
+
+	b.post("/connect/activation/hubspot")
+	b.post("/connect/activation/hubspot")
+	assert.Len(t, p.sandbox.Links(), 7)
+	_, err = p.sandbox.Complete(p.last(t).ConnectLink)
+	require.NoError(t, err)
+	b.post("/connect/activation/hubspot")
+	assert.Len(t, p.sandbox.Links(), 8, "although the link does not say that it was used")
+}
+
+func TestCancel(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	b.post("/connect/destination/hubspot")
+	link := p.last(t)
+	require.NoError(t, p.sandbox.Cancel(link.ConnectLink))
+	got := b.get(p.back(t, link))
+	assert.Equal(t, http.StatusAccepted, got.status)
+	assert.Contains(t, got.body, "Not connected yet")
+	assert.Contains(t, got.body, `href="/integrations"`)
+	assert.NotEmpty(t, got.header.Get("Refresh"))
+	assert.Contains(t, b.get("/integrations").body, `id="nothing-connected"`)
+}
+
+func TestDeadLinks(t *testing.T) {
+	for name, kill := range map[string]func(*connectlinkstest.Server, connectlinks.ConnectLink) error{
+		"expired": (*connectlinkstest.Server).Expire,
+		"revoked": (*connectlinkstest.Server).Revoke,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlatform(t)
+			b := p.browser(t).signIn("acme")
+			b.post("/connect/source/postgres")
+			link := p.last(t)
+			require.NoError(t, kill(p.sandbox, link.ConnectLink))
+			got := b.get(p.back(t, link))
+			assert.Equal(t, http.StatusGone, got.status)
+			assert.Contains(t, got.body, "Start again")
+		})
+	}
+}
+
+// Whoever makes up a way back, or takes another's, learns and changes nothing.
+func TestForgedReturns(t *testing.T) {
+	p := newPlatform(t)
+	acme, birch := p.browser(t).signIn("acme"), p.browser(t).signIn("birch")
+	acme.post("/connect/destination/hubspot")
+	link := p.last(t)
+	back := p.back(t, link)
+
+	got := acme.get(back + "?status=created&destination_id=1&connected=true")
+	assert.Equal(t, http.StatusAccepted, got.status, "not connected, whatever the query says")
+
+	_, err := p.sandbox.Complete(link.ConnectLink)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusNotFound, birch.get(back).status)
+	assert.Equal(t, http.StatusNotFound, birch.get(strings.Replace(back, "/return/", "/embedded/", 1)).status)
+	assert.Equal(t, http.StatusNotFound, acme.get("/return/AAAA").status)
+	assert.Equal(t, http.StatusMethodNotAllowed, acme.post(back).status)
+	assert.Empty(t, flashOf(birch.get("/integrations").body))
+	assert.Equal(t, "HubSpot is connected.", flashOf(acme.get(back).body))
+}
+
+func TestTenantsDoNotSeeEachOther(t *testing.T) {
+	p := newPlatform(t)
+	acme, birch := p.browser(t).signIn("acme"), p.browser(t).signIn("birch")
+	for kind, typ := range map[string]string{"source": "postgres", "destination": "hubspot", "activation": "hubspot"} {
+		acme.post("/connect/" + kind + "/" + typ)
+		conn, err := p.sandbox.Complete(p.last(t).ConnectLink)
+		require.NoError(t, err)
+		id := fmt.Sprint(conn.ID)
+		if conn.ActivationID != "" {
+			id = conn.ActivationID
+		}
+		assert.Contains(t, acme.get("/integrations").body, `id="connection-`+kind+"-"+id+`"`)
+		assert.Contains(t, birch.get("/integrations").body, `id="nothing-connected"`)
+		for _, path := range []string{"/disconnect/", "/reauthorize/"} {
+			assert.Equal(t, http.StatusNotFound, birch.get(path+kind+"/"+id).status, path)
+			assert.Equal(t, http.StatusNotFound, birch.post(path+kind+"/"+id).status, path)
+		}
+		assert.Contains(t, acme.get("/integrations").body, `id="connection-`+kind+"-"+id+`"`, "still there")
+	}
+	assert.Len(t, p.sandbox.Links(), 3)
+}
+
+func TestAFailedTestIsShown(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	b.post("/connect/destination/braze")
+	link := p.last(t)
+	_, err := p.sandbox.CompleteWith(link.ConnectLink, connectlinkstest.Submission{Name: "Braze <EU>", FailedTest: "no such host"})
+	require.NoError(t, err)
+	body := b.get(p.back(t, link)).body
+	assert.Contains(t, flashOf(body), "its test failed")
+	assert.Contains(t, body, "no such host")
+	assert.Contains(t, body, `<span class="badge bad">Needs attention</span>`)
+	assert.Contains(t, body, "Braze &lt;EU&gt;")
+}
+
+func TestSignIn(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t)
+	for _, path := range []string{"/", "/integrations", "/connect/source/postgres", "/return/x", "/embedded/x", "/disconnect/source/1"} {
+		assert.Contains(t, b.get(path).url, "/sign-in?next=", path)
+	}
+	assert.Contains(t, b.post("/connect/source/postgres").url, "/sign-in")
+	assert.Empty(t, p.sandbox.Links())
+
+	// A mailed address leads on after the sign-in.
+	got := b.get("/connect/source/postgres")
+	assert.Contains(t, got.body, `name="next" value="/connect/source/postgres"`)
+	got = b.do("POST", "/sign-in", url.Values{"tenant": {"acme"}, "next": {"/connect/source/postgres"}})
+	assert.Contains(t, got.body, "<h1>Connect PostgreSQL</h1>")
+
+	for next, want := range map[string]string{
+		"": home, "x": home, "//evil.example": home, "/\\evil.example": home, "https://evil.example/": home, "javascript:alert(1)": home,
+		"/embed/source/postgres": home, "/connect/source/postgres?a=b": "/connect/source/postgres?a=b",
+	} {
+		assert.Equal(t, want, local(next), next)
+	}
+
+	u, err := url.Parse(p.url)
+	require.NoError(t, err)
+	before := b.http.Jar.Cookies(u)[0].Value
+	b.signIn("birch")
+	assert.NotEqual(t, before, b.http.Jar.Cookies(u)[0].Value, "a new id")
+	b.post("/sign-out")
+	assert.Contains(t, b.get("/integrations").url, "/sign-in")
+	assert.Contains(t, b.do("POST", "/sign-in", url.Values{"tenant": {"nobody"}}).url, "/sign-in")
+
+	cookie := httptest.NewRecorder()
+	(&sessions{m: map[string]*session{}}).begin(cookie, &tenant{})
+	assert.Contains(t, cookie.Header().Get("Set-Cookie"), "HttpOnly; SameSite=Lax")
+	cookie = httptest.NewRecorder()
+	(&sessions{m: map[string]*session{}, secure: true}).begin(cookie, &tenant{})
+	assert.Contains(t, cookie.Header().Get("Set-Cookie"), "Secure")
+}
+
+func TestOtherSitesCannotPost(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	for _, path := range []string{"/connect/source/postgres", "/embed/source/postgres", "/sign-out", "/sign-in", "/disconnect/source/1"} {
+		assert.Equal(t, http.StatusForbidden, b.do("POST", path, url.Values{}, "Sec-Fetch-Site", "cross-site").status, path)
+	}
+	assert.Empty(t, p.sandbox.Links())
+	assert.Equal(t, "/integrations", b.get("/integrations").url, "still signed in")
+}
+
+func TestNothingThere(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	for _, path := range []string{
+		"/nothing", "/connect/source/nothing", "/connect/source/http_request", "/connect/nothing/postgres",
+		"/disconnect/source/1", "/disconnect/source/x", "/disconnect/source/-1", "/disconnect/activation/no_such", "/reauthorize/destination/99", "/embedded/x", "/return/x",
+	} {
+		got := b.get(path)
+		assert.Equal(t, http.StatusNotFound, got.status, path)
+		assert.Contains(t, got.body, "Not found")
+	}
+}
+
+func TestAnAPIInTrouble(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{
+		Route: "POST /api/v1/source_connect_links", Status: 429, Header: http.Header{"Retry-After": {"60"}},
+	}))
+	for _, path := range []string{"/connect/source/postgres", "/embed/source/postgres"} {
+		got := b.post(path)
+		assert.Equal(t, http.StatusTooManyRequests, got.status)
+		assert.NotEmpty(t, got.header.Get("Retry-After"))
+		assert.Contains(t, got.body, "Try again")
+		assert.Contains(t, got.body, `id="connectlink-form"`)
+	}
+	p.sandbox.StopFailing()
+
+	// The throttled token pauses, all its calls with it; birch has another.
+	b = p.browser(t).signIn("birch")
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: "GET /api/v2/activations", Status: 403}))
+	got := b.get("/integrations")
+	assert.Equal(t, http.StatusOK, got.status)
+	assert.Contains(t, got.body, `id="activation-failed"`)
+	assert.Contains(t, got.body, `id="connect-activation-hubspot"`, "what is known is shown")
+	assert.NotContains(t, got.body, `id="destination-failed"`, "the others are shown")
+	assert.Contains(t, got.body, "could not be loaded completely")
+}
+
+func TestRun(t *testing.T) {
+	for _, name := range []string{"CENSUS_API_TOKEN", "CENSUS_PERSONAL_ACCESS_TOKEN", "CENSUS_TENANTS", "CENSUS_BASE_URL", "CENSUS_GROUP"} {
+		t.Setenv(name, "")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out logBuffer
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, &out) }()
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "Stop with Ctrl-C") }, 5*time.Second, 10*time.Millisecond)
+	assert.Contains(t, out.String(), "a sandbox at http://127.0.0.1:")
+	address := regexp.MustCompile(`Open (\S+)`).FindStringSubmatch(out.String())[1]
+	resp, err := http.Get(address)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	http.DefaultClient.CloseIdleConnections()
+	cancel()
+	require.NoError(t, <-ended)
+
+	require.Error(t, run(t.Context(), []string{"extra"}, io.Discard))
+	require.Error(t, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-public-url", "ftp://x"}, io.Discard))
+}
+
+func TestTenantsOfTheRealService(t *testing.T) {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	other := srv.AddWorkspace("Birch")
+	ids := []int64{srv.Workspace().ID, other.ID}
+	for _, test := range []struct {
+		name, apiToken, personalToken, tenants, group string
+		want                                          []string // names and kinds
+		problem                                       string
+	}{
+		{name: "nothing"},
+		{name: "a workspace's token", apiToken: srv.Token(), want: []string{srv.Workspace().Name + " 2"}},
+		{name: "both tokens", apiToken: srv.Token(), personalToken: srv.PersonalToken(), group: srv.Group(), want: []string{srv.Workspace().Name + " 3"}},
+		{
+			name: "two tenants", personalToken: srv.PersonalToken(), tenants: fmt.Sprintf("Acme = %d:%s , Birch & Co=%d", ids[0], srv.Group(), ids[1]),
+			want: []string{"Acme 3", "Birch & Co 2"},
+		},
+		{name: "a wrong token", apiToken: "secret-token:wrong", problem: "CENSUS_API_TOKEN"},
+		{name: "no tenants", personalToken: srv.PersonalToken(), problem: "set CENSUS_TENANTS"},
+		{name: "no personal token", apiToken: srv.Token(), tenants: "Acme=1", problem: "needs CENSUS_PERSONAL_ACCESS_TOKEN"},
+		{name: "no token", tenants: "Acme=1", problem: "needs CENSUS_PERSONAL_ACCESS_TOKEN"},
+		{name: "no workspace", personalToken: srv.PersonalToken(), tenants: "Acme", problem: "name=workspace_id:group_id"},
+		{name: "no name", personalToken: srv.PersonalToken(), tenants: "=1", problem: "name=workspace_id:group_id"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("CENSUS_BASE_URL", srv.URL)
+			t.Setenv("CENSUS_API_TOKEN", test.apiToken)
+			t.Setenv("CENSUS_PERSONAL_ACCESS_TOKEN", test.personalToken)
+			t.Setenv("CENSUS_TENANTS", test.tenants)
+			t.Setenv("CENSUS_GROUP", test.group)
+			tenants, err := tenantsFromEnv(t.Context())
+			if test.problem != "" {
+				require.ErrorContains(t, err, test.problem)
+				return
+			}
+			require.NoError(t, err)
+			var got []string
+			for _, tenant := range tenants {
+				got = append(got, fmt.Sprint(tenant.Name, " ", len(tenant.kinds())))
+				for _, name := range tenant.kinds() {
+					k, err := tenant.kind(name)
+					require.NoError(t, err)
+					_, err = k.connections(t.Context())
+					require.NoError(t, err)
+				}
+			}
+			assert.Equal(t, test.want, got)
+		})
+	}
+}

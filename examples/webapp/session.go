@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+const (
+	cookieName   = "webapp_session"
+	sessionLife  = 12 * time.Hour
+	flowsToKeep  = 20
+	sessionLimit = 10_000
+)
+
+// session is a signed-in browser.
+type session struct {
+	id     string
+	tenant *tenant
+	until  time.Time
+
+	making sync.Mutex // held while a link is made: two clicks, one link
+
+	mu    sync.Mutex
+	flows []*flow
+	flash *flash
+}
+
+// flow is a link that was handed out, and how to find out what became of it.
+type flow struct {
+	ID, Kind, Type, Label string
+	Renews                string // the id of the connection that it reauthorizes
+
+	link  connectlinks.ConnectLink
+	since time.Time // see the waits
+
+	done bool // guarded by the session's mu; the rest is never changed
+}
+
+// flash is a message that is shown once.
+type flash struct {
+	Bad  bool
+	Text string
+}
+
+func (s *session) flow(id string) (*flow, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.flows, func(f *flow) bool { return f.ID == id })
+	if i < 0 {
+		return nil, errNotFound
+	}
+	return s.flows[i], nil
+}
+
+// unfinished is the newest flow for the same as f that has not come to its end.
+func (s *session) unfinished(f *flow) *flow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range slices.Backward(s.flows) {
+		if !g.done && g.Kind == f.Kind && g.Type == f.Type && g.Renews == f.Renews {
+			return g
+		}
+	}
+	return nil
+}
+
+func (s *session) remember(f *flow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flows = append(s.flows, f)
+	s.flows = s.flows[max(0, len(s.flows)-flowsToKeep):]
+}
+
+// finish notes that f has come to its end, and reports whether that is news.
+func (s *session) finish(f *flow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := !f.done
+	f.done = true
+	return news
+}
+
+func (s *session) say(bad bool, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flash = &flash{bad, text}
+}
+
+// heard is the message to show, which is then forgotten.
+func (s *session) heard() *flash {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.flash
+	s.flash = nil
+	return f
+}
+
+// sessions are in memory.
+type sessions struct {
+	secure bool
+
+	mu sync.Mutex
+	m  map[string]*session
+}
+
+// begin signs a tenant in. The browser gets a new id, whatever it had before.
+func (s *sessions) begin(w http.ResponseWriter, t *tenant) {
+	now := time.Now()
+	sess := &session{id: rand.Text(), tenant: t, until: now.Add(sessionLife)}
+	s.mu.Lock()
+	for id, old := range s.m {
+		if now.After(old.until) || len(s.m) >= sessionLimit {
+			delete(s.m, id)
+		}
+	}
+	s.m[sess.id] = sess
+	s.mu.Unlock()
+	s.cookie(w, sess.id, int(sessionLife.Seconds()))
+}
+
+func (s *sessions) end(w http.ResponseWriter, sess *session) {
+	s.mu.Lock()
+	delete(s.m, sess.id)
+	s.mu.Unlock()
+	s.cookie(w, "", -1)
+}
+
+func (s *sessions) cookie(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: cookieName, Value: value, MaxAge: maxAge, Path: "/",
+		HttpOnly: true, Secure: s.secure,
+		SameSite: http.SameSiteLaxMode, // the way back from a link's page is a GET from another site
+	})
+}
+
+func (s *sessions) of(r *http.Request) *session {
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sess := s.m[c.Value]
+	if sess == nil || time.Now().After(sess.until) {
+		return nil
+	}
+	return sess
+}
+
+type sessionKey struct{}
+
+func withSession(r *http.Request, s *session) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
+}
+
+// sessionOf is the session that signedIn has put there.
+func sessionOf(r *http.Request) *session { return r.Context().Value(sessionKey{}).(*session) }

@@ -1,0 +1,303 @@
+// Linkctl makes connect links and looks after them: a tool for support and
+// operations, small enough to copy.
+//
+//	linkctl types [TEXT]              what can be connected
+//	linkctl create -type hubspot      make a link for a customer
+//	linkctl wait LINK                 until the customer has finished
+//	linkctl list                      the links that still work
+//	linkctl list -connections         what customers have connected
+//	linkctl get LINK                  one link, and what came of it
+//	linkctl reauthorize CONNECTION    make a link that renews credentials
+//	linkctl revoke LINK               end a link before its time
+//	linkctl revoke -all -type hubspot end all of a type; asks first
+//	linkctl doctor                    is everything set up? what is to be done?
+//
+// All take -kind source, destination (the default) or activation, and -json for
+// scripts; "linkctl COMMAND -h" shows the other flags. Only create and reauthorize
+// print a link's URL, which is a password; list, get and revoke do with -show-url.
+// Progress and questions go to stderr, if that is a terminal.
+//
+// # Environment
+//
+//	CENSUS_API_TOKEN              workspace API key, for sources and destinations
+//	CENSUS_PERSONAL_ACCESS_TOKEN  personal access token, for activations
+//	CENSUS_BASE_URL               the API, https://app.getcensus.com if not set
+//
+// If none is set, linkctl runs on a sandbox inside itself, and says so.
+//
+// # Waiting
+//
+// An activation's link does not name what was made with it. Given the id alone,
+// wait takes the oldest activation of the link's type and group that was connected
+// in the last 24 hours. Where several customers share a group, that can be another
+// customer's, so wait fails if it was there before: give -since the time that create
+// printed, and look at the details.
+//
+// A link that reauthorizes has its connection from the start. Name that, to wait
+// for the customer: wait -connection ID LINK.
+//
+// # Exit codes
+//
+//	0    done
+//	1    something else: no answer, a dead link, a failed test, a question answered with no
+//	2    usage: an argument, a flag or a variable is wrong; nothing was changed
+//	3    refused by the API: 400, 401, 403, 409 or 422
+//	4    not found
+//	5    throttled: come back later
+//	6    outcome unknown: there may be a link that nobody has
+//	130  interrupted, as by Ctrl-C
+package main
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+const (
+	exitOther       = 1
+	exitUsage       = 2
+	exitRefused     = 3
+	exitNotFound    = 4
+	exitThrottled   = 5
+	exitUnknown     = 6
+	exitInterrupted = 130
+)
+
+//go:embed main.go
+var source string // whose first comment is the manual
+
+// manual is the text above, for help.
+func manual() string {
+	text, _, _ := strings.Cut("\n"+source, "\npackage main")
+	return strings.NewReplacer("\n// ", "\n", "\n//", "\n").Replace(text)[1:] + "\n"
+}
+
+// command is one thing that linkctl does. Its argument is optional in brackets.
+type command struct {
+	name, arg, about, flags string
+	run                     func(context.Context, *app) error
+}
+
+var commands = []command{
+	{"types", "[TEXT]", "What can be connected: all of it, or what has TEXT in its name.", "all", types},
+	{"create", "", "Make a link for a customer, and print its URL.", "type redirect-uri group", create},
+	{"wait", "LINK", "Wait until the customer has finished, or the link is dead.", "since connection", wait},
+	{"list", "", "The links that still work, or with -connections what was connected.", "all connections type show-url", list},
+	{"get", "LINK", "One link, and what came of it.", "show-url", get},
+	{"reauthorize", "CONNECTION", "Make a link that renews a connection's credentials, and print its URL.", "redirect-uri", reauthorize},
+	{"revoke", "[LINK]", "End a link, or with -all each of a type, before its time.", "all type yes show-url", revoke},
+	{"doctor", "", "Check token, region, workspace, type and redirect URI, and say what to do.", "type redirect-uri", doctor},
+}
+
+// options are the flags of all commands, and the argument.
+type options struct {
+	kind, typ, redirectURI, group, renews string
+	json, all, connections, showURL, yes  bool
+	since                                 time.Time
+	arg                                   string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	err := run(ctx, os.Args[1:])
+	if err == nil {
+		return
+	}
+	f := explain(err)
+	fmt.Fprintln(os.Stderr, "linkctl:", f.what)
+	if f.todo != "" {
+		fmt.Fprintln(os.Stderr, "  to do: ", f.todo)
+	}
+	if f.err != nil {
+		fmt.Fprintln(os.Stderr, "  detail:", safe(strings.ReplaceAll(f.err.Error(), "\n", "; ")))
+	}
+	os.Exit(f.code)
+}
+
+// run carries out one command line.
+func run(ctx context.Context, args []string) error {
+	const hint = `"linkctl help" shows the commands; flags come after them`
+	if len(args) == 0 {
+		return misuse("a command is missing", hint)
+	}
+	if slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
+		_, err := io.WriteString(os.Stdout, manual())
+		return err
+	}
+	i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
+	if i < 0 {
+		return misuse(fmt.Sprintf("there is no command %q", args[0]), hint)
+	}
+	a := app{tty: terminal(os.Stderr)}
+	if err := commands[i].parse(args[1:], &a.options); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	var err error
+	if a.session, err = connect(ctx, a.options); err != nil && commands[i].name != "doctor" {
+		return err
+	}
+	a.setup = err
+	defer a.close()
+	err = commands[i].run(ctx, &a)
+	return cmp.Or(a.flush(), err) // what went well is shown even if the rest did not
+}
+
+// parse reads flags and the argument, in any order. Of flag.ErrHelp the help has
+// been printed.
+func (c *command) parse(args []string, o *options) error {
+	f := flag.NewFlagSet("linkctl", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	define := map[string]func(name string){
+		"kind":         func(n string) { f.StringVar(&o.kind, n, "destination", "source, destination or activation") },
+		"json":         func(n string) { f.BoolVar(&o.json, n, false, "write JSON, for scripts") },
+		"type":         func(n string) { f.StringVar(&o.typ, n, "", "`service` to connect, as types names it") },
+		"redirect-uri": func(n string) { f.StringVar(&o.redirectURI, n, "", "`URL` where the customer is sent at the end") },
+		"group":        func(n string) { f.StringVar(&o.group, n, "", "Fivetran `group`, which an activation needs") },
+		"connection":   func(n string) { f.StringVar(&o.renews, n, "", "`id` of the connection that the link reauthorizes") },
+		"connections":  func(n string) { f.BoolVar(&o.connections, n, false, "list connections, not links") },
+		"all": func(n string) {
+			f.BoolVar(&o.all, n, false, "also what does not work; with revoke, all that do of -type")
+		},
+		"show-url": func(n string) { f.BoolVar(&o.showURL, n, false, "print the URL, which is a password") },
+		"yes":      func(n string) { f.BoolVar(&o.yes, n, false, "do not ask") },
+		"since": func(n string) {
+			f.Func(n, "`time` as 2027-01-15T09:00:00Z or age as 2h: ignore an activation connected before (24h),\nor with -connection a test before (its last one)",
+				func(s string) (err error) {
+					if age, notAge := time.ParseDuration(s); notAge == nil {
+						o.since = time.Now().Add(-age.Abs())
+					} else if o.since, err = time.Parse(time.RFC3339, s); err != nil {
+						err = errors.New("neither a time such as 2027-01-15T09:00:00Z nor an age such as 2h")
+					}
+					return err
+				})
+		},
+	}
+	for _, name := range strings.Fields("kind json " + c.flags) {
+		define[name](name)
+	}
+	line := strings.TrimSpace("linkctl " + c.name + " [flags] " + c.arg)
+	for {
+		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
+			fmt.Printf("%s\n\n%s\n\n", line, c.about)
+			f.SetOutput(os.Stdout)
+			f.PrintDefaults()
+			return err
+		} else if err != nil {
+			return misuse(err.Error(), "linkctl "+c.name+" -h shows the flags")
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		if c.arg == "" || o.arg != "" {
+			return misuse(fmt.Sprintf("one argument too many: %q", f.Arg(0)), line)
+		}
+		o.arg, args = f.Arg(0), f.Args()[1:]
+	}
+	switch {
+	case o.arg == "" && c.arg != "" && c.arg[0] != '[':
+		return misuse(c.arg+" is missing", line)
+	case tokenVariable[o.kind] == "":
+		return misuse(fmt.Sprintf("there is no kind %q", o.kind), "-kind is source, destination or activation")
+	}
+	return nil
+}
+
+// failure is an error as a person wants to read it: what is wrong, what to do
+// about it, the exit code, and for those who look closer the error itself.
+type failure struct {
+	code       int
+	what, todo string
+	err        error
+}
+
+func (f *failure) Error() string { return f.what }
+
+// misuse is a failure of the command line, or of what is around it.
+func misuse(what, todo string) error { return &failure{exitUsage, what, todo, nil} }
+
+// explanations are in the order in which they are tried.
+var explanations = []struct {
+	target error
+	failure
+}{
+	{connectlinks.ErrOutcomeUnknown, failure{exitUnknown, "the answer was lost: there may be a link now that nobody has",
+		`find it with "linkctl list" and revoke it; or try again, since an unused link does no harm until it expires`, nil}},
+	{context.Canceled, failure{exitInterrupted, "interrupted", "the same command goes on from here", nil}},
+	{connectlinks.ErrUnauthorized, failure{exitRefused, "the API does not know the token",
+		"was it replaced, was it cut off, is it of the other region? linkctl doctor looks closer", nil}},
+	{connectlinks.ErrForbidden, failure{exitRefused, "the token may not do this",
+		"activations take a personal access token, sources and destinations a workspace API key: see linkctl doctor", nil}},
+	{connectlinks.ErrInvalidRequest, failure{exitRefused, "the API refuses this",
+		"linkctl types shows what can be linked; a used or dead link cannot be changed", nil}},
+	{connectlinks.ErrNotFound, failure{exitNotFound, "the API has no such thing",
+		"another -kind? another workspace's? linkctl list -all shows links, list -connections connections", nil}},
+	{connectlinks.ErrRateLimited, failure{exitThrottled, "the API is throttling this token", "wait a minute, then try again", nil}},
+	{connectlinks.ErrLinkExpired, failure{exitOther, "the link expired before the customer had finished", "make another", nil}},
+	{connectlinks.ErrLinkRevoked, failure{exitOther, "the link was revoked before the customer had finished", "make another", nil}},
+	{connectlinks.ErrServer, failure{exitOther, "the API has a problem of its own",
+		"nothing is wrong here: try again later; the vendor's support wants the request id", nil}},
+	{connectlinks.ErrBadResponse, failure{exitOther, "what answers does not talk like the API",
+		"does CENSUS_BASE_URL lead to it? is a proxy in between?", nil}},
+}
+
+// explain makes a failure of any error.
+func explain(err error) *failure {
+	var f *failure
+	var api *connectlinks.APIError
+	answered := errors.As(err, &api)
+	if errors.As(err, &f) {
+		return f
+	}
+	for _, e := range explanations {
+		if errors.Is(err, e.target) {
+			f = &failure{e.code, e.what, e.todo, err}
+			switch {
+			case answered && e.target == connectlinks.ErrInvalidRequest && api.Message != "":
+				f.what += ": " + safe(api.Message)
+			case answered && e.target == connectlinks.ErrRateLimited && api.RetryAfter > 0:
+				f.todo = fmt.Sprintf("try again in %s, not before", api.RetryAfter.Round(time.Second))
+			}
+			return f
+		}
+	}
+	if said := inputErrors(err); len(said) > 0 {
+		return &failure{exitUsage, strings.Join(said, ", and "), "", nil}
+	}
+	if answered {
+		return &failure{exitOther, "the API's answer is none that anybody expects", "does CENSUS_BASE_URL lead to it?", err}
+	}
+	return &failure{exitOther, "the API does not answer", "is the network up? does CENSUS_BASE_URL lead to it?", err}
+}
+
+// inputErrors is what the SDK refused to send, in the words of the command line.
+func inputErrors(err error) (said []string) {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range many.Unwrap() {
+			said = append(said, inputErrors(err)...)
+		}
+	}
+	if in, ok := err.(*connectlinks.InputError); ok {
+		name := map[string]string{
+			"Type": "-type", "RedirectURI": "-redirect-uri", "GroupID": "-group", "linkID": "the link's id",
+			"id": "the connection's id", "activationID": "-connection", "Token": "the token", "BaseURL": "CENSUS_BASE_URL",
+		}[in.Field]
+		said = append(said, cmp.Or(name, in.Field)+" "+in.Reason)
+	}
+	return said
+}

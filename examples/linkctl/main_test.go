@@ -1,0 +1,806 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+)
+
+// program is linkctl, built once.
+var program string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	_ = flag.Set("test.parallel", "8") // the tests wait more than they work
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "linkctl")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		program = filepath.Join(dir, "linkctl.exe")
+		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// world is a server with something in it: two days ago link 103 has made a
+// connection, 105 is open, 106 is revoked, 107 renews the connection.
+type world struct {
+	*connectlinkstest.Server
+	kind, typ, label, conn string
+	polled                 chan struct{} // a link was asked for
+}
+
+var kinds = []string{"source", "destination", "activation"}
+
+func newWorld(t *testing.T, kind string) *world {
+	w := &world{kind: kind, typ: "hubspot", label: "HubSpot", conn: "104", polled: make(chan struct{}, 100)}
+	w.Server = connectlinkstest.NewServer(
+		connectlinkstest.WithLinkLifetime(72*time.Hour),
+		connectlinkstest.WithRequestLog(func(r connectlinkstest.Request) {
+			if r.Method == http.MethodGet && strings.Contains(r.Route, "connect_links/{") {
+				w.polled <- struct{}{}
+			}
+		}))
+	t.Cleanup(w.Close)
+	w.SetNow(time.Now().Add(-48 * time.Hour))
+	client := w.Client()
+	switch kind {
+	case "source":
+		w.typ, w.label = "postgres", "PostgreSQL"
+	case "activation":
+		w.conn, client = "glimmering_donkey", w.PersonalClient()
+	}
+	k := newKind(options{kind: kind, group: w.Group()}, client)
+	ctx := t.Context()
+	used, err := k.create(ctx, w.typ, "")
+	require.NoError(t, err)
+	_, err = w.CompleteWith(used.ConnectLink, connectlinkstest.Submission{Name: "Jo's \x1b[2J\tCRM"})
+	require.NoError(t, err)
+	w.Advance(48 * time.Hour)
+	_, err = k.create(ctx, w.typ, "http://localhost/done")
+	require.NoError(t, err)
+	dead, err := k.create(ctx, w.typ, "")
+	require.NoError(t, err)
+	_, err = k.revoke(ctx, dead.ID)
+	require.NoError(t, err)
+	_, err = k.reauthorize(ctx, w.conn, "")
+	require.NoError(t, err)
+	return w
+}
+
+// fill replaces {type} and the like in text.
+func (w *world) fill(text string) string {
+	return strings.NewReplacer("{kind}", w.kind, "{type}", w.typ, "{label}", w.label, "{conn}", w.conn, "{group}", w.Group()).Replace(text)
+}
+
+// linkctl is a command of the world's kind, with its tokens. Settings are added to
+// the environment.
+func (w *world) linkctl(t *testing.T, args string, settings ...string) *exec.Cmd {
+	return linkctl(t, strings.Fields(w.fill(args)+" -kind "+w.kind), append([]string{
+		"CENSUS_API_TOKEN=" + w.Token(), "CENSUS_PERSONAL_ACCESS_TOKEN=" + w.PersonalToken(), "CENSUS_BASE_URL=" + w.URL,
+	}, settings...)...)
+}
+
+// linkctl is a command with an environment of its own.
+func linkctl(t *testing.T, args []string, settings ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "CENSUS_") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, settings...)
+	return cmd
+}
+
+// execute runs a command to its end.
+func execute(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	require.NoError(t, cmd.Start())
+	return finish(t, cmd)
+}
+
+// finish waits for a command that was started, and returns what it wrote without
+// what differs from run to run. A secret that should not be there fails the test.
+func finish(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
+	t.Helper()
+	if err := cmd.Wait(); err != nil {
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+	}
+	written := [2]string{fmt.Sprint(cmd.Stdout), ""}
+	if _, ok := cmd.Stderr.(*bytes.Buffer); ok {
+		written[1] = fmt.Sprint(cmd.Stderr)
+	}
+	for _, v := range cmd.Env {
+		if name, secret, _ := strings.Cut(v, "="); strings.HasPrefix(name, "CENSUS_") && strings.Contains(name, "TOKEN") && secret != "" {
+			assert.NotContains(t, written[0]+written[1], strings.TrimPrefix(secret, "secret-token:"), name)
+		}
+	}
+	args := strings.Join(cmd.Args[1:], " ")
+	if !strings.HasPrefix(args, "create") && !strings.HasPrefix(args, "reauthorize") && !strings.Contains(args, "-show-url") {
+		assert.NotContains(t, written[0]+written[1], "auth=")
+	}
+	return steady(written[0]), steady(written[1]), cmd.ProcessState.ExitCode()
+}
+
+var changing = []struct {
+	what *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "HOST"},
+	{regexp.MustCompile(`auth=\w+`), "auth=SECRET"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
+	{regexp.MustCompile(`\b\d+h\d+m\d+s\b`), "LEFT"},
+	{regexp.MustCompile(`request id \w+`), "request id ID"},
+	{regexp.MustCompile(`([^\n ])   +`), "$1  "}, // the width of a column
+}
+
+// steady is text without what differs from run to run.
+func steady(text string) string {
+	for _, c := range changing {
+		text = c.what.ReplaceAllString(text, c.with)
+	}
+	return text
+}
+
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	const (
+		made = "http://HOST/pbc?auth=SECRET\n\n" +
+			"That is link 108 ({type}), which ends at TIME. Give it to your customer\n" +
+			"and to nobody else: who has it can connect. To wait for the customer:\n"
+		links   = "LINK  TYPE  STATE  EXPIRES  "
+		region  = "ok  region  http://HOST answers, which is neither the US nor the EU\n"
+		theRest = "ok  type  {label} can be linked\nok  redirect URI well formed\n"
+	)
+	tests := []struct {
+		args string
+		v1   string // what it prints
+		v2   string // for activations; "" if it is the same
+	}{
+		{args: "types {type}", v1: "TYPE  LABEL  LINK\n{type}  {label}  yes\n"},
+		{args: "types nothing-like-it", v1: "none\n"},
+		{
+			args: "create -type {type} -group {group}",
+			v1:   made + "  linkctl wait -kind {kind} 108\n",
+			v2:   made + "  linkctl wait -kind {kind} -since TIME 108\n",
+		},
+		{args: "reauthorize {conn}", v1: made + "  linkctl wait -kind {kind} -connection {conn} -since TIME 108\n"},
+		{
+			args: "list",
+			v1:   links + "LEFT  CONNECTION\n103  {type}  used-or-renews  TIME  LEFT  {conn}\n105  {type}  open  TIME  LEFT  -\n107  {type}  used-or-renews  TIME  LEFT  {conn}\n",
+			v2:   links + "LEFT  GROUP\n103  {type}  open  TIME  LEFT  {group}\n105  {type}  open  TIME  LEFT  {group}\n107  {type}  open  TIME  LEFT  {group}\n",
+		},
+		{args: "list -type braze", v1: "none\n"},
+		{
+			args: "list -connections -type {type}",
+			v1:   "CONNECTION  TYPE  NAME  CONNECTED  TEST\n{conn}  {type}  Jo's ?[2J?CRM  TIME  test passed at TIME\n",
+			v2:   "CONNECTION  TYPE  NAME  CONNECTED  TEST  GROUP\n{conn}  {type}  Jo's ?[2J?CRM  TIME  test passed at TIME  {group}\n",
+		},
+		{
+			args: "get 105",
+			v1:   links + "LEFT\n105  {type}  open  TIME  LEFT\nredirect URI: http://localhost/done\n",
+			v2:   links + "LEFT  GROUP\n105  {type}  open  TIME  LEFT  {group}\nredirect URI: http://localhost/done\n",
+		},
+		{
+			args: "get -show-url 106",
+			v1:   links + "URL\n106  {type}  revoked  TIME  http://HOST/pbc?auth=SECRET\nredirect URI: the organization's default\n",
+			v2:   links + "GROUP  URL\n106  {type}  revoked  TIME  {group}  http://HOST/pbc?auth=SECRET\nredirect URI: the organization's default\n",
+		},
+		{
+			args: "revoke 105",
+			v1:   "LINK  TYPE  STATE  EXPIRES\n105  {type}  revoked  TIME\n",
+			v2:   links + "GROUP\n105  {type}  revoked  TIME  {group}\n",
+		},
+		{
+			args: "revoke -all -type {type} -yes",
+			v1:   links + "CONNECTION\n103  {type}  revoked  TIME  {conn}\n105  {type}  revoked  TIME  -\n107  {type}  revoked  TIME  {conn}\n",
+			v2:   links + "GROUP\n103  {type}  revoked  TIME  {group}\n105  {type}  revoked  TIME  {group}\n107  {type}  revoked  TIME  {group}\n",
+		},
+		{args: "revoke -all -type braze -yes", v1: "none\n"},
+		{
+			args: "doctor -type {type} -redirect-uri https://app.example.com/",
+			v1: "ok  token  CENSUS_API_TOKEN looks as it should\n" + region +
+				"                      -> API V1 ends on 15 January 2027: its destinations become -kind activation, its sources have no successor\n" +
+				"ok  workspace  \"Sandbox\" (id 101, organization 1)\n" + theRest,
+			v2: "ok  token  CENSUS_PERSONAL_ACCESS_TOKEN looks as it should\n" + region +
+				"ok  workspace  activations: 1; workspaces: 1, the newest \"Sandbox\" (id 101)\n" + theRest,
+		},
+	}
+	for _, kind := range kinds {
+		for _, tt := range tests {
+			t.Run(kind+" "+tt.args, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, kind)
+				want := tt.v1
+				if kind == "activation" && tt.v2 != "" {
+					want = tt.v2
+				}
+				stdout, stderr, code := execute(t, w.linkctl(t, tt.args))
+				assert.Equal(t, w.fill(want), stdout)
+				assert.Empty(t, stderr)
+				assert.Zero(t, code)
+			})
+		}
+	}
+}
+
+func TestTypesThatCannotBeLinked(t *testing.T) {
+	t.Parallel()
+	stdout, _, code := execute(t, newWorld(t, "destination").linkctl(t, "types -all INTERN"))
+	assert.Equal(t, "TYPE  LABEL\ninternal  Internal\n", stdout)
+	assert.Zero(t, code)
+}
+
+// shown is a connection as linkctl shows it.
+func (w *world) shown(id, name, test string) string {
+	text := fmt.Sprintf("%s %s: %q (%s), connected at TIME, %s at TIME\n", w.kind, id, name, w.typ, test)
+	switch {
+	case w.kind == "source":
+		return text + `  details: {"database":"analytics","hostname":"db.example.com","port":"5432","user":"activations"}` + "\n"
+	case test == "test passed":
+		return text + "  Verify connectivity: success\n  Authenticate: success\n"
+	}
+	return text + "  Verify connectivity: success\n  Authenticate: failure access denied\n"
+}
+
+// old is the connection that was there, and fresh the one that link 105 makes.
+func (w *world) old(test string) string { return w.shown(w.conn, "Jo's \x1b[2J\tCRM", test) }
+
+func (w *world) fresh(test string) string {
+	if w.kind == "activation" {
+		return w.shown("patient_donkey", w.label, test)
+	}
+	return w.shown("108", w.label, test)
+}
+
+func TestWait(t *testing.T) {
+	t.Parallel()
+	open := func(w *world) connectlinkstest.Link { return w.Links()[1] }
+	renews := func(w *world) connectlinkstest.Link { return w.Links()[3] }
+	tests := []struct {
+		name, args string
+		then       func(*world) error // as soon as linkctl polls
+		out        func(*world) string
+		err        string
+		code       int
+	}{
+		{
+			name: "connected", args: "wait 105",
+			then: func(w *world) error { _, err := w.Complete(open(w).ConnectLink); return err },
+			out:  func(w *world) string { return w.fresh("test passed") },
+		},
+		{
+			name: "failed test", args: "wait 105",
+			then: func(w *world) error {
+				_, err := w.CompleteWith(open(w).ConnectLink, connectlinkstest.Submission{FailedTest: "access denied"})
+				return err
+			},
+			out: func(w *world) string { return w.fresh("test FAILED") },
+			err: "linkctl: connected, but the test failed\n", code: exitOther,
+		},
+		{
+			name: "renewed", args: "wait 107 -connection {conn}",
+			then: func(w *world) error { _, err := w.Complete(renews(w).ConnectLink); return err },
+			out:  func(w *world) string { return w.old("test passed") },
+		},
+		{
+			name: "renewed before", args: "wait 107 -connection {conn} -since 72h",
+			out: func(w *world) string { return w.old("test passed") },
+		},
+		{
+			name: "expired", args: "wait 105",
+			then: func(w *world) error { return w.Expire(open(w).ConnectLink) },
+			err:  "linkctl: the link expired before the customer had finished\n  to do:  make another\n", code: exitOther,
+		},
+		{
+			name: "revoked before", args: "wait 106",
+			err: "linkctl: the link was revoked before the customer had finished\n  to do:  make another\n", code: exitOther,
+		},
+		{name: "of nothing", args: "wait 999", err: "linkctl: the API has no such thing\n", code: exitNotFound},
+	}
+	for _, kind := range kinds {
+		for _, tt := range tests {
+			t.Run(kind+" "+tt.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, kind)
+				cmd := w.linkctl(t, tt.args)
+				cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer)
+				require.NoError(t, cmd.Start())
+				if tt.then != nil {
+					<-w.polled
+					<-w.polled // the first was to see what link it is
+					assert.NoError(t, tt.then(w))
+				}
+				stdout, stderr, code := finish(t, cmd)
+				if want := ""; tt.out != nil {
+					want = tt.out(w)
+					assert.Equal(t, want, stdout)
+				} else {
+					assert.Empty(t, stdout)
+				}
+				if tt.err == "" {
+					assert.Empty(t, stderr) // no progress where there is no terminal
+				}
+				assert.True(t, strings.HasPrefix(stderr, tt.err), stderr)
+				assert.Equal(t, tt.code, code)
+			})
+		}
+	}
+}
+
+// A link that has its connection may be used, or be there to renew it.
+func TestWaitForUsedLink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "source")
+	stdout, stderr, code := execute(t, w.linkctl(t, "wait 103"))
+	assert.Equal(t, w.old("test passed")+"The link had this connection already. If it is there to renew it: wait -connection 104\n", stdout)
+	assert.Empty(t, stderr)
+	assert.Zero(t, code)
+
+	_, err := w.Complete(w.Links()[1].ConnectLink)
+	require.NoError(t, err)
+	_, stderr, code = execute(t, w.linkctl(t, "wait -connection 108 107"))
+	assert.Equal(t, "linkctl: link 107 is not for connection 108 but for 104\n", stderr)
+	assert.Equal(t, exitUsage, code)
+}
+
+// An activation that was there before the wait may be another customer's.
+func TestWaitForActivationOfEarlier(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "activation")
+	_, err := w.Complete(w.Links()[1].ConnectLink)
+	require.NoError(t, err)
+	stdout, stderr, code := execute(t, w.linkctl(t, "wait 105"))
+	assert.Equal(t, w.fresh("test passed"), stdout)
+	assert.Equal(t, "linkctl: this was connected before the wait began: perhaps by another link\n"+
+		"  to do:  say with -since when yours was made; create printed it\n", stderr)
+	assert.Equal(t, exitOther, code)
+
+	stdout, _, code = execute(t, w.linkctl(t, "wait 105 -since "+time.Now().Add(-time.Hour).Format(time.RFC3339)))
+	assert.Equal(t, w.fresh("test passed"), stdout)
+	assert.Zero(t, code)
+}
+
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no os.Interrupt to send")
+	}
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, kind)
+			cmd := w.linkctl(t, "wait 105")
+			cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer)
+			require.NoError(t, cmd.Start())
+			<-w.polled
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+			stdout, stderr, code := finish(t, cmd)
+			assert.Empty(t, stdout)
+			assert.Contains(t, stderr, "linkctl: interrupted\n  to do:  the same command goes on from here\n")
+			assert.Equal(t, exitInterrupted, code)
+		})
+	}
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	answer := func(route string, f connectlinkstest.Failure) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) {
+			f.Route = w.fill(route)
+			require.NoError(t, w.Fail(f))
+		}
+	}
+	const creating, listing = "POST /api/v1/destination_connect_links", "GET /api/v1/destination_connect_links"
+	tests := []struct {
+		name     string
+		args     string
+		settings []string
+		fail     func(*testing.T, *world)
+		err      string // what stderr begins with
+		code     int
+		links    int // that there are in the end, if not 4
+	}{
+		{
+			name: "wrong token", args: "list", settings: []string{"CENSUS_API_TOKEN=secret-token:nobodys"},
+			err: "linkctl: the API does not know the token\n" +
+				"  to do:  was it replaced, was it cut off, is it of the other region? linkctl doctor looks closer\n",
+			code: exitRefused,
+		},
+		{
+			name: "forbidden", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 403}),
+			err: "linkctl: the token may not do this\n" +
+				"  to do:  activations take a personal access token, sources and destinations a workspace API key: see linkctl doctor\n",
+			code: exitRefused,
+		},
+		{
+			name: "invalid type", args: "create -type internal",
+			err: "linkctl: the API refuses this: Invalid type: internal\n" +
+				"  to do:  linkctl types shows what can be linked; a used or dead link cannot be changed\n",
+			code: exitRefused,
+		},
+		{
+			name: "not found", args: "revoke 999",
+			err: "linkctl: the API has no such thing\n" +
+				"  to do:  another -kind? another workspace's? linkctl list -all shows links, list -connections connections\n",
+			code: exitNotFound,
+		},
+		{
+			name: "throttled", args: "create -type hubspot",
+			fail: answer(creating, connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"3000"}}}),
+			err:  "linkctl: the API is throttling this token\n  to do:  try again in 50m0s, not before\n", code: exitThrottled,
+		},
+		{
+			name: "lost answer", args: "create -type hubspot",
+			fail: answer(creating, connectlinkstest.Failure{Reset: true, CarryOut: true}),
+			err: "linkctl: the answer was lost: there may be a link now that nobody has\n" +
+				"  to do:  find it with \"linkctl list\" and revoke it; or try again, since an unused link does no harm until it expires\n",
+			code: exitUnknown, links: 5,
+		},
+		{
+			name: "lost answer of a reauthorization", args: "reauthorize {conn}",
+			fail: answer("POST /api/v1/destinations/{destination_id}/connect_links", connectlinkstest.Failure{Status: 502, CarryOut: true}),
+			err: "linkctl: the answer was lost: there may be a link now that nobody has\n" +
+				"  to do:  find it with \"linkctl list\" and revoke it; or try again, since an unused link does no harm until it expires\n",
+			code: exitUnknown, links: 5,
+		},
+		{
+			name: "server error", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 500}),
+			err: "linkctl: the API has a problem of its own\n" +
+				"  to do:  nothing is wrong here: try again later; the vendor's support wants the request id\n",
+			code: exitOther,
+		},
+		{
+			name: "not the API", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 200, Body: "<html>"}),
+			err:  "linkctl: what answers does not talk like the API\n  to do:  does CENSUS_BASE_URL lead to it? is a proxy in between?\n",
+			code: exitOther,
+		},
+		{
+			name: "odd status", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 301}),
+			err:  "linkctl: the API's answer is none that anybody expects\n  to do:  does CENSUS_BASE_URL lead to it?\n",
+			code: exitOther,
+		},
+		{
+			name: "nobody there", args: "list", settings: []string{"CENSUS_BASE_URL=http://127.0.0.1:1"},
+			err:  "linkctl: the API does not answer\n  to do:  is the network up? does CENSUS_BASE_URL lead to it?\n",
+			code: exitOther,
+		},
+		{
+			name: "no token", args: "list", settings: []string{"CENSUS_API_TOKEN="},
+			err:  "linkctl: CENSUS_API_TOKEN is not set\n  to do:  -kind destination takes its token from there\n",
+			code: exitUsage,
+		},
+		{
+			name: "wrong variables", args: "list", settings: []string{"CENSUS_API_TOKEN=secret-token:a\n", "CENSUS_BASE_URL=census"},
+			err:  "linkctl: the token ",
+			code: exitUsage,
+		},
+		{
+			name: "nobody to ask", args: "revoke -all -type hubspot",
+			err: "linkctl: revoke -all asks first, and there is nobody to ask\n" +
+				"  to do:  see with linkctl list, and the same -kind and -type, what would go; then revoke with -yes\n",
+			code: exitUsage,
+		},
+		{
+			name: "invalid parameters", args: "create -redirect-uri nowhere",
+			err:  "linkctl: -type is required, and -redirect-uri must be ",
+			code: exitUsage,
+		},
+		{name: "invalid link", args: "get first", err: "linkctl: the link's id must ", code: exitUsage},
+		{name: "invalid connection", args: "reauthorize 0", err: "linkctl: the connection's id must ", code: exitUsage},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "destination")
+			if tt.fail != nil {
+				tt.fail(t, w)
+			}
+			stdout, stderr, code := execute(t, w.linkctl(t, tt.args, tt.settings...))
+			before, details, _ := strings.Cut(stderr, "  detail: ")
+			assert.Empty(t, stdout)
+			assert.True(t, strings.HasPrefix(before, tt.err), before)
+			assert.Equal(t, tt.code == exitUsage, details == "", details)
+			assert.Equal(t, tt.code, code)
+			assert.Len(t, w.Links(), max(4, tt.links))
+		})
+	}
+}
+
+// What cannot be revoked does not keep the rest.
+func TestRevokeAllInPart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "destination")
+	require.NoError(t, w.Fail(connectlinkstest.Failure{
+		Route: "POST /api/v1/destination_connect_links/{connect_link_id}/revoke", Times: 1, Status: 409, Body: `{"status":"error","message":"It is used"}`,
+	}))
+	stdout, stderr, code := execute(t, w.linkctl(t, "revoke -all -yes -type hubspot"))
+	assert.Equal(t, "LINK  TYPE  STATE  EXPIRES  CONNECTION\n105  hubspot  revoked  TIME  -\n107  hubspot  revoked  TIME  104\n", stdout)
+	assert.Contains(t, stderr, "linkctl: 1 of 3 links were not revoked: the API refuses this: It is used\n")
+	assert.Equal(t, exitRefused, code)
+}
+
+func TestGetOfUsedLink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "destination")
+	const head = "LINK  TYPE  STATE  EXPIRES  LEFT  CONNECTION\n103  hubspot  used-or-renews  TIME  LEFT  104\nredirect URI: the organization's default\n"
+	stdout, _, code := execute(t, w.linkctl(t, "get 103"))
+	assert.Equal(t, head+w.old("test passed"), stdout)
+	assert.Zero(t, code)
+
+	require.NoError(t, w.Client().Destinations.Delete(t.Context(), 104))
+	stdout, _, code = execute(t, w.linkctl(t, "get 103"))
+	assert.Equal(t, head+"destination 104 is there no more\n", stdout)
+	assert.Zero(t, code)
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	const hint = "\n  to do:  \"linkctl help\" shows the commands; flags come after them\n"
+	tests := []struct{ args, err string }{
+		{"", "a command is missing" + hint},
+		{"delete", `there is no command "delete"` + hint},
+		{"-json list", `there is no command "-json"` + hint},
+		{"list -type", "flag needs an argument: -type\n  to do:  linkctl list -h shows the flags\n"},
+		{"wait 1 -yes", "flag provided but not defined: -yes\n  to do:  linkctl wait -h shows the flags\n"},
+		{"wait", "LINK is missing\n  to do:  linkctl wait [flags] LINK\n"},
+		{"wait 1 2", "one argument too many: \"2\"\n  to do:  linkctl wait [flags] LINK\n"},
+		{"list 1", "one argument too many: \"1\"\n  to do:  linkctl list [flags]\n"},
+		{"list -kind link", "there is no kind \"link\"\n  to do:  -kind is source, destination or activation\n"},
+		{
+			"wait 1 -since yesterday",
+			"invalid value \"yesterday\" for flag -since: neither a time such as TIME nor an age such as 2h\n" +
+				"  to do:  linkctl wait -h shows the flags\n",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, code := execute(t, linkctl(t, strings.Fields(tt.args)))
+			assert.Empty(t, stdout)
+			assert.Equal(t, "linkctl: "+tt.err, stderr)
+			assert.Equal(t, exitUsage, code)
+		})
+	}
+	for _, args := range []string{"revoke", "revoke 1 -all", "revoke -all -yes"} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			_, stderr, code := execute(t, newWorld(t, "destination").linkctl(t, args))
+			assert.Equal(t, "linkctl: revoke takes either a LINK, or -all and a -type\n", stderr)
+			assert.Equal(t, exitUsage, code)
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	manual, stderr, code := execute(t, linkctl(t, []string{"help"}))
+	assert.True(t, strings.HasPrefix(manual, "Linkctl makes connect links"), manual)
+	assert.True(t, strings.HasSuffix(manual, "\t130  interrupted, as by Ctrl-C\n"), manual)
+	assert.Empty(t, stderr)
+	assert.Zero(t, code)
+	for _, c := range commands {
+		assert.Contains(t, manual, "\tlinkctl "+c.name+" ")
+		help, stderr, code := execute(t, linkctl(t, []string{c.name, "-h"}))
+		assert.True(t, strings.HasPrefix(help, strings.TrimSpace("linkctl "+c.name+" [flags] "+c.arg)+"\n\n"+c.about+"\n"), help)
+		assert.Contains(t, help, "-kind")
+		assert.Empty(t, stderr)
+		assert.Zero(t, code)
+	}
+}
+
+func TestDoctorFindsProblems(t *testing.T) {
+	t.Parallel()
+	const region = "ok  region  http://HOST answers, which is neither the US nor the EU\n"
+	tests := []struct {
+		name, kind, args string
+		settings         func(*world) []string
+		fail             connectlinkstest.Failure
+		out              []string
+		code             int
+	}{
+		{
+			name: "no token", kind: "activation", code: exitUsage,
+			settings: func(*world) []string { return []string{"CENSUS_PERSONAL_ACCESS_TOKEN="} },
+			out:      []string{"problem  settings  CENSUS_PERSONAL_ACCESS_TOKEN is not set\n"},
+		},
+		{
+			name: "personal token for a workspace's", kind: "source", code: exitUsage,
+			settings: func(w *world) []string { return []string{"CENSUS_API_TOKEN=" + w.PersonalToken()} },
+			out: []string{
+				`problem  token  CENSUS_API_TOKEN must be a workspace API key, which begins with "secret-token:"` + "\n",
+				region, "problem  workspace  the token may not do this\n",
+			},
+		},
+		{
+			name: "workspace's token for a personal one", kind: "activation", code: exitUsage,
+			settings: func(w *world) []string { return []string{"CENSUS_PERSONAL_ACCESS_TOKEN=" + w.Token()} },
+			out: []string{
+				"problem  token  CENSUS_PERSONAL_ACCESS_TOKEN must be a personal access token, and this is a workspace API key\n",
+				region, "problem  workspace  the token may not do this\n",
+			},
+		},
+		{
+			name: "token of nobody", kind: "destination", code: exitRefused,
+			settings: func(*world) []string { return []string{"CENSUS_API_TOKEN=secret-token:nobodys"} },
+			out:      []string{"ok  token  ", region, "problem  workspace  the API does not know the token\n"},
+		},
+		{
+			name: "nobody there", kind: "destination", code: exitOther,
+			settings: func(*world) []string { return []string{"CENSUS_BASE_URL=http://127.0.0.1:1"} },
+			out:      []string{"ok  token  ", "problem  region  the API does not answer\n"},
+		},
+		{
+			name: "throttled", kind: "destination", code: exitThrottled,
+			fail: connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"60"}}},
+			out:  []string{region, "problem  workspace  the API is throttling this token\n"},
+		},
+		{
+			name: "V1 is retired", kind: "destination", code: exitNotFound, fail: connectlinkstest.Failure{Status: 410},
+			out: []string{region, "problem  workspace  there are no workspaces here\n", "is API V1 retired? then -kind activation\n"},
+		},
+		{
+			name: "unknown type", kind: "source", args: " -type hubspots", code: exitNotFound,
+			out: []string{"ok  workspace  ", "problem  type  there is no type \"hubspots\"\n", "-> linkctl types -kind source shows what can be linked\n"},
+		},
+		{
+			name: "type and redirect URI", kind: "activation", args: " -type internal -redirect-uri app.example.com", code: exitRefused,
+			out: []string{
+				"problem  type  no link can be made for Internal\n",
+				"problem  redirect URI -redirect-uri must be ",
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, tt.kind)
+			if tt.fail.Status != 0 {
+				require.NoError(t, w.Fail(tt.fail))
+			}
+			var settings []string
+			if tt.settings != nil {
+				settings = tt.settings(w)
+			}
+			stdout, stderr, code := execute(t, w.linkctl(t, "doctor"+tt.args, settings...))
+			for _, line := range tt.out {
+				assert.Contains(t, stdout, line)
+			}
+			assert.Regexp(t, `^linkctl: \d of \d checks found a problem\n$`, stderr)
+			assert.Equal(t, tt.code, code)
+			assert.Len(t, w.Links(), 4)
+		})
+	}
+}
+
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, kind)
+			// decode is what a command writes, in which there is a URL if it may be seen.
+			decode := func(args string, v any, url bool) {
+				t.Helper()
+				cmd := w.linkctl(t, args+" -json")
+				stdout, stderr, code := execute(t, cmd)
+				require.Zero(t, code, stderr)
+				require.Empty(t, stderr)
+				require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(stdout, "TIME", "2026-01-02T03:04:05Z")), v), stdout)
+				assert.Equal(t, url, strings.Contains(stdout, `"uri": "http://HOST/pbc?auth=SECRET"`), stdout)
+			}
+			type object = map[string]any
+			var one object
+			decode("create -group {group} -type {type}", &one, true)
+			assert.Equal(t, 108.0, one["id"])
+			assert.Equal(t, "open", one["state"])
+
+			one = nil
+			decode("reauthorize {conn}", &one, true)
+			assert.Equal(t, 109.0, one["id"])
+
+			var many []object
+			decode("list", &many, false)
+			assert.Len(t, many, 5)
+			decode("list -all -show-url", &many, true)
+			assert.Len(t, many, 6)
+			decode("list -type braze", &many, false)
+			assert.Equal(t, []object{}, many)
+
+			one = nil
+			decode("get 103", &one, false)
+			if kind != "activation" {
+				assert.Equal(t, w.conn, one["connection_id"])
+				assert.Equal(t, w.conn, one["connection"].(object)["id"])
+			}
+			one = nil
+			decode("get 103 -show-url", &one, true)
+			assert.Equal(t, w.typ, one["type"])
+
+			many = nil
+			decode("list -connections", &many, false)
+			assert.Equal(t, w.conn, many[0]["id"])
+			assert.Equal(t, true, many[0]["last_test_succeeded"])
+
+			one = nil
+			decode("wait 107 -since 72h -connection {conn}", &one, false)
+			assert.Equal(t, w.conn, one["id"])
+
+			one = nil
+			decode("revoke 105", &one, false)
+			assert.Equal(t, "revoked", one["state"])
+			many = nil
+			decode("revoke -all -yes -type {type}", &many, false)
+			assert.Len(t, many, 4)
+
+			many = nil
+			decode("types {type}", &many, false)
+			assert.Equal(t, []object{{"service_name": w.typ, "label": w.label, "creatable_via_connect_link": true}}, many)
+
+			many = nil
+			decode("doctor", &many, false)
+			assert.Equal(t, "ok", many[0]["status"])
+		})
+	}
+}
+
+// Without tokens there is a sandbox, and a customer in it.
+func TestSandbox(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		w := &world{kind: kind, typ: "hubspot", label: "HubSpot", conn: "105"}
+		switch kind {
+		case "source":
+			w.typ, w.label = "postgres", "PostgreSQL"
+		case "activation":
+			w.conn = "glimmering_donkey"
+		}
+		notice := "linkctl: no CENSUS_... variable is set: this is a sandbox, made for this command and gone after it\n" +
+			"  " + kind + " " + w.conn + ", which link 103 made and link 108 can renew; links 106 (open), 104 (expired), 107 (revoked); group wandering_aimlessly\n"
+		made := map[string]string{"activation": "patient_donkey"}[kind]
+		if made == "" {
+			made = "109"
+		}
+		for _, tt := range []struct{ args, out string }{
+			{"create -type " + w.typ, "That is link 109 (" + w.typ + ")"},
+			{"list", "106  " + w.typ + "  open  TIME  LEFT"},
+			{"revoke -all -yes -type " + w.typ, "106  " + w.typ + "  revoked  TIME"},
+			{"doctor", "ok  token  the sandbox's token looks as it should\n"},
+			{"wait 106", w.shown(made, w.label, "test passed")},
+			{"wait 108 -connection " + w.conn, w.shown(w.conn, w.label, "test passed")},
+		} {
+			t.Run(kind+" "+tt.args, func(t *testing.T) {
+				t.Parallel()
+				stdout, stderr, code := execute(t, linkctl(t, append(strings.Fields(tt.args), "-kind", kind)))
+				assert.Contains(t, stdout, tt.out)
+				assert.Equal(t, notice, stderr)
+				assert.Zero(t, code)
+			})
+		}
+	}
+}

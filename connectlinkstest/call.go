@@ -91,6 +91,8 @@ func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
 		return record, f, answer{}
 	case refusal != nil:
 		return record, f, *refusal
+	case tooLarge && c.route.page:
+		return record, f, c.tooLargePage()
 	case tooLarge:
 		return record, f, c.refuse(http.StatusRequestEntityTooLarge, "The body is too large")
 	}

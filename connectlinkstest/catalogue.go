@@ -1,6 +1,7 @@
 package connectlinkstest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,14 +49,25 @@ func (t Type) check(values map[string]string) error {
 		}
 	}
 	for _, f := range t.Fields {
-		switch v := values[f.ID]; {
-		case v == "" && f.Required:
-			return fmt.Errorf("field %s is required", f.ID)
-		case v != "" && f.PossibleValues != nil && !slices.Contains(f.PossibleValues, v):
-			return fmt.Errorf("field %s takes one of %q", f.ID, f.PossibleValues)
+		if wrong := f.problem(values[f.ID]); wrong != "" {
+			return fmt.Errorf("field %s %s", f.ID, wrong)
 		}
 	}
 	return nil
+}
+
+// name is what people call it.
+func (f Field) name() string { return cmp.Or(f.Label, f.ID) }
+
+// problem is what is wrong with a value, without it, or empty.
+func (f Field) problem(value string) string {
+	switch {
+	case value == "" && f.Required:
+		return "is required"
+	case value != "" && len(f.PossibleValues) > 0 && !slices.Contains(f.PossibleValues, value):
+		return fmt.Sprintf("takes one of %q", f.PossibleValues)
+	}
+	return ""
 }
 
 // fill gives what the customer did not enter a believable value: the one in
@@ -72,7 +84,7 @@ func (t Type) fill(values, known map[string]string) map[string]string {
 		case given:
 		case had:
 			filled[f.ID] = old
-		case f.PossibleValues != nil:
+		case len(f.PossibleValues) > 0:
 			filled[f.ID] = f.PossibleValues[0]
 		case f.Placeholder != "":
 			filled[f.ID] = f.Placeholder
@@ -111,19 +123,26 @@ const wrongValue = "wrong"
 func (t Type) test(values map[string]string) []step {
 	for _, f := range t.Fields {
 		if !f.Password && values[f.ID] == wrongValue {
-			return []step{{stepConnect, fmt.Sprintf("%s is wrong: nothing answers there", f.Label)}}
+			return []step{{stepConnect, fmt.Sprintf("%s is wrong: nothing answers there", f.name()), f.ID}}
 		}
 	}
 	for _, f := range t.Fields {
 		if f.Password && values[f.ID] == wrongValue {
-			return []step{{stepConnect, ""}, {stepLogIn, fmt.Sprintf("%s is wrong: access denied", f.Label)}}
+			return []step{{name: stepConnect}, {stepLogIn, fmt.Sprintf("%s is wrong: access denied", f.name()), f.ID}}
 		}
 	}
-	return []step{{stepConnect, ""}, {stepLogIn, ""}}
+	return []step{{name: stepConnect}, {name: stepLogIn}}
 }
 
+// testSteps are the names of all steps, in their order.
+func testSteps() []string { return []string{stepConnect, stepLogIn} }
+
 // A step is one automated test of a connection.
-type step struct{ name, failure string }
+type step struct {
+	name    string
+	failure string // empty if it has succeeded
+	field   string // the id of the field that it failed by, if it is known
+}
 
 func failed(steps []step) bool {
 	return slices.ContainsFunc(steps, func(s step) bool { return s.failure != "" })

@@ -15,8 +15,8 @@
 // Every endpoint that the SDK knows, V1 and V2; [Routes] lists them. Links expire
 // (after 24 hours, see [WithLinkLifetime]), are revoked, and are spent when the
 // connection is made; opening a link spends nothing. Behind each link's URL is a
-// page on which a person can connect or leave. Ids come from one sequence, so
-// that the id of one thing is never the id of another.
+// page, see below. Ids come from one sequence, so that the id of one thing is never
+// the id of another.
 //
 // A new server has one workspace, with a token ([Server.Token]); a personal
 // access token ([Server.PersonalToken]), which V2 and the list of workspaces
@@ -34,6 +34,32 @@
 //   - [Server.Fail] makes answers fail, be slow, or get lost after the work was done.
 //   - [Server.Links] and [Server.Requests] show what has happened.
 //
+// # The hosted pages
+//
+// A link's page is a form of the type's configuration fields, or asks for consent
+// where there are none. Connect runs the tests: the value "wrong" makes one fail,
+// and the page says which and lets the customer try again, with the passwords
+// entered anew. At the end, by Connect or Cancel, the customer is sent to the
+// link's redirect URI (303), or told that all is done. In a frame it is the parent
+// that is told, by the messages LOADED and EXITED_CONNECT_FLOW, and nothing is sent
+// anywhere. Links that are expired, revoked or spent are answered with 410, unknown
+// ones with 404.
+//
+// The pages need no script, except in a frame. Whether they are in one, browsers
+// say with each request (Sec-Fetch-Dest); for one that does not, a script puts it
+// into the form's field "framed". [WithEmbedOrigins] says whose frames: at first,
+// everything on localhost, as development needs it and the real service refuses
+// it. [WithPagesListener] gives the pages an origin of their own.
+//
+// For tests in a browser there are ids: connect and cancel are the buttons,
+// field-hostname is the field hostname and its name in the form (then also
+// hint-hostname, error-hostname), problem is the summary of what is to be
+// corrected, steps are the tests, whose items have data-step and data-status
+// (success, failure, not_run), back leads to the redirect URI. The element page
+// has data-page: form, connected, not-connected, dead, unknown or refused. Without
+// a browser, POST action=connect to the link's URL; fields that are not sent are
+// filled in.
+//
 // # Without sockets
 //
 // [Server.Transport] reaches the server through memory, for [testing/synctest]: in
@@ -50,7 +76,8 @@
 // those in [Assumptions]:
 //
 //   - A link that is cancelled stays open.
-//   - The pages of V2's links are on the server's own host, too.
+//   - The pages of V2's links are on the server's own host, too, unless
+//     [WithPagesListener] has all pages on another.
 //   - A connection that was deleted stays named on its links.
 //   - A page or per_page that is no number counts as absent; a per_page above 100
 //     counts as 100; an order other than asc is desc. An empty list's last page is 1.
@@ -59,6 +86,15 @@
 //   - V1's destinations and V2's activations do not see each other.
 //   - A redirect_uri that is empty or no string counts as none.
 //   - A customer who cancels is sent to the redirect URI, too.
+//   - What the pages look like, and say; that they show a connection's details, but
+//     for passwords, to who renews it; that a failed test keeps the link open.
+//   - The messages are posted to whatever the parent is (target origin "*"):
+//     frame-ancestors decides who that can be. LOADED is posted by each page that is
+//     opened, also if the link is dead, and not again by the answer to the form.
+//     EXITED_CONNECT_FLOW of a reauthorization says created, with the id and name of
+//     the connection that was renewed; of an activation's link, id is a string.
+//   - In a frame nobody is sent to the redirect URI. After EXITED_CONNECT_FLOW, what
+//     becomes of the frame is up to the parent.
 //   - Which types there are, and their fields; the names of the tests' steps, and the
 //     status of one that fails.
 //   - The ids of an activation's two connections are numbers, and its source

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -196,6 +199,58 @@ func ExampleServer_Requests() {
 	// Output:
 	// true
 	// Sandbox GET /api/v1/sources/7 404
+}
+
+// A customer in a browser, without one: a key that is wrong, and another try.
+func Example_hostedPage() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	link, err := srv.Client().Destinations.CreateConnectLink(context.Background(), connectlinks.CreateConnectLinkParams{
+		Type: "klaviyo", RedirectURI: "https://app.example.com/connected",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for _, key := range []string{"wrong", "pk_123"} {
+		resp, err := browser.PostForm(link.URL, url.Values{"action": {"connect"}, "field-api_key": {key}})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		_ = resp.Body.Close()
+		fmt.Printf("%d %q\n", resp.StatusCode, resp.Header.Get("Location"))
+	}
+	fmt.Println("connected:", srv.Links()[0].Completed)
+	// Output:
+	// 422 ""
+	// 303 "https://app.example.com/connected"
+	// connected: true
+}
+
+// The pages are on an origin of their own, and only one platform may embed them.
+func ExampleWithPagesListener() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv := connectlinkstest.NewServer(
+		connectlinkstest.WithPagesListener(l),
+		connectlinkstest.WithEmbedOrigins("https://app.example.com"),
+	)
+	defer srv.Close()
+	link, err := srv.Client().Sources.CreateConnectLink(context.Background(), connectlinks.CreateConnectLinkParams{Type: "postgres"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("with the API:", strings.HasPrefix(link.URL, srv.URL))
+	fmt.Println("with the pages:", strings.HasPrefix(link.URL, srv.PagesURL))
+	// Output:
+	// with the API: false
+	// with the pages: true
 }
 
 // Code that knows the real API's address reaches the server all the same.

@@ -76,7 +76,7 @@ func (f Failure) carriesOut() bool { return f.CarryOut || f.Status == 0 && !f.Re
 // does not.
 func (s *Server) takeFailure(rt *route) Failure {
 	for i, f := range s.failures {
-		if f.Route != rt.pattern && (f.Route != "" || rt.page) {
+		if everything := f.Route == "" && !rt.page; !everything && (f.Route == "" || f.Route != rt.pattern) {
 			continue
 		}
 		if f.Times > 0 {

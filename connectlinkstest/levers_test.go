@@ -381,7 +381,7 @@ func TestNoSecretIsKept(t *testing.T) {
 
 	other := a.source()
 	page := strings.TrimPrefix(other["uri"].(string), a.srv.URL)
-	req := a.as("").request(http.MethodPost, page, "action=connect&password="+secret)
+	req := a.as("").request(http.MethodPost, page, "action=connect&field-password="+secret)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := a.http.Do(req)
 	require.NoError(t, err)

@@ -2,114 +2,449 @@ package connectlinkstest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strings"
 )
 
 // pagePath is where the hosted pages are.
 const pagePath = "/pbc"
 
-type pageData struct {
-	Title, Message string
-	Form           bool // the customer can connect or leave
+var (
+	//go:embed pages/page.html
+	pageHTML string
+	//go:embed pages/page.css
+	pageCSS string
+	//go:embed pages/frame.js
+	frameJS string
+
+	// A browser hashes what its parser makes of a line's end.
+	style  = strings.ReplaceAll(pageCSS, "\r\n", "\n")
+	script = strings.ReplaceAll(frameJS, "\r\n", "\n")
+
+	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+		"style":  func() template.CSS { return template.CSS(style) },
+		"script": func() template.JS { return template.JS(script) },
+	}).Parse(pageHTML))
+)
+
+// A page is what a customer sees.
+type page struct {
+	Name         string // for tests in a browser
+	Title        string
+	ProblemTitle string
+	Problems     []problem
+	Text         []string
+	Steps        []stepView
+	Form         *form
+	Back         string // where the customer came from, if that is known
+	BackHost     string
+	Script       bool // it is in a frame, or may be
+	Messages     any  // to the parent, if it is in a frame
+
+	status   int
+	location string // the customer is sent there instead
+}
+
+// A problem is something that the customer can correct.
+type problem struct {
+	Field string // its id; empty if it is about none
+	Text  string
+}
+
+type form struct {
+	Service string
+	Fields  []fieldView
+
+	leads string // where it may lead to: form-action
+}
+
+type fieldView struct {
+	Field
+	Value, Problem, DescribedBy string
+	Options                     []option
+}
+
+type option struct{ Value, Label string }
+
+type stepView struct{ Name, Status, Words, Failure string }
+
+// message is what a page tells the one that it is embedded in.
+type message struct {
+	Message string `json:"message"`
+	Data    *exit  `json:"data,omitempty"`
+}
+
+type exit struct {
+	Status  string   `json:"status"`
+	Details *details `json:"details,omitempty"`
+}
+
+type details struct {
+	ID   any    `json:"id"` // an activation's is a string
+	Name string `json:"name"`
+}
+
+var (
+	loaded     = []message{{Message: "LOADED"}}
+	notCreated = []message{{Message: "EXITED_CONNECT_FLOW", Data: &exit{Status: "not_created"}}}
+)
+
+// created says which connection was made, or renewed.
+func created(conn *connection) []message {
+	d := details{ID: conn.id, Name: conn.name}
+	if conn.kind == KindActivation {
+		d.ID = conn.activationID
+	}
+	return []message{{Message: "EXITED_CONNECT_FLOW", Data: &exit{Status: "created", Details: &d}}}
+}
+
+// place is where a browser shows the page.
+type place int
+
+const (
+	anywhere place = iota // the script finds out
+	onTop
+	inFrame
+)
+
+// place is told by the browser, for the answer to a form too. One that does not
+// tell, because it is old or because the server is reached by plain HTTP on another
+// machine, has a script that tells with the form: without scripts, nothing could
+// be said to the parent anyway.
+func (c *call) place(submitted url.Values) place {
+	switch c.r.Header.Get("Sec-Fetch-Dest") {
+	case "":
+		if c.r.Method == http.MethodGet || c.r.Method == http.MethodHead {
+			return anywhere
+		}
+		if submitted.Get("framed") != "" {
+			return inFrame
+		}
+	case "iframe", "frame", "embed", "object":
+		return inFrame
+	}
+	return onTop
 }
 
 // showPage is what a customer sees who opens a link. It changes nothing.
 func (c *call) showPage() answer {
-	l, refusal := c.pageLink()
-	if refusal != nil {
-		return *refusal
+	at := c.place(nil)
+	l := c.pageLink()
+	p := c.deadPage(l, at)
+	if p == nil {
+		var known map[string]string
+		if l.renews {
+			known = l.conn.details
+		}
+		p = c.formPage(l, at, known, nil)
 	}
-	return c.page(http.StatusOK, c.form(l, ""))
+	p.Messages = loaded
+	return c.page(p, at)
 }
 
 // submitPage is a customer who has pressed Connect or Cancel.
 func (c *call) submitPage() answer {
-	l, refusal := c.pageLink()
-	if refusal != nil {
-		return *refusal
-	}
+	submitted, _ := url.ParseQuery(string(c.body))
+	at := c.place(submitted)
 	if err := http.NewCrossOriginProtection().Check(c.r); err != nil {
-		return c.page(http.StatusForbidden, pageData{Title: "Not accepted", Message: "This form was sent from another site."})
+		return c.page(&page{
+			status: http.StatusForbidden, Name: "refused", Title: "Not accepted",
+			Text: []string{"This form was sent from another site. Nothing has been changed. Open the link itself, and enter what is asked for there."},
+		}, at)
 	}
-	form, _ := url.ParseQuery(string(c.body))
-	switch form.Get("action") {
+	l := c.pageLink()
+	action := submitted.Get("action")
+	if p := c.deadPage(l, at); p != nil {
+		if l != nil && action == "cancel" {
+			p.Messages = notCreated
+		}
+		return c.page(p, at)
+	}
+	switch action {
 	case "connect":
-		if _, err := c.connect(l, Submission{Fields: c.filled(l, nil)}); err != nil {
-			return c.page(http.StatusUnprocessableEntity, c.form(l, err.Error()))
-		}
-		return c.leave(l, pageData{Title: "Connected", Message: "You can close this page."})
+		return c.page(c.submitConnect(l, at, submitted), at)
 	case "cancel":
-		if err := c.cancel(l); err != nil {
-			return c.page(http.StatusUnprocessableEntity, c.form(l, err.Error()))
+		if err := c.cancel(l); err != nil { // it has expired this very moment
+			p := c.deadPage(l, at)
+			p.Messages = notCreated
+			return c.page(p, at)
 		}
-		return c.leave(l, pageData{Title: "Not connected", Message: "You can close this page, or open the link again."})
+		return c.page(c.leave(l, at, &page{
+			Name: "not-connected", Title: "Not connected", Messages: notCreated,
+			Text: []string{"Nothing has been connected. The link can be used until it expires."},
+		}), at)
 	}
-	return c.page(http.StatusUnprocessableEntity, c.form(l, "Press one of the buttons."))
+	p := c.formPage(l, at, nil, []problem{{Text: "Press Connect or Cancel."}})
+	p.ProblemTitle = "Nothing was pressed"
+	return c.page(p, at)
 }
 
-// pageLink is the open link that the request's address names.
-func (c *call) pageLink() (*link, *answer) {
-	l := c.state.bySecret[c.r.URL.Query().Get("auth")]
-	if l == nil {
-		a := c.page(http.StatusNotFound, pageData{Title: "No such link", Message: "Check that the address is complete, or ask for a new link."})
-		return nil, &a
+// submitConnect tests what the customer has entered. What the form does not have
+// at all, as when a program sends it, is filled in.
+func (c *call) submitConnect(l *link, at place, submitted url.Values) *page {
+	typ := c.pageType(l)
+	entered := map[string]string{}
+	for _, f := range typ.Fields {
+		if v := submitted["field-"+f.ID]; len(v) > 0 {
+			entered[f.ID] = v[0]
+		}
 	}
-	if why := l.dead(c.now()); why != "" {
-		a := c.page(http.StatusGone, pageData{Title: "This link cannot be used", Message: "The reason: " + why + ". Ask for a new one."})
-		return nil, &a
+	values := c.filled(l, entered)
+	var problems []problem
+	for _, f := range typ.Fields {
+		if wrong := f.problem(values[f.ID]); wrong != "" {
+			problems = append(problems, problem{f.ID, f.name() + " " + wrong})
+		}
 	}
-	return l, nil
+	if problems != nil {
+		p := c.formPage(l, at, typ.public(entered), problems)
+		p.ProblemTitle = "Please correct this"
+		return p
+	}
+
+	conn, err := c.connect(l, Submission{Fields: values})
+	if failure := new(testError); errors.As(err, &failure) {
+		last := failure.steps[len(failure.steps)-1]
+		p := c.formPage(l, at, typ.public(entered), []problem{{last.field, last.failure}})
+		p.ProblemTitle = fmt.Sprintf("The test “%s” failed", last.name)
+		p.Text = []string{"Nothing has been connected yet. Correct what is wrong and try again. Passwords and keys have to be entered again."}
+		p.Steps = viewSteps(failure.steps)
+		return p
+	}
+	if err != nil { // the values are good: the link has expired this very moment
+		return c.deadPage(l, at)
+	}
+	return c.leave(l, at, &page{
+		Name: "connected", Title: "Connected", Messages: created(conn),
+		Text: []string{conn.name + " is connected."}, Steps: viewSteps(conn.steps),
+	})
 }
 
-func (c *call) form(l *link, message string) pageData {
-	typ, _ := c.state.typeNamed(l.kind, l.typ)
-	title := "Connect " + typ.Label
-	if l.renews {
-		title = "Reconnect " + l.conn.name
+// viewSteps is how the tests went, and those that there was no getting to.
+func viewSteps(run []step) []stepView {
+	var all []stepView
+	for i, name := range testSteps() {
+		switch {
+		case i >= len(run):
+			all = append(all, stepView{Name: name, Status: "not_run", Words: "Not run"})
+		case run[i].failure != "":
+			all = append(all, stepView{Name: name, Status: stepFails, Words: "Failed", Failure: run[i].failure})
+		default:
+			all = append(all, stepView{Name: name, Status: stepSucceeds, Words: "Passed"})
+		}
 	}
-	return pageData{Title: title, Message: message, Form: true}
+	return all
 }
 
-// leave sends the customer to the link's redirect URI, or says goodbye.
-//
-// Assumption: a customer who cancels is redirected too.
-func (c *call) leave(l *link, goodbye pageData) answer {
+// leave is the end: the customer is sent to the link's redirect URI, or told
+// goodbye by p where there is none. In a frame, the parent is told, and decides.
+func (c *call) leave(l *link, at place, p *page) *page {
+	p.status = http.StatusOK
+	u := l.redirect()
+	switch {
+	case at == inFrame:
+	case u == nil:
+		p.Text = append(p.Text, "You can close this page.")
+	default:
+		p.status, p.location = http.StatusSeeOther, l.redirectURI
+		p.Back, p.BackHost = l.redirectURI, u.Host
+	}
+	return p
+}
+
+// redirect is where the customer goes at the end, nil if that is nowhere.
+func (l *link) redirect() *url.URL {
 	u, err := url.Parse(l.redirectURI)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return c.page(http.StatusOK, goodbye)
+		return nil
 	}
-	a := c.page(http.StatusSeeOther, goodbye)
-	a.header.Set("Location", l.redirectURI)
+	return u
+}
+
+// pageLink is the link that the request's address names, nil if there is none.
+func (c *call) pageLink() *link { return c.state.bySecret[c.r.URL.Query().Get("auth")] }
+
+// deadPage says why l cannot be used, and what to do; nil if it can be.
+func (c *call) deadPage(l *link, at place) *page {
+	if l == nil {
+		return &page{
+			status: http.StatusNotFound, Name: "unknown", Title: "There is no such link",
+			Text: []string{"Its address may have been cut off: copy all of it. If that does not help, ask whoever gave it to you for a new one."},
+		}
+	}
+	why := l.dead(c.now())
+	if why == "" {
+		return nil
+	}
+	p := &page{
+		status: http.StatusGone, Name: "dead", Title: "This link cannot be used",
+		Text: []string{
+			"The reason: " + why + ".",
+			"Go back to where you found it and start again there, which makes a new one, or ask whoever sent it to you.",
+		},
+	}
+	if l.spent {
+		p.Text[1] = "If you have just connected, there is nothing left to do. Otherwise g" + strings.TrimPrefix(p.Text[1], "G")
+	}
+	if u := l.redirect(); u != nil && at != inFrame {
+		p.Back, p.BackHost = l.redirectURI, u.Host
+	}
+	return p
+}
+
+// pageType is the type of what l connects. There is one even if the catalogue has
+// lost it.
+func (c *call) pageType(l *link) Type {
+	typ, ok := c.state.typeNamed(l.kind, l.typ)
+	if !ok || typ.Label == "" {
+		typ.Label = l.typ
+	}
+	return typ
+}
+
+func (c *call) formPage(l *link, at place, values map[string]string, problems []problem) *page {
+	typ := c.pageType(l)
+	p := &page{
+		status: http.StatusOK, Name: "form", Title: "Connect " + typ.Label,
+		Text:     []string{"What you enter is tested before anything is connected."},
+		Problems: problems, Form: &form{Service: typ.Label, leads: "'self'"},
+	}
+	if len(typ.Fields) == 0 {
+		p.Title = "Authorize " + typ.Label
+		p.Text = []string{"On the real service " + typ.Label + " now asks you to sign in and to agree. Here, Connect says that you do."}
+	}
+	if l.renews {
+		p.Title = "Reconnect " + l.conn.name
+		p.Text = append([]string{fmt.Sprintf("This renews the connection “%s” (%s), which is there already.", l.conn.name, typ.Label)}, p.Text...)
+	}
+	if problems != nil {
+		p.status = http.StatusUnprocessableEntity
+	}
+	if at != inFrame && l.redirect() != nil {
+		// Chromium applies form-action to the redirect that answers the form, and to
+		// those that follow, of which only the link's redirect URI is known.
+		p.Form.leads += " http: https:"
+	}
+	for _, f := range typ.Fields {
+		p.Form.Fields = append(p.Form.Fields, viewField(f, values[f.ID], problems))
+	}
+	return p
+}
+
+func viewField(f Field, value string, problems []problem) fieldView {
+	v := fieldView{Field: f}
+	if !f.Password {
+		v.Value = value
+	}
+	v.Label = f.name()
+	for _, value := range f.PossibleValues {
+		v.Options = append(v.Options, option{value, value})
+	}
+	if f.Type == "boolean" && len(f.PossibleValues) == 0 {
+		v.Options = []option{{"true", "Yes"}, {"false", "No"}}
+	}
+	var described []string
+	if f.Hint != "" {
+		described = append(described, "hint-"+f.ID)
+	}
+	for _, p := range problems {
+		if p.Field == f.ID {
+			v.Problem = p.Text
+			described = append(described, "error-"+f.ID)
+		}
+	}
+	v.DescribedBy = strings.Join(described, " ")
+	return v
+}
+
+// page is the answer that shows p.
+func (c *call) page(p *page, at place) answer {
+	p.Script = at != onTop
+	if p.Messages == nil {
+		p.Messages = []message{}
+	}
+	var body bytes.Buffer
+	if err := pageTemplate.Execute(&body, p); err != nil {
+		panic(err) // strings, and messages that are marshalled
+	}
+	policy := "default-src 'none'; base-uri 'none'; style-src " + hash(style)
+	if p.Script {
+		policy += "; script-src " + hash(script)
+	}
+	// The address is a secret, and no one else's business. But a browser that is
+	// to send none at all says of a form that it comes from nowhere, which is
+	// refused where it does not say that the origin is the same.
+	leads, referrer := "'none'", "no-referrer"
+	if p.Form != nil {
+		leads, referrer = p.Form.leads, "same-origin"
+	}
+	header := http.Header{
+		"Content-Type":            {"text/html; charset=utf-8"},
+		"Content-Security-Policy": {policy + "; form-action " + leads + "; frame-ancestors " + c.embedOrigins},
+		"Cache-Control":           {"no-store"},
+		"Referrer-Policy":         {referrer},
+		"X-Content-Type-Options":  {"nosniff"},
+	}
+	if p.location != "" {
+		header.Set("Location", p.location)
+	}
+	return answer{status: p.status, body: body.Bytes(), header: header}
+}
+
+// noPage answers for what the pages' origin does not have.
+func (c *call) noPage() answer {
+	return c.page(&page{
+		status: http.StatusNotFound, Name: "unknown", Title: "There is no such page",
+		Text: []string{"The address may have been cut off. Open the link that you were given."},
+	}, onTop)
+}
+
+// otherMethod answers neither GET, HEAD nor POST.
+func (c *call) otherMethod() answer {
+	a := c.page(&page{
+		status: http.StatusMethodNotAllowed, Name: "refused", Title: "Not accepted",
+		Text: []string{"Open the link in a browser."},
+	}, onTop)
+	a.header.Set("Allow", "GET, HEAD, POST")
 	return a
 }
 
-func (c *call) page(status int, data pageData) answer {
-	var body bytes.Buffer
-	if err := pageTemplate.Execute(&body, data); err != nil {
-		panic(err) // strings only
-	}
-	return answer{status: status, body: body.Bytes(), header: http.Header{
-		"Content-Type": {"text/html; charset=utf-8"},
-		// The address is a secret.
-		"Cache-Control":          {"no-store"},
-		"Referrer-Policy":        {"no-referrer"},
-		"X-Content-Type-Options": {"nosniff"},
-	}}
+// tooLargePage answers a form that is larger than any customer's.
+func (c *call) tooLargePage() answer {
+	return c.page(&page{
+		status: http.StatusRequestEntityTooLarge, Name: "refused", Title: "Not accepted",
+		Text: []string{"What was entered is too long. Go back and correct it."},
+	}, c.place(nil))
 }
 
-var pageTemplate = template.Must(template.New("page").Parse(`<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Title}}</title>
-<h1>{{.Title}}</h1>
-{{with .Message}}<p role="status">{{.}}</p>
-{{end}}{{if .Form}}<p>This is a sandbox: no service is asked, and nothing is to be entered.</p>
-<form method="post">
-<button name="action" value="connect">Connect</button>
-<button name="action" value="cancel">Cancel</button>
-</form>
-{{end}}</html>
-`))
+// hash is how a Content-Security-Policy names an inline text.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// loopback are the origins that may embed the pages unless others are approved.
+const loopback = "'self' http://localhost:* http://*.localhost:* http://127.0.0.1:*"
+
+var origin = regexp.MustCompile(`^(\*|https?://(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:([0-9]+|\*))?)$`)
+
+// ancestors is the value of frame-ancestors for approved origins.
+func ancestors(origins []string) (string, error) {
+	if len(origins) == 0 {
+		return "'none'", nil
+	}
+	for _, o := range origins {
+		if !origin.MatchString(o) {
+			return "", fmt.Errorf("%q is not an origin such as https://app.example.com", o)
+		}
+	}
+	return strings.Join(origins, " "), nil
+}

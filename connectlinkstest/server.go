@@ -20,10 +20,15 @@ type Server struct {
 	// URL is the base URL, without a trailing slash: http://127.0.0.1:41873.
 	URL string
 
+	// PagesURL is the base URL of the hosted pages, which links point to: URL,
+	// unless [WithPagesListener] says otherwise.
+	PagesURL string
+
 	config
 	mux       *http.ServeMux
+	pages     *http.ServeMux  // mux, unless the pages have an origin of their own
 	transport *http.Transport // of the server's own clients
-	stop      func() error    // closes the listener and its connections; nil without one
+	stops     []func() error  // close the listeners and their connections
 	closeOnce sync.Once
 
 	mu       sync.Mutex // guards what follows
@@ -36,11 +41,14 @@ type Server struct {
 
 // config is what the options amount to.
 type config struct {
-	listener   net.Listener
-	unheard    bool
-	lifetime   time.Duration
-	assume     Assumptions
-	requestLog func(Request)
+	listener      net.Listener
+	pagesListener net.Listener
+	unheard       bool
+	lifetime      time.Duration
+	assume        Assumptions
+	requestLog    func(Request)
+	embedOrigins  string // as frame-ancestors has them
+	err           error  // of an option
 }
 
 // Option configures a [Server].
@@ -57,6 +65,32 @@ func WithListener(l net.Listener) Option {
 // [testing/synctest] bubble.
 func WithoutListener() Option {
 	return func(c *config) { c.unheard = true }
+}
+
+// WithPagesListener serves the hosted pages of all links on l, which
+// [Server.Close] closes: on an origin of their own, [Server.PagesURL], where the
+// API is not, while they are not where the API is. On the real service that is so
+// for V2's links, and not for V1's. [Server.Transport] does not reach them.
+func WithPagesListener(l net.Listener) Option {
+	return func(c *config) { c.pagesListener = l }
+}
+
+// WithEmbedOrigins approves the origins whose pages may have a link's page in a
+// frame: https://app.example.com, or in the manner of a Content-Security-Policy
+// https://*.example.com, http://192.0.2.1:* or *, which is every one. They replace
+// the default; with none, a link's page is in no frame. [NewServer] panics if one
+// is not an origin.
+//
+// The default is every origin of the loopback interface (localhost, its
+// subdomains, 127.0.0.1) and the pages' own. Assumption: the real service approves
+// origins one by one, and none on localhost.
+func WithEmbedOrigins(origins ...string) Option {
+	return func(c *config) {
+		var err error
+		if c.embedOrigins, err = ancestors(origins); err != nil {
+			c.err = fmt.Errorf("WithEmbedOrigins: %w", err)
+		}
+	}
 }
 
 // WithLinkLifetime sets after how long links expire. The default is 24 hours.
@@ -77,36 +111,65 @@ func WithRequestLog(log func(Request)) Option {
 
 // NewServer starts a server on the loopback interface. The caller should call
 // Close when finished. Like [net/http/httptest.NewServer] it panics if it cannot
-// listen, and only then.
+// listen, and besides only on what [WithEmbedOrigins] refuses.
 func NewServer(opts ...Option) *Server {
 	s := &Server{
-		config: config{lifetime: 24 * time.Hour},
+		config: config{lifetime: 24 * time.Hour, embedOrigins: loopback},
 		mux:    http.NewServeMux(),
 		pipes:  map[net.Conn]struct{}{},
 	}
 	for _, opt := range opts {
 		opt(&s.config)
 	}
+	if s.err != nil {
+		panic("connectlinkstest: " + s.err.Error())
+	}
 	s.assume = s.assume.orDefault()
 	s.state = newState(s.now())
-	for _, rt := range routes() {
-		s.mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, rt) })
-	}
-	unknown := &route{handle: (*call).noRoute}
-	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, unknown) })
+	s.route()
 
 	if s.unheard {
 		s.URL = "http://localhost"
 		s.transport = s.Transport()
-		return s
+	} else {
+		if s.listener == nil {
+			s.listener = listen()
+		}
+		s.URL = "http://" + address(s.listener)
+		s.transport = &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 45 * time.Second}
 	}
-	if s.listener == nil {
-		s.listener = listen()
+	s.PagesURL = s.URL
+	if s.pagesListener != nil {
+		s.PagesURL = "http://" + address(s.pagesListener)
+		s.serveListener(s.pagesListener, http.HandlerFunc(s.servePages))
 	}
-	s.URL = "http://" + address(s.listener)
-	s.transport = &http.Transport{MaxIdleConnsPerHost: 128, IdleConnTimeout: 45 * time.Second}
-	s.serveListener()
+	if !s.unheard {
+		s.serveListener(s.listener, s)
+	}
 	return s
+}
+
+// route fills the muxes.
+func (s *Server) route() {
+	handle := func(mux *http.ServeMux, pattern string, rt *route) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, rt) })
+	}
+	s.pages = s.mux
+	if s.pagesListener != nil {
+		s.pages = http.NewServeMux()
+		handle(s.pages, "/", &route{page: true, handle: (*call).noPage})
+		// What is sent there by mistake is a secret all the same.
+		handle(s.mux, pagePath, &route{page: true, handle: (*call).noRoute})
+	}
+	handle(s.pages, pagePath, &route{page: true, handle: (*call).otherMethod})
+	handle(s.mux, "/", &route{handle: (*call).noRoute})
+	for _, rt := range routes() {
+		mux := s.mux
+		if rt.page {
+			mux = s.pages
+		}
+		handle(mux, rt.pattern, rt)
+	}
 }
 
 func listen() net.Listener {
@@ -273,8 +336,12 @@ func (s *Server) SetNow(t time.Time) {
 func (s *Server) now() time.Time { return time.Now().Add(s.offset) }
 
 // ServeHTTP answers a request, for tests that want a [net/http.Handler]. Links
-// still point to s.URL.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// still point to s.PagesURL.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { serveClean(s.mux, w, r) }
+
+func (s *Server) servePages(w http.ResponseWriter, r *http.Request) { serveClean(s.pages, w, r) }
+
+func serveClean(h http.Handler, w http.ResponseWriter, r *http.Request) {
 	// A trailing slash makes no difference to the API, and a ServeMux would answer
 	// an unclean path with a redirect.
 	p := r.URL.Path
@@ -291,7 +358,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		clone.URL = &u
 		r = &clone
 	}
-	s.mux.ServeHTTP(w, r)
+	h.ServeHTTP(w, r)
 }
 
 func newToken() string { return "secret-token:" + rand.Text() }

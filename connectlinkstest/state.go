@@ -156,7 +156,7 @@ func (s *Server) addLink(l *link) *link {
 	l.created = millis(now)
 	l.expires = millis(now.Add(s.lifetime))
 	l.secret = strings.ToLower(rand.Text())
-	l.url = s.URL + pagePath + "?auth=" + l.secret
+	l.url = s.PagesURL + pagePath + "?auth=" + l.secret
 	s.state.links = append(s.state.links, l)
 	s.state.byID[l.id] = l
 	s.state.bySecret[l.secret] = l
@@ -239,7 +239,7 @@ func (s *Server) connect(l *link, sub Submission) (*connection, error) {
 		return nil, &testError{steps}
 	}
 	if sub.FailedTest != "" {
-		steps = []step{{stepConnect, ""}, {stepLogIn, sub.FailedTest}}
+		steps = []step{{name: stepConnect}, {name: stepLogIn, failure: sub.FailedTest}}
 	}
 
 	if l.conn == nil {

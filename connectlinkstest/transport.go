@@ -53,16 +53,15 @@ func (s *Server) dial(context.Context, string, string) (net.Conn, error) {
 	return client, nil
 }
 
-func (s *Server) serveListener() {
-	hs := &http.Server{Handler: s}
-	s.stop = hs.Close
-	go func() { _ = hs.Serve(s.listener) }()
+func (s *Server) serveListener(l net.Listener, h http.Handler) {
+	hs := &http.Server{Handler: h}
+	s.stops = append(s.stops, hs.Close, l.Close) // Serve may not have got to l
+	go func() { _ = hs.Serve(l) }()
 }
 
 func (s *Server) shutDown() {
-	if s.stop != nil {
-		_ = s.stop()
-		_ = s.listener.Close() // Serve may not have got to it
+	for _, stop := range s.stops {
+		_ = stop()
 	}
 	s.mu.Lock()
 	pipes := s.pipes

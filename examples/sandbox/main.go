@@ -3,8 +3,13 @@
 //
 //	go run ./examples/sandbox -addr 127.0.0.1:4010
 //
-// It prints its tokens and a command to try, then one line per request. Whatever
-// it was told is gone when it ends.
+// It prints its tokens, a link to open in a browser and a command to try, then one
+// line per request. Whatever it was told is gone when it ends.
+//
+// The hosted pages, which links point to, have an origin of their own with
+// -pages-addr 127.0.0.1:4011, as V2's have on the real service. Pages on localhost
+// may embed them; with -embed-origin https://app.example.com, given as often as
+// needed, only those origins.
 package main
 
 import (
@@ -16,10 +21,13 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
@@ -41,7 +49,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:4010", "`address` to listen on; with port 0, any free one")
+	pagesAddr := flags.String("pages-addr", "", "another `address`, for the hosted pages; empty: the same")
 	lifetime := flags.Duration("link-lifetime", 24*time.Hour, "how long a link can be used")
+	var origins []string
+	flags.Func("embed-origin", "`origins` that may embed the pages, separated by commas; may be repeated (default those of localhost)", func(list string) error {
+		for o := range strings.SplitSeq(list, ",") {
+			if o = strings.TrimSpace(o); !origin.MatchString(o) {
+				return fmt.Errorf("%q is not an origin such as https://app.example.com", o)
+			}
+			origins = append(origins, o)
+		}
+		return nil
+	})
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -53,38 +72,66 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-
-	var mu sync.Mutex // lines must not mingle
-	mu.Lock()
-	srv := connectlinkstest.NewServer(
+	var (
+		mu      sync.Mutex // lines must not mingle
+		greeted bool       // before it there is only the greeting's own request
+	)
+	opts := []connectlinkstest.Option{
 		connectlinkstest.WithListener(l),
 		connectlinkstest.WithLinkLifetime(*lifetime),
 		connectlinkstest.WithRequestLog(func(r connectlinkstest.Request) {
 			mu.Lock()
 			defer mu.Unlock()
-			// Without the query, where a hosted page's secret is.
-			fmt.Fprintf(stdout, "%s %q %d %s\n", r.Method, r.Path, r.Status, r.Duration.Round(time.Microsecond))
+			if greeted {
+				// Without the query, where a hosted page's secret is.
+				fmt.Fprintf(stdout, "%s %q %d %s\n", r.Method, r.Path, r.Status, r.Duration.Round(time.Microsecond))
+			}
 		}),
-	)
+	}
+	if *pagesAddr != "" {
+		pages, err := listen.Listen(ctx, "tcp", *pagesAddr)
+		if err != nil {
+			_ = l.Close()
+			return err
+		}
+		opts = append(opts, connectlinkstest.WithPagesListener(pages))
+	}
+	if origins != nil {
+		opts = append(opts, connectlinkstest.WithEmbedOrigins(origins...))
+	}
+	srv := connectlinkstest.NewServer(opts...)
 	defer srv.Close()
-	greet(stdout, srv)
+	link, err := srv.Client().Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
+	if err != nil {
+		return err
+	}
+	mu.Lock()
+	greet(stdout, srv, link.URL)
+	greeted = true
 	mu.Unlock()
 
 	<-ctx.Done()
 	return nil
 }
 
-func greet(w io.Writer, srv *connectlinkstest.Server) {
+// origin is what may follow -embed-origin.
+var origin = regexp.MustCompile(`^(\*|https?://(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:([0-9]+|\*))?)$`)
+
+func greet(w io.Writer, srv *connectlinkstest.Server, link string) {
 	fmt.Fprintf(w, `Activations sandbox
   base URL         %[1]s
+  hosted pages     %[5]s
   workspace token  %[2]s
   personal token   %[3]s  (V2, and the list of workspaces)
   group            %[4]s
 
-Make a link:
+Open a link, and be the customer:
+  %[6]s
+
+Make another:
   curl -X POST %[1]s/api/v1/source_connect_links -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"type":"postgres"}'
 
 Stop with Ctrl-C.
 
-`, srv.URL, srv.Token(), srv.PersonalToken(), srv.Group())
+`, srv.URL, srv.Token(), srv.PersonalToken(), srv.Group(), srv.PagesURL, link)
 }

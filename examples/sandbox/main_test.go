@@ -83,6 +83,53 @@ func TestRun(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
+// The printed link can be opened, where the pages are, by whom may embed them.
+func TestRunPages(t *testing.T) {
+	const loopback = "frame-ancestors 'self' http://localhost:* "
+	for _, test := range []struct {
+		name     string
+		args     []string
+		separate bool
+		frames   string
+	}{
+		{"by default", nil, false, loopback},
+		{"pages elsewhere", []string{"-pages-addr", "127.0.0.1:0"}, true, loopback},
+		{
+			"origins", []string{"-embed-origin", "https://a.example, https://b.example:8443", "-embed-origin", "http://*.localhost:*"}, false,
+			"frame-ancestors https://a.example https://b.example:8443 http://*.localhost:*",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			var out buffer
+			ended := make(chan error, 1)
+			go func() { ended <- run(ctx, append(test.args, "-addr", "127.0.0.1:0"), &out, io.Discard) }()
+			eventually(t, &out, "Stop with Ctrl-C.")
+			printed := regexp.MustCompile(`base URL +(\S+)\n +hosted pages +(\S+)\n`).FindStringSubmatch(out.String())
+			require.NotNil(t, printed, out.String())
+			assert.Equal(t, test.separate, printed[1] != printed[2])
+
+			link := regexp.MustCompile(`(?m)^  (http://\S+/pbc\?auth=\w+)$`).FindStringSubmatch(out.String())
+			require.NotNil(t, link, out.String())
+			assert.True(t, strings.HasPrefix(link[1], printed[2]))
+			resp, err := http.Get(link[1])
+			require.NoError(t, err)
+			page, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, http.StatusOK, resp.StatusCode)
+			assert.Contains(t, string(page), "Connect PostgreSQL")
+			assert.Contains(t, resp.Header.Get("Content-Security-Policy"), test.frames)
+			eventually(t, &out, `GET "/pbc" 200 `)
+			assert.NotContains(t, out.String(), "POST \"", "its own request is not logged")
+
+			stop()
+			require.NoError(t, <-ended)
+			http.DefaultClient.CloseIdleConnections()
+		})
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -92,6 +139,9 @@ func TestRunRefuses(t *testing.T) {
 		want string
 	}{
 		{[]string{"-addr", l.Addr().String()}, l.Addr().String()},
+		{[]string{"-addr", "127.0.0.1:0", "-pages-addr", l.Addr().String()}, l.Addr().String()},
+		{[]string{"-embed-origin", "https://a.example,b.example"}, `"b.example" is not an origin`},
+		{[]string{"-embed-origin", ""}, `"" is not an origin`},
 		{[]string{"-nonsense"}, "flag provided but not defined"},
 		{[]string{"serve"}, `unexpected argument "serve"`},
 	} {

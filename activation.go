@@ -151,7 +151,8 @@ func (s *ActivationsService) AllConnectLinks(ctx context.Context, opts ListOptio
 // several, the oldest. Let since be just before the link was made, by a clock
 // that agrees with the API's. That is ambiguous when two customers of one group
 // connect the same type at the same time: give each customer a group, or compare
-// ConnectionDetails with what you expect.
+// ConnectionDetails with what you expect. It also finds what an earlier link made,
+// if since is too early; only when it finds nothing does the link's death count.
 //
 // Assumption: the destination of an activation that a link made was created after
 // the link was. Each poll walks all the token's activations.
@@ -159,13 +160,13 @@ func (s *ActivationsService) WaitForActivation(ctx context.Context, link *Activa
 	if link == nil {
 		return nil, &InputError{"link", "is nil"}
 	}
-	return poll(ctx, link.ID, s.GetConnectLink, func(*ActivationConnectLink) (found *Activation, err error) {
+	return poll(ctx, link.ID, s.GetConnectLink, func(l *ActivationConnectLink) (found *Activation, err error) {
 		for a, err := range s.All(ctx, ListOptions{PerPage: 100}) {
 			if err != nil {
 				return nil, err
 			}
 			made := a.Destination.CreatedAt
-			if a.GroupID == link.GroupID && a.Destination.Type == link.Type && made.After(since) &&
+			if a.GroupID == l.GroupID && a.Destination.Type == l.Type && made.After(since) &&
 				(found == nil || made.Before(found.Destination.CreatedAt)) {
 				found = a
 			}
@@ -297,10 +298,10 @@ func (w *wireActivation) check(bool) error { return named(w.ID != "", "activatio
 
 func (w *wireActivation) activation() Activation {
 	source, destination := w.Source, w.Destination
-	if source.ID == "" {
+	if source.ID == "" && source.Type == "" {
 		source = w.SourceConnection
 	}
-	if destination.ID == "" {
+	if destination.ID == "" && destination.Type == "" {
 		destination = w.DestinationConnection
 	}
 	w.Activation.Source = source.ActivationSource

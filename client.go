@@ -109,18 +109,18 @@ func (s *service) do(ctx context.Context, k *call) error {
 	}
 	c := s.core
 	var (
-		last    error  // how the attempt before ended
-		refused string // the token that was answered with 401
-		renewed bool   // there was a 401 already
-		retries int
-		waits   int // pauses waited out
+		last     error  // how the attempt before ended
+		denied   string // the token that was answered with 401
+		renewing bool   // it is to be replaced
+		retries  int
+		waits    int // pauses waited out
 	)
 	for {
 		token, err := c.token(ctx)
-		if err == nil && token == refused && refused != "" {
+		if err == nil && renewing && token == denied {
 			return last
 		}
-		refused = ""
+		renewing = false
 		if err == nil {
 			err = c.awaitPause(ctx, k, token, &waits)
 		}
@@ -133,10 +133,10 @@ func (s *service) do(ctx context.Context, k *call) error {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return c.notSent(k, err, last, token)
+			return c.notSent(k, err, last, token, denied)
 		}
 
-		a, cancel := c.newAttempt(ctx, k, token)
+		a, cancel := c.newAttempt(ctx, k, token, denied)
 		resp, err := c.hc.Do(a.req)
 		o := a.outcome(ctx, resp, err)
 		cancel()
@@ -147,10 +147,10 @@ func (s *service) do(ctx context.Context, k *call) error {
 		}
 
 		last = k.failure(o)
-		if o.status == http.StatusUnauthorized && !renewed {
-			renewed, refused = true, token
-			if source, ok := c.source.(interface{ Invalidate(string) }); ok {
-				source.Invalidate(token)
+		if o.status == http.StatusUnauthorized && denied == "" {
+			denied, renewing = token, true
+			if c.invalidate != nil {
+				c.invalidate(token)
 			}
 			continue
 		}
@@ -167,7 +167,7 @@ func (s *service) do(ctx context.Context, k *call) error {
 		}
 		k.repeated = k.repeated || o.verdict == unknown
 		if err := pace.Sleep(ctx, delay); err != nil {
-			return c.notSent(k, err, last, token)
+			return c.notSent(k, err, last, token, denied)
 		}
 		retries++
 	}
@@ -176,15 +176,15 @@ func (s *service) do(ctx context.Context, k *call) error {
 // token asks the source, within the timeout.
 func (c *core) token(ctx context.Context) (string, error) {
 	if c.static {
-		return c.source.Token(ctx)
+		return c.source(ctx)
 	}
 	tctx, cancel := c.limit(ctx)
 	defer cancel()
-	token, err := c.source.Token(tctx)
+	token, err := c.source(tctx)
 	switch {
 	case err == nil:
 		return token, checkToken(token)
-	case ctx.Err() == nil && tctx.Err() != nil:
+	case ended(ctx) == nil && ended(tctx) != nil:
 		err = &callError{text: fmt.Sprintf("no token within %s", c.timeout), timeout: true}
 	}
 	return "", fmt.Errorf("token source: %w", err)
@@ -202,17 +202,17 @@ func (c *core) limit(ctx context.Context) (context.Context, context.CancelFunc) 
 
 // attempt is one request on its way.
 type attempt struct {
-	core  *core
-	call  *call
-	token string
-	ctx   context.Context // with the attempt's own timeout
-	req   *http.Request
-	proof httpx.Proof
-	start time.Time
+	core    *core
+	call    *call
+	secrets []string        // tokens
+	ctx     context.Context // with the attempt's own timeout
+	req     *http.Request
+	proof   httpx.Proof
+	start   time.Time
 }
 
-func (c *core) newAttempt(ctx context.Context, k *call, token string) (*attempt, context.CancelFunc) {
-	a := &attempt{core: c, call: k, token: token, start: time.Now()}
+func (c *core) newAttempt(ctx context.Context, k *call, token, denied string) (*attempt, context.CancelFunc) {
+	a := &attempt{core: c, call: k, secrets: []string{token, denied}, start: time.Now()}
 	actx, cancel := c.limit(ctx)
 	a.ctx = actx
 	u := *c.base
@@ -279,7 +279,7 @@ func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) o
 // answered completes an APIError from the answer, and judges it.
 func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcome {
 	c := a.core
-	clean := func(s wire.Text) string { return c.scrub.Line(string(s), a.token, maxMessage) }
+	clean := func(s wire.Text) string { return c.scrub.Line(string(s), maxMessage, a.secrets...) }
 	var env struct{ Status, Message, Error wire.Text }
 	_ = json.Unmarshal(body, &env) // what is no JSON has none
 	e.Status = clean(env.Status)
@@ -287,7 +287,7 @@ func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcom
 	e.RequestID = clean(wire.Text(resp.Header.Get("X-Request-Id")))
 	e.Method, e.Path = a.call.method, a.call.path
 	body = body[:min(len(body), maxError)]
-	e.Body = []byte(c.scrub.Cut(string(body), a.token, maxErrorBody, len(body) == maxError))
+	e.Body = []byte(c.scrub.Cut(string(body), maxErrorBody, len(body) == maxError, a.secrets...))
 	var named bool
 	e.RetryAfter, named = pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return outcome{err: e, status: e.StatusCode, verdict: judge(e.StatusCode, named), retryAfter: e.RetryAfter}
@@ -305,7 +305,7 @@ func (a *attempt) lost(ctx context.Context, err error) outcome {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // its URL is in the text already
 	}
-	clean := a.core.withoutSecrets(err, a.token)
+	clean := a.core.scrub.Error(err, a.secrets...)
 	switch over := ended(ctx); {
 	case over != nil:
 		e.text += over.Error()

@@ -33,10 +33,6 @@ func (l DestinationConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs(
 // LogValue is as of [ConnectLink.LogValue].
 func (l DestinationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
-func (l *DestinationConnectLink) connection() (ConnectLink, int64) {
-	return l.ConnectLink, l.DestinationID
-}
-
 // Destination is a connection that data is written to.
 type Destination struct {
 	ID                int64           `json:"id"`

@@ -2,6 +2,7 @@ package connectlinks
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"log/slog"
 
@@ -40,6 +41,13 @@ type Page[T any] struct {
 	Prev, Next   int // numbers of the pages beside this one, 0 if there is none
 	Last         int
 	TotalRecords int // on all pages
+}
+
+// Format prints the page for every fmt verb, its items as they print themselves:
+// links without their secrets, which a verb for another type would bring to light.
+func (p Page[T]) Format(s fmt.State, _ rune) {
+	fmt.Fprintf(s, "{Items:%+v Number:%d PerPage:%d Prev:%d Next:%d Last:%d TotalRecords:%d}",
+		p.Items, p.Number, p.PerPage, p.Prev, p.Next, p.Last, p.TotalRecords)
 }
 
 // LogValue is where the page stands in its list. It leaves the items out: a

@@ -36,17 +36,18 @@ type core struct {
 	pauses *pace.Pauses // of this client and of all that have to do with it by With
 	scrub  *scrub.Scrubber
 
-	source    TokenSource
-	static    bool // source answers at once: WithToken
-	rawURL    string
-	base      *url.URL // rawURL, checked
-	plaintext bool
-	hc        *http.Client
-	limiter   RateLimiter
-	retries   int
-	timeout   time.Duration
-	log       *slog.Logger
-	userAgent string
+	source     func(context.Context) (string, error)
+	invalidate func(token string) // nil if the source has none
+	static     bool               // source answers at once: WithToken
+	rawURL     string
+	base       *url.URL // rawURL, checked
+	plaintext  bool
+	hc         *http.Client
+	limiter    RateLimiter
+	retries    int
+	timeout    time.Duration
+	log        *slog.Logger
+	userAgent  string
 
 	gotToken, gotSource bool // in the NewClient or With call at hand
 }
@@ -87,8 +88,8 @@ func WithToken(token string) Option {
 			return err
 		}
 		// A closure, so that nothing that prints a client by reflection finds it.
-		c.source = TokenFunc(func(context.Context) (string, error) { return token, nil })
-		c.static = true
+		c.source = func(context.Context) (string, error) { return token, nil }
+		c.invalidate, c.static = nil, true
 		return nil
 	}
 }
@@ -98,8 +99,14 @@ func WithToken(token string) Option {
 func WithTokenSource(src TokenSource) Option {
 	return func(c *core) error {
 		c.gotSource = true
-		c.source, c.static = src, false
-		return notNil("TokenSource", src)
+		if err := notNil("TokenSource", src); err != nil {
+			return err
+		}
+		c.source, c.invalidate, c.static = src.Token, nil, false
+		if source, ok := src.(interface{ Invalidate(token string) }); ok {
+			c.invalidate = source.Invalidate
+		}
+		return nil
 	}
 }
 

@@ -58,12 +58,12 @@ func (k *call) failure(o outcome) error {
 
 // notSent is the error of a call that ended before an attempt, and perhaps after
 // one that failed.
-func (c *core) notSent(k *call, err, last error, token string) error {
+func (c *core) notSent(k *call, err, last error, tokens ...string) error {
 	switch err.(type) {
 	case *InputError, *APIError:
 		return err
 	}
-	clean := c.withoutSecrets(err, token)
+	clean := c.scrub.Error(err, tokens...)
 	e := &callError{
 		text:    "connectlinks: " + k.method + " " + k.path + ": not sent: " + clean.Error(),
 		causes:  []error{clean},

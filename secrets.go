@@ -1,7 +1,6 @@
 package connectlinks
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,23 +47,3 @@ func (l ConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs()) }
 
 // LogValue is the link without the secret in its URL.
 func (l ConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
-
-// veiled stands for an error whose text held a secret: errors.Is sees what it
-// was, and nothing else of it can be reached.
-type veiled struct {
-	text string
-	is   func(target error) bool
-}
-
-func (v *veiled) Error() string        { return v.text }
-func (v *veiled) Is(target error) bool { return v.is(target) }
-
-// withoutSecrets returns err, or a stand-in where its text holds the token or the
-// secret of a link.
-func (c *core) withoutSecrets(err error, token string) error {
-	text := err.Error()
-	if clean := c.scrub.Text(text, token); clean != text {
-		return &veiled{clean, func(target error) bool { return errors.Is(err, target) }}
-	}
-	return err
-}

@@ -16,12 +16,11 @@ type Value struct {
 	flight  *result // nil if nobody is fetching it
 }
 
-// result is set before done is closed. It is behind a pointer, so that printing a
-// Value does not show it.
+// result is set before done is closed. What it is, is behind a function, so that
+// no way of printing a Value shows it.
 type result struct {
 	done      chan struct{}
-	value     string
-	err       error
+	get       func() (string, error)
 	abandoned bool // it failed because its caller went away: whoever waited tries again
 }
 
@@ -31,6 +30,9 @@ func New(fetch func(context.Context) (string, error)) *Value { return &Value{fet
 // Token returns the value. Those who wait for somebody else's fetch share its
 // result, its error included, unless that somebody gave up.
 func (v *Value) Token(ctx context.Context) (string, error) {
+	if ctx == nil {
+		return v.fetch(ctx) // which refuses it
+	}
 	for {
 		v.mu.Lock()
 		r := v.current
@@ -46,12 +48,12 @@ func (v *Value) Token(ctx context.Context) (string, error) {
 
 		if mine {
 			v.run(ctx, r)
-			return r.value, r.err
+			return r.get()
 		}
 		select {
 		case <-r.done:
 			if !r.abandoned {
-				return r.value, r.err
+				return r.get()
 			}
 		case <-ctx.Done():
 			return "", ctx.Err()
@@ -60,23 +62,29 @@ func (v *Value) Token(ctx context.Context) (string, error) {
 }
 
 func (v *Value) run(ctx context.Context, r *result) {
+	fetched := false
 	defer func() { // also should fetch panic
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		if v.flight = nil; r.value != "" {
+		if v.flight = nil; fetched {
 			v.current = r
 		}
 		close(r.done)
 	}()
-	r.value, r.err = v.fetch(ctx)
-	r.abandoned = r.err != nil && ctx.Err() != nil
+	value, err := v.fetch(ctx)
+	r.get = func() (string, error) { return value, err }
+	r.abandoned = err != nil && ctx.Err() != nil
+	fetched = err == nil
 }
 
 // Invalidate drops the value, if it is still this one.
 func (v *Value) Invalidate(value string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.current != nil && v.current.value == value {
+	if v.current == nil {
+		return
+	}
+	if current, _ := v.current.get(); current == value {
 		v.current = nil
 	}
 }

@@ -27,6 +27,8 @@ func ParseURL(raw string) (u *url.URL, reason string) {
 		return nil, "must be an absolute http:// or https:// URL"
 	case u.Hostname() == "":
 		return nil, "has no host"
+	case strings.Contains(u.Host, "%"):
+		return nil, "has a host with a zone"
 	case u.User != nil:
 		return nil, "must hold no credentials"
 	case u.Port() != "" && (err != nil || port == 0):

@@ -3,7 +3,7 @@
 package scrub
 
 import (
-	"cmp"
+	"errors"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,42 +15,80 @@ import (
 // Redacted stands where a secret was.
 const Redacted = "REDACTED"
 
-// Any character may be written as itself, as %3D or %253D, as \u003d or \\u003d,
-// as &#61; or &#x3d;.
 const (
-	escape    = `(?:%(?:25)*[0-9a-fA-F]{2}|\\+u[0-9a-fA-F]{4}|\\+/|&#[0-9]+;|&#[xX][0-9a-fA-F]+;)`
-	quoting   = `(?:[\s"'\\]|%(?:25)*2[0127]|\\+u002[0127]|&(?:quot|#34|#39|#x22|#x27);)*`
-	separator = `(?:[=:]|%(?:25)*3[aAdD]|\\+u003[aAdD]|&#0*(?:58|61);|&#[xX]0*3[aAdD];)`
+	layers = 8 // of escapes within escapes that are looked through
+	noted  = 8 // characters of a token, at the end of a text, are worth a redaction
 )
 
-// A value of auth, as in a link's URL, or anything that looks like a token of
-// this API. It goes on to a character that cannot belong to it, and rather too far.
-const named = `(?i)((?:auth|secret-token)` + quoting + separator + quoting + `)(?:` + escape + `|[^\s"'<>&\\])+`
-
 // Scrubber replaces secrets. Its zero value is not usable.
-type Scrubber struct{ named *regexp.Regexp }
+type Scrubber struct{ named, halfEscape *regexp.Regexp }
 
 // New returns a Scrubber.
-func New() *Scrubber { return &Scrubber{regexp.MustCompile(named)} }
+func New() *Scrubber {
+	// A value of auth, as in a link's URL, or anything that looks like a token of
+	// this API. It goes on to a character that cannot belong to it, rather too far.
+	return &Scrubber{
+		named:      regexp.MustCompile(`(?i)(?:auth|secret-token)["'\s\\]*(?:=>|[=:])["'\s\\]*([^\s"'<>&\\]+)`),
+		halfEscape: regexp.MustCompile(`(?:%[0-9a-fA-F]?|\\+[ux]?[0-9a-fA-F]{0,3}|&#?[xX]?[0-9a-fA-F]*)$`),
+	}
+}
 
-// Text returns s without token, in part or whole, and without the secrets that it
-// can tell by their names.
-func (sc *Scrubber) Text(s, token string) string {
-	if token != "" {
-		s = strike(s, token)
-		if _, random, ok := strings.Cut(token, ":"); ok && len(random) >= 8 {
-			s = strike(s, random)
+// span is a part of a text.
+type span struct{ start, end int }
+
+// Text returns s without the tokens, and without the secrets that it can tell by
+// their names, also where they are escaped. It prefers to redact too much.
+func (sc *Scrubber) Text(s string, tokens ...string) string {
+	var found []span
+	for _, token := range tokens {
+		if _, random, ok := strings.Cut(token, ":"); ok && len(random) >= noted {
+			tokens = append(slices.Clip(tokens), random)
 		}
 	}
-	return sc.named.ReplaceAllString(s, "${1}"+Redacted)
+	layer := decoded{text: s}
+	for range layers {
+		for i, token := range tokens {
+			found = sc.find(layer, found, token)
+			if bare, more := (decoded{text: token}).decode(); more { // what looks like an escape, and is none
+				tokens = slices.Clone(tokens)
+				tokens[i] = bare.text
+				found = sc.find(layer, found, bare.text)
+			}
+		}
+		for _, at := range sc.named.FindAllStringSubmatchIndex(layer.text, -1) {
+			found = append(found, layer.origin(at[2], at[3]))
+		}
+		var more bool
+		if layer, more = layer.decode(); !more {
+			break
+		}
+	}
+	if len(found) == 0 {
+		return s
+	}
+	slices.SortFunc(found, func(a, b span) int { return a.start - b.start })
+	var b strings.Builder
+	done := 0
+	for _, f := range found {
+		if f.end <= done {
+			continue
+		}
+		if f.start >= done {
+			b.WriteString(s[done:f.start] + Redacted)
+		}
+		done = f.end
+	}
+	return b.String() + s[done:]
 }
 
 // Cut is Text, shortened to at most n bytes. If s itself was cut off, its end may
 // be a part of a secret, and is dropped.
-func (sc *Scrubber) Cut(s, token string, n int, cutOff bool) string {
-	s = sc.Text(s, token)
-	if cutOff {
-		s = s[:max(0, len(s)-len(token)*len(`\\u0000`))]
+func (sc *Scrubber) Cut(s string, n int, cutOff bool, tokens ...string) string {
+	s = sc.Text(s, tokens...)
+	for _, token := range tokens {
+		if cutOff {
+			s = s[:max(0, len(s)-len(token)*len(`\\u0000`))]
+		}
 	}
 	if len(s) <= n {
 		return s
@@ -62,145 +100,145 @@ func (sc *Scrubber) Cut(s, token string, n int, cutOff bool) string {
 }
 
 // Line is Cut for a log line: what could break one becomes a blank.
-func (sc *Scrubber) Line(s, token string, n int) string {
+func (sc *Scrubber) Line(s string, n int, tokens ...string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, sc.Cut(s, token, n, false))
+	}, sc.Cut(s, n, false, tokens...))
 }
 
-// strike replaces a secret however its characters are escaped, and at the end of
-// s what may be the beginning of it.
-func strike(s, secret string) string {
-	const noted = 8 // characters: fewer are not worth a redaction
-	var b strings.Builder
-	kept := 0
-	for i := 0; i < len(s); {
-		var end, matched int
-		if c := s[i]; c == secret[0] || c == '%' || c == '\\' || c == '&' {
-			end, matched = spelled(s[i:], secret)
+// Error returns err, or a stand-in if its text, or that of an error it wraps,
+// holds a secret: errors.Is sees what it was, and nothing else of it can be reached.
+func (sc *Scrubber) Error(err error, tokens ...string) error {
+	if !sc.tells(err, tokens) {
+		return err
+	}
+	return &veiled{sc.Text(err.Error(), tokens...), func(target error) bool { return errors.Is(err, target) }}
+}
+
+func (sc *Scrubber) tells(err error, tokens []string) bool {
+	if text := err.Error(); sc.Text(text, tokens...) != text {
+		return true
+	}
+	var wrapped []error
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		wrapped = []error{e.Unwrap()}
+	case interface{ Unwrap() []error }:
+		wrapped = e.Unwrap()
+	}
+	return slices.ContainsFunc(wrapped, func(e error) bool { return e != nil && sc.tells(e, tokens) })
+}
+
+type veiled struct {
+	text string
+	is   func(target error) bool
+}
+
+func (v *veiled) Error() string        { return v.text }
+func (v *veiled) Is(target error) bool { return v.is(target) }
+
+// decoded is a text that had some layers of escapes, and where in the original
+// each of its bytes begins; nil if it is the original.
+type decoded struct {
+	text string
+	from []int
+}
+
+func (d decoded) origin(start, end int) span {
+	if d.from == nil {
+		return span{start, end}
+	}
+	return span{d.from[start], d.from[end]}
+}
+
+// find appends where the token is, and the beginning of it at the text's end.
+func (sc *Scrubber) find(d decoded, found []span, token string) []span {
+	if token == "" {
+		return found
+	}
+	at := 0
+	for {
+		i := strings.Index(d.text[at:], token)
+		if i < 0 {
+			break
 		}
+		found = append(found, d.origin(at+i, at+i+len(token)))
+		at += i + len(token)
+	}
+	end, enough := len(d.text), noted // but for an escape that it cuts off
+	if tail := d.text[max(0, end-16):]; strings.ContainsAny(tail, `%\&`) {
+		if half := sc.halfEscape.FindStringIndex(tail); half != nil {
+			end -= len(tail) - half[0]
+			enough--
+		}
+	}
+	for n := min(len(token)-1, end-at); n >= enough; n-- {
+		if strings.HasSuffix(d.text[:end], token[:n]) {
+			return append(found, d.origin(end-n, len(d.text)))
+		}
+	}
+	return found
+}
+
+// decode takes one layer of escapes off, if there is one.
+func (d decoded) decode() (decoded, bool) {
+	if !strings.ContainsAny(d.text, `%\&`) {
+		return d, false
+	}
+	text := make([]byte, 0, len(d.text))
+	from := make([]int, 0, len(d.text)+1)
+	for i := 0; i < len(d.text); {
+		c, n := unescape(d.text[i:])
+		text = append(text, c)
+		from = append(from, d.origin(i, i).start)
+		i += n
+	}
+	from = append(from, d.origin(len(d.text), len(d.text)).end)
+	return decoded{string(text), from}, len(text) < len(d.text)
+}
+
+// unescape reads one byte of s, which may be written as %3D, \u003d, \x3d, \/,
+// &#61;, &#x3d; or &amp;, and says how many bytes it takes.
+func unescape(s string) (byte, int) {
+	number := func(at, base, digits, end int) (byte, int) {
+		if at+digits+end <= len(s) {
+			if c, err := strconv.ParseUint(s[at:at+digits], base, 7); err == nil {
+				return byte(c), at + digits + end
+			}
+		}
+		return s[0], 1
+	}
+	switch {
+	case s[0] == '%':
+		return number(1, 16, 2, 0)
+	case s[0] == '\\' && len(s) > 1 && s[1] < utf8.RuneSelf:
+		digits := 0
+		switch s[1] {
+		case 'u':
+			digits = 4
+		case 'x':
+			digits = 2
+		}
+		if c, n := number(2, 16, digits, 0); digits > 0 && (n > 1 || len(s) < 2+digits) {
+			return c, n
+		}
+		return s[1], 2
+	case s[0] == '&':
+		entity, _, ok := strings.Cut(s[:min(len(s), 12)], ";")
 		switch {
-		case matched == len(secret):
-			end += i
-		case end == len(s)-i && matched >= noted:
-			end = len(s)
+		case !ok:
+		case strings.HasPrefix(entity, "&#x"), strings.HasPrefix(entity, "&#X"):
+			return number(3, 16, len(entity)-3, 1)
+		case strings.HasPrefix(entity, "&#"):
+			return number(2, 10, len(entity)-2, 1)
 		default:
-			i++
-			continue
-		}
-		b.WriteString(s[kept:i])
-		b.WriteString(Redacted)
-		i, kept = end, end
-	}
-	if kept == 0 {
-		return s
-	}
-	return b.String() + s[kept:]
-}
-
-// spelled is how many characters of secret s begins with, however they are
-// escaped, and where they end. An escape that s cuts off counts as one.
-func spelled(s, secret string) (end, matched int) {
-	ends := []int{0} // a backslash may be itself, or part of an escape: there can be several
-	var next []int
-	for matched = range len(secret) {
-		next = next[:0]
-		for _, at := range ends {
-			next = character(next, s, at, secret[matched])
-		}
-		if len(next) == 0 {
-			return slices.Max(ends), matched
-		}
-		slices.Sort(next)
-		ends, next = slices.Compact(next), ends
-	}
-	return slices.Max(ends), len(secret)
-}
-
-// character appends to ends where c can end if it begins at s[at:].
-func character(ends []int, s string, at int, c byte) []int {
-	if at == len(s) {
-		return ends
-	}
-	if s[at] == c {
-		ends = append(ends, at+1)
-	}
-	// What an escape within an escape repeats is counted up to here.
-	const deep = 16
-	skip := func(at int, repeated string) int {
-		for range deep {
-			if !strings.HasPrefix(s[at:], repeated) {
-				break
+			if i := slices.Index([]string{"&amp", "&lt", "&gt", "&quot", "&apos"}, entity); i >= 0 {
+				return `&<>"'`[i], len(entity) + 1
 			}
-			at += len(repeated)
-		}
-		return at
-	}
-	// number reads the code of c, of so many digits if width is not 0, and what ends it.
-	number := func(at, base, width int, end string) {
-		digits := at
-		for digits < len(s) && digits-at < cmp.Or(width, 4) && isHex(s[digits]) {
-			digits++
-		}
-		switch n, err := strconv.ParseUint(s[at:digits], base, 32); {
-		case digits == len(s) && (width == 0 || digits-at < width):
-			ends = append(ends, len(s))
-		case err == nil && n == uint64(c) && (width == 0 || digits-at == width) && strings.HasPrefix(s[digits:], end):
-			ends = append(ends, digits+len(end))
 		}
 	}
-	switch s[at] {
-	case '%':
-		number(at+1, 16, 2, "")
-		if deeper := skip(at+1, "25"); deeper > at+1 {
-			number(deeper, 16, 2, "")
-			number(deeper-2, 16, 2, "")
-		}
-	case '\\':
-		first := at + 1
-		at = skip(at, `\`)
-		switch {
-		case c == '\\':
-			for ; first < at; first++ {
-				ends = append(ends, first+1)
-			}
-		case at == len(s):
-			ends = append(ends, at)
-		case s[at] == c:
-			ends = append(ends, at+1)
-		}
-		switch {
-		case at == len(s):
-		case s[at] == 'u':
-			number(at+1, 16, 4, "")
-		case s[at] == 'x':
-			number(at+1, 16, 2, "")
-		}
-	case '&':
-		if strings.HasPrefix("&amp;", s[at:]) {
-			ends = append(ends, len(s))
-		}
-		at = skip(at+1, "amp;")
-		switch rest, isNumber := strings.CutPrefix(s[at:], "#"); {
-		case !isNumber:
-			if name := names[c]; name != "" && strings.HasPrefix(rest, name) {
-				ends = append(ends, at+len(name))
-			}
-		case strings.HasPrefix(rest, "x"), strings.HasPrefix(rest, "X"):
-			number(skip(at+2, "0"), 16, 0, ";")
-		default:
-			number(skip(at+1, "0"), 10, 0, ";")
-		}
-	}
-	return ends
-}
-
-// names are the entities that HTML needs.
-var names = map[byte]string{'&': "amp;", '<': "lt;", '>': "gt;", '"': "quot;", '\'': "apos;"}
-
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+	return s[0], 1
 }

@@ -94,7 +94,7 @@ func (s *Steps) UnmarshalJSON(b []byte) error {
 	var w struct {
 		Steps []struct {
 			Step, Status Text
-			Error        struct{ Message Text }
+			Error        stepError
 		}
 	}
 	if err := json.Unmarshal(b, &w); err != nil {
@@ -102,8 +102,21 @@ func (s *Steps) UnmarshalJSON(b []byte) error {
 	}
 	*s = make(Steps, len(w.Steps))
 	for i, step := range w.Steps {
-		(*s)[i] = Step{string(step.Step), string(step.Status), string(step.Error.Message)}
+		(*s)[i] = Step{string(step.Step), string(step.Status), string(step.Error)}
 	}
+	return nil
+}
+
+// stepError is the message of {"message": ...}, or what is there instead.
+type stepError string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (e *stepError) UnmarshalJSON(b []byte) error {
+	var w struct{ Message Text }
+	if err := json.Unmarshal(b, &w); err != nil {
+		w.Message = Text(Plain(b))
+	}
+	*e = stepError(w.Message)
 	return nil
 }
 
@@ -162,7 +175,7 @@ func Wrong(body []byte, err error) string {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("no JSON at byte %d of %d", syntax.Offset, len(body))
 	case errors.As(err, &kind):
-		return fmt.Sprintf("%q is not of type %s", kind.Field, kind.Type)
+		return fmt.Sprintf("%q is not of type %s", kind.Field, kind.Type.Kind())
 	}
 	return "JSON of another shape"
 }

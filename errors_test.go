@@ -1,0 +1,172 @@
+package connectlinks_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+var lifeSentinels = map[error][]int{
+	connectlinks.ErrInvalidRequest: {400, 409, 422},
+	connectlinks.ErrUnauthorized:   {401},
+	connectlinks.ErrForbidden:      {403},
+	connectlinks.ErrNotFound:       {404, 410},
+	connectlinks.ErrRateLimited:    {429},
+	connectlinks.ErrServer:         {500, 501, 502, 503, 504, 507, 520, 599},
+	nil:                            {300, 301, 302, 304, 307, 308, 399, 402, 405, 406, 408, 412, 413, 415, 418, 423, 428, 431, 451, 499},
+}
+
+func TestEachStatusHasItsSentinel(t *testing.T) {
+	t.Parallel()
+	for want, statuses := range lifeSentinels {
+		for _, status := range statuses {
+			client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) { return lifeAnswer(status, "") }))
+			_, err := client.Sources.Get(t.Context(), 4)
+			api := new(connectlinks.APIError)
+			require.ErrorAs(t, err, &api, "%d", status)
+			assert.Equal(t, status, api.StatusCode)
+			for sentinel := range lifeSentinels {
+				if sentinel != nil {
+					assert.Equal(t, sentinel == want, errors.Is(err, sentinel), "%d: %v", status, sentinel)
+				}
+			}
+			assert.NotErrorIs(t, err, connectlinks.ErrBadResponse)
+			assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+		}
+	}
+}
+
+// Every way that an error was seen written, each from every kind of call.
+func TestErrorBodies(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		status          int
+		body            string // in testdata; "" for none
+		word, message   string
+		code            int // 0: the status
+		alsoInASuccess  int // the code if it comes with a 200; 0: it is no error then
+		successIsBroken bool
+	}{
+		{status: 404, body: "error_rails.json", word: "404", message: "Not Found", alsoInASuccess: 404},
+		{status: 404, body: "error_not_found.json", word: "not_found", message: "No such connect link", alsoInASuccess: 404},
+		{status: 422, body: "error_word.json", word: "error", message: "Invalid type", alsoInASuccess: 200},
+		{status: 400, body: "error_number.json", word: "400", message: "Invalid type: not_a_real_type", alsoInASuccess: 400},
+		{status: 401, body: "error_status_only.json", word: "401", alsoInASuccess: 401},
+		{status: 502, body: "error_proxy.html", successIsBroken: true},
+		{status: 503, successIsBroken: true},
+	} {
+		t.Run(c.body, func(t *testing.T) {
+			t.Parallel()
+			body := ""
+			if c.body != "" {
+				body = lifeData(t, c.body)
+			}
+			for _, call := range lifeCalls() {
+				client, requests := lifeServer(t, c.status, body)
+				v, err := call.call(t.Context(), client)
+				api := new(connectlinks.APIError)
+				require.ErrorAs(t, err, &api, call.name)
+				assert.Empty(t, v, call.name)
+				assert.Equal(t, c.status, api.StatusCode, call.name)
+				assert.Equal(t, c.word, api.Status, call.name)
+				assert.Equal(t, c.message, api.Message, call.name)
+				assert.Equal(t, call.method, api.Method)
+				assert.Equal(t, call.path, api.Path, "below the base URL")
+				assert.Equal(t, body, string(api.Body), call.name)
+				assert.Zero(t, api.RetryAfter)
+				assert.Len(t, requests(), 1)
+				assert.ErrorContains(t, err, call.method+" "+call.path)
+				assert.NotContains(t, err.Error(), "<", "no HTML in a log line")
+				if c.message != "" {
+					assert.ErrorContains(t, err, c.message)
+				}
+
+				client, _ = lifeServer(t, 200, body)
+				v, err = call.call(t.Context(), client)
+				assert.Empty(t, v, call.name)
+				switch {
+				case c.successIsBroken && call.method == http.MethodDelete && body == "":
+					assert.NoError(t, err, call.name)
+				case c.successIsBroken:
+					assert.ErrorIs(t, err, connectlinks.ErrBadResponse, call.name)
+				default:
+					api := new(connectlinks.APIError)
+					require.ErrorAs(t, err, &api, call.name)
+					assert.Equal(t, c.alsoInASuccess, api.StatusCode, call.name)
+					assert.Equal(t, c.message, api.Message, call.name)
+				}
+			}
+		})
+	}
+}
+
+func TestErrorsSayWhenV1Ends(t *testing.T) {
+	t.Parallel()
+	const v1ends = "15 January 2027"
+	withID := func(path string) bool {
+		rest := strings.TrimPrefix(strings.TrimPrefix(path, "/api/v1/"), "/api/v2/")
+		return strings.Contains(rest, "/")
+	}
+	seen := map[[2]bool]int{}
+	for _, call := range lifeCalls() {
+		v1 := strings.HasPrefix(call.path, "/api/v1/")
+		seen[[2]bool{v1, withID(call.path)}]++
+		for _, c := range []struct {
+			status int
+			body   string
+			want   bool
+		}{
+			{410, "", v1},
+			{410, `{"status":"error","message":"gone for good"}`, v1},
+			{410, lifeData(t, "error_proxy.html"), v1},
+			{404, "", v1 && !withID(call.path)},
+			{404, lifeData(t, "error_rails.json"), v1 && !withID(call.path)},
+			{200, `{"status":"not_found"}`, v1 && !withID(call.path)},
+			{200, `{"status":410}`, v1},
+			{400, "", false},
+			{401, "", false},
+			{403, "", false},
+			{409, "", false},
+			{422, "", false},
+			{429, "", false},
+			{500, "", false},
+			{301, "", false},
+		} {
+			client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) { return lifeAnswer(c.status, c.body) }))
+			_, err := call.call(t.Context(), client)
+			require.Error(t, err, "%s: %d %s", call.name, c.status, c.body)
+			assert.Equal(t, c.want, strings.Contains(err.Error(), v1ends), "%s: %d %s: %v", call.name, c.status, c.body, err)
+		}
+	}
+	assert.Len(t, seen, 4, "V1 and V2, with and without an id: %v", seen)
+}
+
+// An error that is made by hand, as in a test of the user's own, says the same.
+func TestAnAPIErrorOfTheUsersOwn(t *testing.T) {
+	t.Parallel()
+	gone := &connectlinks.APIError{StatusCode: 410, Method: "GET", Path: "/api/v1/sources/4"}
+	assert.ErrorIs(t, gone, connectlinks.ErrNotFound)
+	assert.ErrorContains(t, gone, "GET /api/v1/sources/4: 410 Gone")
+	assert.ErrorContains(t, gone, "15 January 2027")
+
+	busy := &connectlinks.APIError{
+		StatusCode: 429, Method: "POST", Path: "/api/v2/activation_connect_links",
+		Message: "slow down", RetryAfter: 1500 * time.Millisecond, RequestID: "r-1",
+	}
+	for _, part := range []string{"POST /api/v2/activation_connect_links", "429 Too Many Requests", "slow down", "1.5s", "r-1"} {
+		assert.ErrorContains(t, busy, part)
+	}
+	assert.NotContains(t, busy.Error(), "2027")
+
+	odd := &connectlinks.APIError{StatusCode: 599}
+	assert.ErrorContains(t, odd, "599")
+	assert.ErrorIs(t, odd, connectlinks.ErrServer)
+	assert.NotErrorIs(t, &connectlinks.APIError{}, connectlinks.ErrServer)
+}

@@ -1,0 +1,221 @@
+package connectlinks_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+// hardTyped reports whether an error is one that the documentation names.
+func hardTyped(err error) bool {
+	for _, target := range []error{
+		connectlinks.ErrBadResponse, connectlinks.ErrOutcomeUnknown, connectlinks.ErrLinkExpired, connectlinks.ErrLinkRevoked,
+		context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return errors.As(err, new(*connectlinks.APIError)) || errors.As(err, new(*connectlinks.InputError))
+}
+
+// hardWhole reports what is missing of a link that was returned without an error.
+func hardWhole(l connectlinks.ConnectLink) string {
+	u, err := url.Parse(l.URL)
+	switch {
+	case l.ID < 1:
+		return "no id"
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return "no URL"
+	}
+	return ""
+}
+
+// FuzzAnswer: whatever the API answers, a call ends with a value that can be used
+// or with an error of a documented type, without a panic, in bounded time.
+func FuzzAnswer(f *testing.F) {
+	for _, body := range []string{
+		``, `null`, `{}`, `[]`, `{"status":"success"}`, `{"status":"created","data":null}`, `{"status":"created","data":{}}`,
+		`{"status":"created","data":` + hardLink + `}`, `{"status":"success","data":[` + hardLink + `]}`,
+		`{"status":"success","data":[` + hardLink + `],"pagination":{"page":1,"next_page":2,"last_page":2}}`,
+		`{"status":"created","data":` + hardLink + `}}`, `{"status":"created","data":` + hardLink,
+		`{"status":"success","data":` + hardConnection + `}`, `{"status":"success","data":` + hardActivation + `}`,
+		`{"status":"success","data":[` + hardActivation + `]}`, `{"status":"success","data":` + hardType + `}`,
+		`{"status":"success","data":` + hardWorkspace + `}`, `{"api_key":"secret-token:x"}`, `{"api_key":""}`,
+		`{"status":"error","message":"no"}`, `{"status":404}`, `{"status":"429"}`, `{"status":401}`, `{"status":99999999999999999999}`,
+		`{"status":{"a":1},"message":[1],"error":{"b":2}}`, `<html>`, `{"status":"created","data":{"id":1,"uri":"https://:443","expiration":"tomorrow"}}`,
+		`{"status":"created","data":{"id":1,"uri":"https:x","expiration":null}}`, `{"data":{"id":9223372036854775808,"uri":"http://h"}}`,
+		`{"data":{"id":1,"uri":"//h/x"}}`, `{"data":{"id":1,"uri":"https://:443/x"}}`, `{"data":{"id":"1","uri":"http://h"}}`, "\xff\xfe", `"`, strings.Repeat("[", 20_000), `{"data":{"id":1e3,"uri":"http://h"}}`,
+	} {
+		for i, status := range []int{200, 400, 503} {
+			f.Add(status+i%2, "Retry-After", "7", []byte(body), uint8(len(body)), true)
+		}
+	}
+	for _, status := range []int{-1, 0, 99, 100, 101, 103, 204, 206, 300, 304, 307, 401, 404, 408, 410, 418, 429, 500, 599, 999, 1000} {
+		f.Add(status, "Location", "http://[", []byte(`{"status":"created","data":`+hardLink+`}`), uint8(status), false)
+	}
+	f.Add(429, "Retry-After", "99999999999999999999", []byte(``), uint8(1), true)
+	f.Add(503, "Retry-After", "Sat, 01 Jan 2000 00:00:09 GMT", []byte(``), uint8(2), true)
+	f.Add(200, "Content-Encoding", "gzip", []byte(`{}`), uint8(3), true)
+
+	f.Fuzz(func(t *testing.T, status int, header, value string, body []byte, which uint8, ends bool) {
+		op := hardOps[int(which)%len(hardOps)]
+		synctest.Test(t, func(t *testing.T) {
+			rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+				resp := hardAnswer(r, status, string(body), header, value)
+				if !ends {
+					resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(string(body)), hardBroken{}))
+				}
+				return resp, nil
+			})
+			c := hardClient(t, rt)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			defer cancel()
+			start := time.Now()
+			v, err := op.call(ctx, c)
+			if took := time.Since(start); took > time.Minute && !strings.Contains(op.name, "Wait") {
+				t.Errorf("%s took %s", op.name, took)
+			}
+			if err != nil {
+				// What ends in the middle is the transport's error.
+				if !hardTyped(err) && !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("%s: %T: %v", op.name, err, err)
+				}
+				if err.Error() == "" || strings.Contains(err.Error(), hardRandom) || strings.Contains(err.Error(), hardAuth) {
+					t.Errorf("%s: %q", op.name, err)
+				}
+				var refused *connectlinks.APIError
+				if errors.As(err, &refused) && (len(refused.Body) > 4<<10 || refused.RetryAfter < 0 || len(refused.Message) > 1<<10 ||
+					strings.ContainsAny(refused.Error(), "\n\r\x00\x1b")) {
+					t.Errorf("%s: %#v", op.name, refused)
+				}
+				return
+			}
+			if status < 200 || status > 299 {
+				// 404 and a 4xx settle a repeated Delete and revoke, but here every answer is the same.
+				t.Errorf("%s: %d is a success: %v", op.name, status, v)
+			}
+			missing := ""
+			switch v := v.(type) {
+			case nil:
+				// Delete, and lists without items
+			case *connectlinks.SourceConnectLink:
+				missing = hardUnlessListed(op, v.ConnectLink)
+			case *connectlinks.DestinationConnectLink:
+				missing = hardUnlessListed(op, v.ConnectLink)
+			case *connectlinks.ActivationConnectLink:
+				missing = hardUnlessListed(op, v.ConnectLink)
+			case *connectlinks.Source:
+				missing = hardMissing(v.ID < 1)
+			case *connectlinks.Destination:
+				missing = hardMissing(v.ID < 1)
+			case *connectlinks.Activation:
+				missing = hardMissing(v.ID == "")
+			case *connectlinks.Workspace:
+				missing = hardMissing(v.ID < 1)
+			case *connectlinks.SourceType:
+				missing = hardMissing(v.ServiceName == "")
+			case *connectlinks.DestinationType:
+				missing = hardMissing(v.ServiceName == "")
+			case *connectlinks.ActivationType:
+				missing = hardMissing(v.ServiceName == "")
+			case string:
+				missing = hardMissing(v == "")
+			}
+			if missing != "" {
+				t.Errorf("%s: %s in %v", op.name, missing, v)
+			}
+		})
+	})
+}
+
+// hardUnlessListed: of a link in a list only the id is required.
+func hardUnlessListed(op hardOp, l connectlinks.ConnectLink) string {
+	if strings.Contains(op.name, ".All") {
+		return hardMissing(l.ID < 1)
+	}
+	return hardWhole(l)
+}
+
+func hardMissing(is bool) string {
+	if is {
+		return "no id"
+	}
+	return ""
+}
+
+// FuzzBaseURL: a base URL that is accepted gets its requests, and nobody else; the
+// token does not go over plain HTTP to a host that is not loopback.
+func FuzzBaseURL(f *testing.F) {
+	for _, s := range []string{
+		"", connectlinks.BaseURLUS, connectlinks.BaseURLEU + "/api/v2/", "http://localhost:3000", "http://127.0.0.1.evil.com", "http://localhost@evil.com",
+		"https://h/a%2Fb/", "https://h/../x", "https://h:443/;a", "https://[::1]", "https://[::1%25eth0]", "http://[::ffff:127.0.0.1]", "https://h\\@evil.com", "https://h/%2e%2e",
+		"http://localhost\u3002evil.com", "https://ü.example/ü", "HTTP://LOCALHOST/API/V1", "https://h//", "https://h/%", "https://h?", "https://h/a b",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, base string) {
+		var sent *http.Request
+		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			sent = r
+			return hardSuccess(r)
+		})
+		c, err := connectlinks.NewClient(hardOptions(rt, connectlinks.WithBaseURL(base))...)
+		if err != nil {
+			var input *connectlinks.InputError
+			if !errors.As(err, &input) || input.Field != "BaseURL" || len(base) > 8 && strings.Contains(err.Error(), base) {
+				t.Errorf("%q: %v", base, err)
+			}
+			return
+		}
+		if _, err := c.Activations.Get(t.Context(), "a#b"); err != nil {
+			t.Fatalf("%q: %v", base, err)
+		}
+		u, err := url.Parse(base)
+		if err != nil || u.Host != sent.URL.Host || u.Host != sent.Host || u.Scheme != sent.URL.Scheme || sent.URL.User != nil {
+			t.Errorf("%q: sent to %s, %v", base, sent.URL, err)
+		}
+		if !strings.HasSuffix(sent.URL.EscapedPath(), "/api/v2/activations/a%23b") || sent.URL.RawQuery != "" || sent.URL.Fragment != "" {
+			t.Errorf("%q: sent to %s", base, sent.URL)
+		}
+		host := strings.ToLower(u.Hostname())
+		if u.Scheme == "http" && host != "localhost" && !strings.HasPrefix(host, "127.") && !strings.Contains(host, ":") {
+			t.Errorf("%q: in the clear", base)
+		}
+	})
+}
+
+// FuzzID: an id is refused, or arrives as one element of the path.
+func FuzzID(f *testing.F) {
+	for _, s := range []string{"", ".", "..", "a/b", "a?b", "a%b", "a b", "a#b", "ü", "a;b", "\xff", "\t", "a\\b", "...", "%2e", ":", "*", "\u202e", "a\u2028b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		var sent *http.Request
+		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			sent = r
+			return hardAnswer(r, http.StatusOK, `{"status":"success","data":`+hardActivation+`}`), nil
+		})
+		_, err := hardClient(t, rt).Activations.Get(t.Context(), id)
+		if err != nil {
+			var input *connectlinks.InputError
+			if sent != nil || !errors.As(err, &input) || input.Field != "id" {
+				t.Errorf("%q: %v", id, err)
+			}
+			return
+		}
+		element, found := strings.CutPrefix(sent.URL.EscapedPath(), "/api/v2/activations/")
+		got, err := url.PathUnescape(element)
+		if !found || err != nil || got != id || id == "." || id == ".." || strings.ContainsAny(element, "/?#") || sent.URL.RawQuery != "" {
+			t.Errorf("%q: sent to %s", id, sent.URL)
+		}
+	})
+}

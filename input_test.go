@@ -1,0 +1,347 @@
+package connectlinks_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// hardRefused asserts that err is of these fields and that nothing was sent.
+func hardRefused(t *testing.T, rt *hardCounter, v any, err error, fields ...string) {
+	t.Helper()
+	assert.Nil(t, v)
+	assert.Equal(t, fields, hardInputErrors(t, err))
+	var input *connectlinks.InputError
+	require.ErrorAs(t, err, &input)
+	assert.NotContains(t, err.Error(), "Wq7")
+	assert.Zero(t, rt.n.Load(), "sent")
+	for _, sentinel := range outcomeSentinels {
+		assert.NotErrorIs(t, err, sentinel)
+	}
+	assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+}
+
+func TestLinkParamsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		kind, group, redirect string
+		fields                []string
+	}{
+		"no type":         {"", "g", "", []string{"Type"}},
+		"blank type":      {" \t\n", "g", "", []string{"Type"}},
+		"no-break type":   {"\u00a0", "g", "", []string{"Type"}},
+		"no group":        {"hubspot", "", "", []string{"GroupID"}},
+		"blank group":     {"hubspot", "  ", "", []string{"GroupID"}},
+		"relative":        {"hubspot", "g", "/done", []string{"RedirectURI"}},
+		"no scheme":       {"hubspot", "g", "platform.example/done", []string{"RedirectURI"}},
+		"scheme-relative": {"hubspot", "g", "//platform.example/done", []string{"RedirectURI"}},
+		"only a port":     {"hubspot", "g", "localhost:3000/done", []string{"RedirectURI"}},
+		"javascript":      {"hubspot", "g", "javascript:alert(1)", []string{"RedirectURI"}},
+		"data":            {"hubspot", "g", "data:text/html,x", []string{"RedirectURI"}},
+		"ftp":             {"hubspot", "g", "ftp://platform.example", []string{"RedirectURI"}},
+		"an app's":        {"hubspot", "g", "acme://done", []string{"RedirectURI"}},
+		"no host":         {"hubspot", "g", "https:///done", []string{"RedirectURI"}},
+		"no host, port":   {"hubspot", "g", "https://:443/done", []string{"RedirectURI"}},
+		"opaque":          {"hubspot", "g", "https:done", []string{"RedirectURI"}},
+		"credentials":     {"hubspot", "g", "https://user:Wq7@platform.example/", []string{"RedirectURI"}},
+		"user":            {"hubspot", "g", "https://Wq7@platform.example/", []string{"RedirectURI"}},
+		"line break":      {"hubspot", "g", "https://platform.example/\r\nLocation: x", []string{"RedirectURI"}},
+		"nul":             {"hubspot", "g", "https://platform.example/\x00", []string{"RedirectURI"}},
+		"delete":          {"hubspot", "g", "https://platform.example/\x7f", []string{"RedirectURI"}},
+		"c1 control":      {"hubspot", "g", "https://platform.example/\u0085", []string{"RedirectURI"}},
+		"blank":           {"hubspot", "g", "https://platform.example/a b", []string{"RedirectURI"}},
+		"leading blank":   {"hubspot", "g", " https://platform.example/", []string{"RedirectURI"}},
+		"only a blank":    {"hubspot", "g", " ", []string{"RedirectURI"}},
+		"bad escape":      {"hubspot", "g", "https://platform.example/%zz?state=Wq7", []string{"RedirectURI"}},
+		"bad port":        {"hubspot", "g", "https://platform.example:99999/", []string{"RedirectURI"}},
+		"everything":      {"", "", "Wq7", []string{"Type", "GroupID", "RedirectURI"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rt := &hardCounter{}
+			c := hardClient(t, rt)
+			activation, err := c.Activations.CreateConnectLink(t.Context(),
+				connectlinks.CreateActivationConnectLinkParams{Type: tc.kind, GroupID: tc.group, RedirectURI: tc.redirect})
+			hardRefused(t, rt, activation, err, tc.fields...)
+
+			var fields, redirect []string
+			for _, f := range tc.fields {
+				if f != "GroupID" {
+					fields = append(fields, f)
+				}
+				if f == "RedirectURI" {
+					redirect = []string{f}
+				}
+			}
+			if fields != nil {
+				params := connectlinks.CreateConnectLinkParams{Type: tc.kind, RedirectURI: tc.redirect}
+				source, err := c.Sources.CreateConnectLink(t.Context(), params)
+				hardRefused(t, rt, source, err, fields...)
+				destination, err := c.Destinations.CreateConnectLink(t.Context(), params)
+				hardRefused(t, rt, destination, err, fields...)
+			}
+			if redirect != nil {
+				params := connectlinks.CreateReauthorizationLinkParams{RedirectURI: tc.redirect}
+				source, err := c.Sources.CreateReauthorizationLink(t.Context(), 7, params)
+				hardRefused(t, rt, source, err, redirect...)
+				destination, err := c.Destinations.CreateReauthorizationLink(t.Context(), 7, params)
+				hardRefused(t, rt, destination, err, redirect...)
+				activation, err := c.Activations.CreateReauthorizationLink(t.Context(), "glimmering_donkey", params)
+				hardRefused(t, rt, activation, err, redirect...)
+				both, err := c.Sources.CreateReauthorizationLink(t.Context(), 0, params)
+				hardRefused(t, rt, both, err, "id", "RedirectURI")
+			}
+		})
+	}
+}
+
+func TestRedirectURIsThatAreAccepted(t *testing.T) {
+	t.Parallel()
+	for _, redirect := range []string{
+		"",
+		"https://your-redirect-url.com",
+		"http://localhost:3000/path?x=y",
+		"http://127.0.0.1:8080/",
+		"http://[::1]:3000/done#part",
+		"http://platform.example/done?state=a%2Fb%3D&x=<&y=\"'",
+		"https://bücher.example/ü",
+	} {
+		t.Run(redirect, func(t *testing.T) {
+			t.Parallel()
+			var body map[string]string
+			rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+				body = nil
+				raw, err := io.ReadAll(r.Body)
+				require.NoError(t, err)
+				require.NoError(t, json.Unmarshal(raw, &body))
+				return hardSuccess(r)
+			})
+			c := hardClient(t, rt)
+			_, err := c.Destinations.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: redirect})
+			require.NoError(t, err)
+			want := map[string]string{"type": "hubspot"}
+			if redirect != "" {
+				want["redirect_uri"] = redirect
+			}
+			assert.Equal(t, want, body)
+			_, err = c.Sources.CreateReauthorizationLink(t.Context(), 7, connectlinks.CreateReauthorizationLinkParams{RedirectURI: redirect})
+			require.NoError(t, err)
+			delete(want, "type")
+			assert.Equal(t, want, body)
+		})
+	}
+}
+
+func TestIDsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	rt := &hardCounter{}
+	c := hardClient(t, rt)
+	ctx := t.Context()
+	for _, id := range []int64{0, -1, -1 << 63} {
+		_, err := c.Sources.GetConnectLink(ctx, id)
+		hardRefused(t, rt, nil, err, "linkID")
+		_, err = c.Destinations.RevokeConnectLink(ctx, id)
+		hardRefused(t, rt, nil, err, "linkID")
+		_, err = c.Activations.GetConnectLink(ctx, id)
+		hardRefused(t, rt, nil, err, "linkID")
+		_, err = c.Sources.WaitForConnection(ctx, id)
+		hardRefused(t, rt, nil, err, "linkID")
+		_, err = c.Activations.WaitForActivation(ctx, &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: id}}, time.Time{})
+		hardRefused(t, rt, nil, err, "linkID")
+		_, err = c.Destinations.Get(ctx, id)
+		hardRefused(t, rt, nil, err, "id")
+		_, err = c.Destinations.CreateReauthorizationLink(ctx, id, connectlinks.CreateReauthorizationLinkParams{})
+		hardRefused(t, rt, nil, err, "id")
+		hardRefused(t, rt, nil, c.Sources.Delete(ctx, id), "id")
+		_, err = c.Workspaces.APIKey(ctx, id)
+		hardRefused(t, rt, nil, err, "workspaceID")
+	}
+	for _, id := range []string{
+		"", ".", "..", "a/b", "/", "a\\b", "a?b", "a%b", "%2e%2e", "%2F", "a b", " a", "a ", "a\tb", "a\nb", "a\x00b", "a\x7fb", "a\u00a0b",
+		"../activations/other",
+	} {
+		_, err := c.Activations.Get(ctx, id)
+		hardRefused(t, rt, nil, err, "id")
+		_, err = c.Activations.CreateReauthorizationLink(ctx, id, connectlinks.CreateReauthorizationLinkParams{})
+		hardRefused(t, rt, nil, err, "id")
+		hardRefused(t, rt, nil, c.Activations.Delete(ctx, id), "id")
+		_, err = c.Activations.GetType(ctx, id)
+		hardRefused(t, rt, nil, err, "serviceName")
+		_, err = c.Sources.GetType(ctx, id)
+		hardRefused(t, rt, nil, err, "serviceName")
+		_, err = c.Destinations.GetType(ctx, id)
+		hardRefused(t, rt, nil, err, "serviceName")
+	}
+	token, err := c.Workspaces.TokenSource(0).Token(ctx)
+	assert.Empty(t, token)
+	hardRefused(t, rt, nil, err, "workspaceID")
+}
+
+// A reauthorization is waited for with an id that must be one too: a mistake ends
+// the wait, instead of being polled for ever.
+func TestWaitsEndWithWrongInput(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := hardClient(t, hardTransport(hardSuccess))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		start := time.Now()
+		link := connectlinks.ConnectLink{ID: 469}
+		_, ofNothing := c.Sources.WaitForReauthorization(ctx, &connectlinks.SourceConnectLink{ConnectLink: link}, start)
+		_, ofNoLink := c.Destinations.WaitForReauthorization(ctx, nil, start)
+		for _, err := range []error{ofNothing, ofNoLink} {
+			var input *connectlinks.InputError
+			if assert.ErrorAs(t, err, &input) {
+				assert.Equal(t, "link", input.Field)
+			}
+		}
+		for _, id := range []string{"", "a/b"} {
+			_, err := c.Activations.WaitForReauthorization(ctx, id, &connectlinks.ActivationConnectLink{ConnectLink: link}, start)
+			var input *connectlinks.InputError
+			if assert.ErrorAs(t, err, &input) {
+				assert.Equal(t, "activationID", input.Field)
+			}
+		}
+		_, err := c.Activations.WaitForActivation(ctx, nil, start)
+		var input *connectlinks.InputError
+		assert.ErrorAs(t, err, &input)
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+func TestIDsArriveAsOneElement(t *testing.T) {
+	t.Parallel()
+	for id, escaped := range map[string]string{
+		"glimmering_donkey": "glimmering_donkey",
+		"a#b":               "a%23b",
+		"ü":                 "%C3%BC",
+		"a;b":               "a%3Bb",
+		"a,b":               "a%2Cb",
+		"a:b":               "a:b",
+		"a&b=c+d":           "a&b=c+d",
+		"...":               "...",
+		"a\xffb":            "a%FFb",
+		`a"b<c>`:            "a%22b%3Cc%3E",
+	} {
+		for _, base := range []string{"https://app.getcensus.com", "https://proxy.example/a%2Fb"} {
+			var sent *http.Request
+			rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+				sent = r
+				return hardSuccess(r)
+			})
+			c := hardClient(t, rt, connectlinks.WithBaseURL(base))
+			_, err := c.Activations.Get(t.Context(), id)
+			require.NoError(t, err)
+			want := base + "/api/v2/activations/" + escaped
+			assert.Equal(t, want, sent.URL.String())
+			assert.Empty(t, sent.URL.RawQuery)
+			assert.Empty(t, sent.URL.Fragment)
+
+			_, err = c.Activations.CreateReauthorizationLink(t.Context(), id, connectlinks.CreateReauthorizationLinkParams{})
+			require.NoError(t, err)
+			assert.Equal(t, want+"/activation_connect_links", sent.URL.String())
+		}
+	}
+}
+
+func TestListOptionsInput(t *testing.T) {
+	t.Parallel()
+	rt := &hardCounter{}
+	c := hardClient(t, rt)
+	for _, tc := range []struct {
+		opts   connectlinks.ListOptions
+		fields []string
+	}{
+		{connectlinks.ListOptions{Page: -1}, []string{"Page"}},
+		{connectlinks.ListOptions{PerPage: -1}, []string{"PerPage"}},
+		{connectlinks.ListOptions{PerPage: 101}, []string{"PerPage"}},
+		{connectlinks.ListOptions{Order: "newest"}, []string{"Order"}},
+		{connectlinks.ListOptions{Order: "ASC"}, []string{"Order"}},
+		{connectlinks.ListOptions{Order: "asc&auth=Wq7"}, []string{"Order"}},
+		{connectlinks.ListOptions{Page: -1, PerPage: 1000, Order: "x"}, []string{"Page", "PerPage", "Order"}},
+	} {
+		page, err := c.Sources.ListConnectLinks(t.Context(), tc.opts)
+		hardRefused(t, rt, nil, err, tc.fields...)
+		assert.Nil(t, page)
+		n := 0
+		for v, err := range c.Activations.All(t.Context(), tc.opts) {
+			n++
+			assert.Nil(t, v)
+			hardRefused(t, rt, nil, err, tc.fields...)
+		}
+		assert.Equal(t, 1, n)
+	}
+}
+
+// Clients and services that nobody made, and no context: an error, no panic.
+func TestWithoutClientOrContext(t *testing.T) {
+	t.Parallel()
+	rt := &hardCounter{}
+	ready := hardClient(t, rt)
+	made := func() *connectlinks.Client {
+		return &connectlinks.Client{
+			Sources:      &connectlinks.SourcesService{},
+			Destinations: &connectlinks.DestinationsService{},
+			Activations:  &connectlinks.ActivationsService{},
+			Workspaces:   &connectlinks.WorkspacesService{},
+		}
+	}
+	for _, op := range hardOps {
+		t.Run(op.name, func(t *testing.T) {
+			t.Parallel()
+			for name, c := range map[string]*connectlinks.Client{"zero client": {}, "zero services": made()} {
+				_, err := op.call(t.Context(), c)
+				var input *connectlinks.InputError
+				require.ErrorAs(t, err, &input, name)
+				assert.Equal(t, "Client", input.Field)
+			}
+			_, err := op.call(nil, ready) //nolint:staticcheck // what is tested
+			var input *connectlinks.InputError
+			require.ErrorAs(t, err, &input)
+			assert.Equal(t, "ctx", input.Field)
+			assert.Zero(t, rt.n.Load())
+		})
+	}
+	for _, c := range []*connectlinks.Client{nil, {}} {
+		derived, err := c.With(connectlinks.WithToken(hardToken))
+		assert.Nil(t, derived)
+		assert.Equal(t, []string{"Client"}, hardInputErrors(t, err))
+		assert.NotPanics(t, c.CloseIdleConnections)
+	}
+}
+
+// What is refused before sending is no secret's way out: the text names the
+// field, and does not quote the value.
+func TestInputErrorsQuoteNothing(t *testing.T) {
+	t.Parallel()
+	rt := &hardCounter{}
+	c := hardClient(t, rt)
+	var errs []error
+	add := func(_ any, err error) { errs = append(errs, err) }
+	add(connectlinks.NewClient(connectlinks.WithToken(hardToken + "\n")))
+	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL("https://user:"+hardToken+"@app.getcensus.com")))
+	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL("https://app.getcensus.com?token="+hardToken)))
+	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL(hardToken)))
+	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithUserAgent(hardToken+"\n")))
+	add(c.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: " ", RedirectURI: hardLinkURL + " "}))
+	add(c.Activations.Get(t.Context(), hardLinkURL))
+	add(c.Activations.GetType(t.Context(), hardToken+"/"))
+	add(c.Activations.List(t.Context(), connectlinks.ListOptions{Order: connectlinks.Order(hardToken)}))
+	for _, err := range errs {
+		require.Error(t, err)
+		assert.ErrorAs(t, err, new(*connectlinks.InputError))
+		assert.False(t, strings.Contains(err.Error(), hardRandom[:6]) || strings.Contains(err.Error(), hardAuth[:6]), err)
+		assert.False(t, errors.Is(err, connectlinks.ErrOutcomeUnknown))
+	}
+	assert.Zero(t, rt.n.Load())
+}

@@ -1,0 +1,198 @@
+package flight_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go/internal/flight"
+)
+
+// slow takes a second, and counts.
+type slow struct {
+	mu    sync.Mutex
+	calls int
+	fail  error
+}
+
+func (s *slow) fetch(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	s.calls++
+	n, fail := s.calls, s.fail
+	s.mu.Unlock()
+	select {
+	case <-time.After(time.Second):
+		if fail != nil {
+			return "", fail
+		}
+		return "value-" + strconv.Itoa(n), nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func TestFetchedOnceForMany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		v := flight.New(s.fetch)
+		start := time.Now()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				got, err := v.Token(t.Context())
+				assert.NoError(t, err)
+				assert.Equal(t, "value-1", got)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, time.Second, time.Since(start))
+		assert.Equal(t, 1, s.calls)
+
+		got, err := v.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "value-1", got)
+		assert.Equal(t, time.Second, time.Since(start), "what is kept is at hand")
+	})
+}
+
+func TestInvalidate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		v := flight.New(s.fetch)
+		v.Invalidate("value-1") // nothing there yet
+		_, err := v.Token(t.Context())
+		require.NoError(t, err)
+
+		v.Invalidate("another")
+		got, _ := v.Token(t.Context())
+		assert.Equal(t, "value-1", got)
+
+		v.Invalidate("value-1")
+		v.Invalidate("value-1")
+		got, err = v.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "value-2", got)
+		v.Invalidate("value-1") // by somebody who is late
+		got, _ = v.Token(t.Context())
+		assert.Equal(t, "value-2", got)
+	})
+}
+
+func TestErrorIsSharedAndNotKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{fail: errors.New("refused")}
+		v := flight.New(s.fetch)
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				_, err := v.Token(t.Context())
+				assert.ErrorIs(t, err, s.fail)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 1, s.calls)
+
+		s.fail = nil
+		got, err := v.Token(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "value-2", got)
+	})
+}
+
+// Whoever fetches may give up; that is not the business of those who wait.
+func TestFetcherGoesAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{}
+		v := flight.New(s.fetch)
+		first, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := v.Token(first)
+			assert.ErrorIs(t, err, context.Canceled)
+		})
+		synctest.Wait()
+		for range 20 {
+			wg.Go(func() {
+				got, err := v.Token(t.Context())
+				assert.NoError(t, err)
+				assert.Equal(t, "value-2", got)
+			})
+		}
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		assert.Equal(t, 2, s.calls)
+	})
+}
+
+func TestWaiterGoesAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := flight.New((&slow{}).fetch)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := v.Token(t.Context())
+			assert.NoError(t, err)
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		start := time.Now()
+		wg.Go(func() {
+			_, err := v.Token(ctx)
+			assert.ErrorIs(t, err, context.Canceled)
+			assert.Zero(t, time.Since(start))
+		})
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+	})
+}
+
+func TestFetchPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var once sync.Once
+		v := flight.New(func(context.Context) (string, error) {
+			once.Do(func() {
+				time.Sleep(time.Second)
+				panic("oh")
+			})
+			return "value", nil
+		})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			assert.Panics(t, func() { _, _ = v.Token(t.Context()) })
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			got, err := v.Token(t.Context())
+			assert.NoError(t, err)
+			assert.Equal(t, "value", got)
+		})
+		wg.Wait()
+	})
+}
+
+func TestPrintingShowsNoValue(t *testing.T) {
+	t.Parallel()
+	v := flight.New(func(context.Context) (string, error) { return "hush-hush", nil })
+	_, err := v.Token(t.Context())
+	require.NoError(t, err)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		text := fmt.Sprintf(verb, v)
+		assert.NotContains(t, text, "hush")
+		assert.NotContains(t, text, "68757368")
+	}
+}

@@ -1,0 +1,342 @@
+package httpx_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"math"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go/internal/httpx"
+)
+
+func TestParseURL(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{
+		"https://example.com", "http://localhost:3000/path?x=y", "HTTPS://Example.com/a%2Fb#c", "http://[::1]:8080/", "https://example.com:65535",
+		"https://xn--bcher-kva.example/", "https://bücher.example/ü?q=ö",
+	} {
+		u, reason := httpx.ParseURL(raw)
+		assert.Empty(t, reason, raw)
+		assert.NotNil(t, u, raw)
+	}
+	for raw, want := range map[string]string{
+		"":                          "absolute",
+		"example.com":               "absolute",
+		"/path":                     "absolute",
+		"//example.com/path":        "absolute",
+		"ftp://example.com":         "absolute",
+		"javascript:alert(1)":       "absolute",
+		"https:":                    "no host",
+		"https:example.com":         "no host",
+		"https:///path":             "no host",
+		"https://:443":              "no host",
+		"https://u@example.com":     "credentials",
+		"https://u:p@example.com":   "credentials",
+		"https://@example.com":      "credentials",
+		"https://example.com:0":     "port",
+		"https://example.com:x":     "no URL",
+		"https://example.com:-1":    "no URL",
+		"https://example.com:65536": "port",
+		"https://exa mple.com":      "blank",
+		" https://example.com":      "blank",
+		"https://example.com\n":     "control",
+		"https://example.com/\x00":  "control",
+		"https://example.com/\x7f":  "control",
+		"https://example.com/%zz":   "no URL",
+		"https://[::1":              "no URL",
+	} {
+		u, reason := httpx.ParseURL(raw)
+		assert.Nil(t, u, raw)
+		assert.Contains(t, reason, want, raw)
+	}
+}
+
+func TestParseBaseURL(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		"https://app.getcensus.com":          "https://app.getcensus.com",
+		"https://app.getcensus.com/":         "https://app.getcensus.com",
+		"https://app.getcensus.com//":        "https://app.getcensus.com",
+		"https://app.getcensus.com/api/v1":   "https://app.getcensus.com",
+		"https://app.getcensus.com/api/v1/":  "https://app.getcensus.com",
+		"https://app.getcensus.com/api/v2":   "https://app.getcensus.com",
+		"https://app.getcensus.com/api/v3":   "https://app.getcensus.com/api/v3",
+		"https://app.getcensus.com/xapi/v1":  "https://app.getcensus.com/xapi/v1",
+		"https://proxy.example/census":       "https://proxy.example/census",
+		"https://proxy.example/census/":      "https://proxy.example/census",
+		"https://proxy.example/a%2Fb/api/v1": "https://proxy.example/a%2Fb",
+		"https://proxy.example/a;b/c":        "https://proxy.example/a;b/c",
+		"http://localhost":                   "http://localhost",
+		"http://LocalHost:80":                "http://LocalHost:80",
+		"http://127.0.0.1:8080":              "http://127.0.0.1:8080",
+		"http://127.0.0.5":                   "http://127.0.0.5",
+		"http://127.255.255.254":             "http://127.255.255.254",
+		"http://[::1]:8080/":                 "http://[::1]:8080",
+	} {
+		u, reason := httpx.ParseBaseURL(raw, false)
+		require.Empty(t, reason, raw)
+		assert.Equal(t, want, u.String(), raw)
+	}
+	for raw, want := range map[string]string{
+		"https://example.com?":              "query",
+		"https://example.com?a=b":           "query",
+		"https://example.com#":              "fragment",
+		"https://example.com/#a":            "fragment",
+		"http://example.com":                "loopback",
+		"http://localhost.":                 "loopback",
+		"http://localhost.evil.com":         "loopback",
+		"http://xlocalhost":                 "loopback",
+		"http://127.0.0.1.evil.com":         "loopback",
+		"http://127.evil.com":               "loopback",
+		"http://127.0.0.1.":                 "loopback",
+		"http://127.1":                      "loopback",
+		"http://2130706433":                 "loopback",
+		"http://0177.0.0.1":                 "loopback",
+		"http://128.0.0.1":                  "loopback",
+		"http://0.0.0.0":                    "loopback",
+		"http://10.0.0.1":                   "loopback",
+		"http://[::]":                       "loopback",
+		"http://[::2]":                      "loopback",
+		"http://[fe80::1]":                  "loopback",
+		"http://[::ffff:10.0.0.1]":          "loopback",
+		"http://localhost@example.com":      "credentials",
+		"http://127.0.0.1:80@example.com":   "credentials",
+		"http://127.0.0.1\\@example.com":    "",
+		"http://example.com\\.127.0.0.1":    "",
+		"http://127.0.0.1%2eevil.com":       "",
+		"http://127.0.0.1\u3002evil.com":    "loopback",
+		"http://127.0.0.1\u200b":            "loopback",
+		"http://\uff11\uff12\uff17.0.0.1":   "loopback",
+		"http://localhost\u0000.evil.com":   "control",
+		"http://localhost\t.evil.com":       "blank",
+		"http://localhost/\u00a0":           "blank",
+		"http://localhost:80:80":            "",
+		"http://localhost,evil.com":         "",
+		"http://localhost/../..//evil.com#": "fragment",
+	} {
+		u, reason := httpx.ParseBaseURL(raw, false)
+		assert.Nil(t, u, raw)
+		require.NotEmpty(t, reason, raw)
+		assert.Contains(t, reason, want, raw)
+	}
+	for _, raw := range []string{"http://example.com", "http://localhost.evil.com:80/x"} {
+		u, reason := httpx.ParseBaseURL(raw, true)
+		assert.Empty(t, reason, raw)
+		assert.NotNil(t, u, raw)
+	}
+}
+
+func FuzzParseBaseURL(f *testing.F) {
+	for _, s := range []string{
+		"", "https://app.getcensus.com", "https://app.getcensus.com/api/v1/", "http://localhost:3000", "http://127.0.0.1.evil.com",
+		"http://[::1%25eth0]/a%2Fb/", "https://u:p@h/?q#f", "https://h/%2e%2e/api/v2", "https://h:443/a;b//", "http://localhost\\@evil.com",
+		"https://h/%", "HTTP://127.1.2.3/API/V1", "https://h/a%20b", "http://localhost#@evil.com", "https://\xff/\xff",
+	} {
+		f.Add(s, false)
+		f.Add(s, true)
+	}
+	f.Fuzz(func(t *testing.T, raw string, plaintext bool) {
+		u, reason := httpx.ParseBaseURL(raw, plaintext)
+		if (u == nil) != (reason != "") {
+			t.Fatalf("%q: %v, %q", raw, u, reason)
+		}
+		if len(raw) > 8 && strings.Contains(reason, raw) {
+			t.Errorf("%q is quoted: %q", raw, reason)
+		}
+		if u == nil {
+			return
+		}
+		if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" || u.Hostname() == "" ||
+			strings.HasSuffix(u.EscapedPath(), "/") {
+			t.Errorf("%q: %#v", raw, u)
+		}
+		host := strings.ToLower(u.Hostname())
+		ip, err := netip.ParseAddr(host)
+		local := host == "localhost" || err == nil && ip.IsLoopback()
+		if u.Scheme != "https" && (u.Scheme != "http" || !plaintext && !local) {
+			t.Errorf("%q: %v", raw, u)
+		}
+		again, reason := httpx.ParseBaseURL(u.String(), plaintext)
+		if reason != "" || again.String() != u.String() {
+			t.Errorf("%q: %v, and from that %v, %s", raw, u, again, reason)
+		}
+		// What is sent is below the prefix, at the same host.
+		u.Path += "/api/v1/x"
+		u.RawPath += "/api/v1/x"
+		sent, err := url.Parse(u.String())
+		if err != nil || sent.Host != u.Host || !strings.HasSuffix(sent.EscapedPath(), "/api/v1/x") {
+			t.Errorf("%q: %v, %v", raw, sent, err)
+		}
+	})
+}
+
+func TestReadAll(t *testing.T) {
+	t.Parallel()
+	const max = 10_000
+	for _, n := range []int{0, 1, 4095, 4096, 4097, max - 1, max} {
+		for _, announced := range []int64{-1, 0, int64(n), int64(n) - 1, max, math.MaxInt64, 1 << 40} {
+			for _, wrap := range []func(io.Reader) io.Reader{
+				func(r io.Reader) io.Reader { return r }, iotest.OneByteReader, iotest.DataErrReader, iotest.HalfReader,
+			} {
+				want := bytes.Repeat([]byte("x"), n)
+				got, err := httpx.ReadAll(wrap(bytes.NewReader(want)), announced, max)
+				require.NoError(t, err)
+				require.Equal(t, want, got, "announced %d", announced)
+			}
+		}
+	}
+	for _, n := range []int{max + 1, max + 4096, 1 << 20} {
+		got, err := httpx.ReadAll(bytes.NewReader(make([]byte, n)), int64(n), max)
+		require.ErrorIs(t, err, httpx.ErrTooLong)
+		assert.Len(t, got, max)
+	}
+	broken := errors.New("broken")
+	got, err := httpx.ReadAll(io.MultiReader(strings.NewReader("half"), iotest.ErrReader(broken)), 8, max)
+	require.ErrorIs(t, err, broken)
+	assert.Equal(t, "half", string(got))
+}
+
+// endless counts what is taken of it.
+type endless struct{ taken int }
+
+func (e *endless) Read(p []byte) (int, error) {
+	e.taken += len(p)
+	return len(p), nil
+}
+
+func TestReadAllTakesLittleMore(t *testing.T) {
+	t.Parallel()
+	for _, announced := range []int64{-1, 0, 1 << 50} {
+		var e endless
+		_, err := httpx.ReadAll(&e, announced, 64<<10)
+		require.ErrorIs(t, err, httpx.ErrTooLong)
+		assert.Less(t, e.taken, 256<<10)
+	}
+	got, err := httpx.ReadAll(strings.NewReader("short"), 1<<50, 8<<20)
+	require.NoError(t, err)
+	assert.Less(t, cap(got), 64<<10)
+}
+
+// redirecting answers everything with a redirect.
+type redirecting struct {
+	status, sent, closed int
+	header               http.Header
+}
+
+func (r *redirecting) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.sent++
+	return &http.Response{StatusCode: r.status, Header: r.header, Body: http.NoBody, Request: req}, nil
+}
+
+func (r *redirecting) CloseIdleConnections() { r.closed++ }
+
+func TestWithoutRedirects(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for _, location := range []string{"https://evil.example/", "/elsewhere", "https://evil.example/%zz", "http://[", ""} {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				rt := &redirecting{status: status, header: http.Header{"Location": {location}}}
+				policy := func(*http.Request, []*http.Request) error { return errors.New("asked the caller's own policy") }
+				hc := &http.Client{Transport: rt, CheckRedirect: policy}
+				own := httpx.WithoutRedirects(hc)
+				assert.Same(t, rt, hc.Transport)
+				assert.NotNil(t, hc.CheckRedirect)
+
+				req, err := http.NewRequestWithContext(t.Context(), method, "https://app.example/", strings.NewReader("body"))
+				require.NoError(t, err)
+				resp, err := own.Do(req)
+				require.NoError(t, err, "%d to %q", status, location)
+				_ = resp.Body.Close()
+				assert.Equal(t, status, resp.StatusCode)
+				assert.Equal(t, 1, rt.sent)
+				assert.Equal(t, location, rt.header.Get("Location"), "which may be the caller's")
+
+				own.CloseIdleConnections()
+				assert.Equal(t, 1, rt.closed)
+			}
+		}
+	}
+	assert.NotSame(t, http.DefaultClient, httpx.WithoutRedirects(http.DefaultClient))
+	assert.Nil(t, http.DefaultClient.Transport)
+}
+
+func TestTransport(t *testing.T) {
+	t.Parallel()
+	tr := httpx.NewTransport()
+	assert.GreaterOrEqual(t, tr.MaxIdleConnsPerHost, 64)
+	assert.Zero(t, tr.MaxConnsPerHost)
+	assert.True(t, tr.MaxIdleConns == 0 || tr.MaxIdleConns >= tr.MaxIdleConnsPerHost)
+	assert.Less(t, tr.IdleConnTimeout.Seconds(), 60.0)
+	assert.True(t, tr.ForceAttemptHTTP2)
+	assert.NotSame(t, tr, httpx.NewTransport())
+}
+
+func TestProof(t *testing.T) {
+	t.Parallel()
+	send := func(t *testing.T, p *httpx.Proof, tr *http.Transport, addr string) error {
+		t.Helper()
+		defer tr.CloseIdleConnections()
+		req, err := http.NewRequestWithContext(p.Context(t.Context()), http.MethodGet, addr, nil)
+		require.NoError(t, err)
+		resp, err := tr.RoundTrip(req)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}
+		return err
+	}
+	t.Run("nothing reported", func(t *testing.T) {
+		t.Parallel()
+		var p httpx.Proof
+		_ = p.Context(t.Context())
+		assert.False(t, p.NoConnection())
+	})
+	t.Run("no connection", func(t *testing.T) {
+		t.Parallel()
+		var p httpx.Proof
+		refused := errors.New("refused")
+		require.ErrorIs(t, send(t, &p, &http.Transport{
+			DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused },
+		}, "http://app.example"), refused)
+		assert.True(t, p.NoConnection())
+		assert.True(t, p.Unsent())
+	})
+	t.Run("untrusted", func(t *testing.T) {
+		t.Parallel()
+		srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+		srv.Config.ErrorLog = discard()
+		srv.StartTLS()
+		defer srv.Close()
+		var p httpx.Proof
+		require.Error(t, send(t, &p, &http.Transport{}, srv.URL))
+		assert.True(t, p.NoConnection())
+	})
+	for _, h2 := range []bool{false, true} {
+		t.Run(map[bool]string{false: "HTTP/1.1", true: "HTTP/2"}[h2], func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+			srv.EnableHTTP2 = h2
+			srv.StartTLS()
+			defer srv.Close()
+			var p httpx.Proof
+			require.NoError(t, send(t, &p, srv.Client().Transport.(*http.Transport), srv.URL))
+			assert.False(t, p.NoConnection())
+			assert.Equal(t, !h2, p.Unsent(), "may be given to net/http for a repeat of its own")
+		})
+	}
+}
+
+func discard() *log.Logger { return log.New(io.Discard, "", 0) }

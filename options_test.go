@@ -1,0 +1,449 @@
+package connectlinks_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
+)
+
+// hardInputErrors are the fields of all the InputErrors in err, in order. Any
+// other error in it is one too many.
+func hardInputErrors(t *testing.T, err error) []string {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	if input, ok := err.(*connectlinks.InputError); ok {
+		assert.NotEmpty(t, input.Reason)
+		assert.Equal(t, "connectlinks: "+input.Field+" "+input.Reason, input.Error())
+		return []string{input.Field}
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	require.True(t, ok, "%T: %v", err, err)
+	var fields []string
+	for _, err := range joined.Unwrap() {
+		fields = append(fields, hardInputErrors(t, err)...)
+	}
+	return fields
+}
+
+type hardSource struct{ token string }
+
+func (s *hardSource) Token(context.Context) (string, error) { return s.token, nil }
+
+type hardLimiter func(context.Context) error
+
+func (l hardLimiter) Wait(ctx context.Context) error { return l(ctx) }
+
+var hardBadTokens = map[string]string{
+	"empty":              "",
+	"blank":              " ",
+	"blanks":             "Wq7 Zp3",
+	"leading blank":      " Wq7Zp3",
+	"trailing blank":     "Wq7Zp3 ",
+	"trailing line feed": "Wq7Zp3\n",
+	"carriage return":    "Wq7Zp3\r\nX-Injected: 1",
+	"tab":                "Wq7\tZp3",
+	"nul":                "Wq7\x00Zp3",
+	"delete":             "Wq7\x7fZp3",
+	"not ASCII":          "Wq7ßZp3",
+	"not UTF-8":          "Wq7\xffZp3",
+	"no-break space":     "Wq7\u00a0Zp3",
+}
+
+func TestOptionsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	var (
+		noSource  *hardSource
+		noLimiter *rate.Limiter
+		noFunc    connectlinks.TokenFunc
+		noWait    hardLimiter
+	)
+	token := connectlinks.WithToken(hardToken)
+	for name, tc := range map[string]struct {
+		field string
+		opts  []connectlinks.Option
+	}{
+		"no token":              {"Token", nil},
+		"token and source":      {"Token", []connectlinks.Option{token, connectlinks.WithTokenSource(&hardSource{"x"})}},
+		"source and token":      {"Token", []connectlinks.Option{connectlinks.WithTokenSource(&hardSource{"x"}), token}},
+		"nil source":            {"TokenSource", []connectlinks.Option{connectlinks.WithTokenSource(nil)}},
+		"nil *source":           {"TokenSource", []connectlinks.Option{connectlinks.WithTokenSource(noSource)}},
+		"nil TokenFunc":         {"TokenSource", []connectlinks.Option{connectlinks.WithTokenSource(noFunc)}},
+		"nil client":            {"HTTPClient", []connectlinks.Option{token, connectlinks.WithHTTPClient(nil)}},
+		"nil limiter":           {"RateLimiter", []connectlinks.Option{token, connectlinks.WithRateLimiter(nil)}},
+		"nil *limiter":          {"RateLimiter", []connectlinks.Option{token, connectlinks.WithRateLimiter(noLimiter)}},
+		"nil limiter func":      {"RateLimiter", []connectlinks.Option{token, connectlinks.WithRateLimiter(noWait)}},
+		"nil logger":            {"Logger", []connectlinks.Option{token, connectlinks.WithLogger(nil)}},
+		"nil option":            {"Option", []connectlinks.Option{token, nil}},
+		"negative retries":      {"MaxRetries", []connectlinks.Option{token, connectlinks.WithMaxRetries(-1)}},
+		"negative time-out":     {"Timeout", []connectlinks.Option{token, connectlinks.WithTimeout(-1)}},
+		"empty user agent":      {"UserAgent", []connectlinks.Option{token, connectlinks.WithUserAgent("")}},
+		"user agent of 2 lines": {"UserAgent", []connectlinks.Option{token, connectlinks.WithUserAgent("a\r\nX-Injected: 1")}},
+		"user agent not ASCII":  {"UserAgent", []connectlinks.Option{token, connectlinks.WithUserAgent("ü")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := connectlinks.NewClient(tc.opts...)
+			assert.Nil(t, c)
+			assert.Equal(t, []string{tc.field}, hardInputErrors(t, err))
+			var input *connectlinks.InputError
+			require.ErrorAs(t, err, &input)
+			if name == "no token" {
+				return
+			}
+
+			parent := hardClient(t, hardTransport(hardSuccess))
+			c, err = parent.With(tc.opts...)
+			assert.Nil(t, c)
+			assert.Equal(t, []string{tc.field}, hardInputErrors(t, err))
+			assert.NoError(t, hardCreate(t.Context(), parent), "the parent is as it was")
+		})
+	}
+}
+
+func TestTokensThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, token := range hardBadTokens {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := connectlinks.NewClient(connectlinks.WithToken(token))
+			assert.Nil(t, c)
+			assert.Equal(t, []string{"Token"}, hardInputErrors(t, err))
+			assert.NotContains(t, err.Error(), "Wq7")
+
+			rt := &hardCounter{}
+			for _, source := range []connectlinks.TokenSource{
+				&hardSource{token},
+				connectlinks.TokenFunc(func(context.Context) (string, error) { return token, nil }),
+			} {
+				c, err = connectlinks.NewClient(connectlinks.WithTokenSource(source),
+					connectlinks.WithHTTPClient(&http.Client{Transport: rt}))
+				require.NoError(t, err)
+				err = hardCreate(t.Context(), c)
+				var input *connectlinks.InputError
+				require.ErrorAs(t, err, &input)
+				assert.Equal(t, "Token", input.Field)
+				assert.NotContains(t, err.Error(), "Wq7")
+			}
+			assert.Zero(t, rt.n.Load())
+		})
+	}
+}
+
+func TestTokensThatAreAccepted(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{"x", hardToken, `!"#$%&'()*+,-./:;<=>?@[\]^_{|}~`, strings.Repeat("x", 10_000)} {
+		var sent []string
+		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			sent = r.Header["Authorization"]
+			return hardSuccess(r)
+		})
+		require.NoError(t, hardCreate(t.Context(), hardClient(t, rt, connectlinks.WithToken(token))))
+		assert.Equal(t, []string{"Bearer " + token}, sent)
+	}
+}
+
+// Everything that is wrong is reported at once.
+func TestAllThatIsWrongIsReported(t *testing.T) {
+	t.Parallel()
+	c, err := connectlinks.NewClient(
+		connectlinks.WithToken("Wq7 Zp3"),
+		connectlinks.WithHTTPClient(nil),
+		nil,
+		connectlinks.WithRateLimiter(nil),
+		connectlinks.WithLogger(nil),
+		connectlinks.WithMaxRetries(-3),
+		connectlinks.WithTimeout(-time.Second),
+		connectlinks.WithUserAgent("\n"),
+		connectlinks.WithBaseURL("http://user:Wq7@example.com"),
+	)
+	assert.Nil(t, c)
+	assert.ElementsMatch(t, []string{
+		"Token", "HTTPClient", "Option", "RateLimiter", "Logger", "MaxRetries", "Timeout", "UserAgent", "BaseURL",
+	}, hardInputErrors(t, err))
+	assert.NotContains(t, err.Error(), "Wq7")
+	assert.Len(t, strings.Split(err.Error(), "\n"), 9)
+}
+
+func TestBaseURL(t *testing.T) {
+	t.Parallel()
+	const create = "/api/v1/destination_connect_links"
+	for base, want := range map[string]string{
+		"https://app.getcensus.com":         "https://app.getcensus.com" + create,
+		connectlinks.BaseURLEU:              "https://app-eu.getcensus.com" + create,
+		"https://app.getcensus.com/":        "https://app.getcensus.com" + create,
+		"https://app.getcensus.com/api/v1":  "https://app.getcensus.com" + create,
+		"https://app.getcensus.com/api/v1/": "https://app.getcensus.com" + create,
+		"https://app.getcensus.com/api/v2":  "https://app.getcensus.com" + create,
+		"https://app.getcensus.com/api/v2/": "https://app.getcensus.com" + create,
+		"https://proxy.example/census":      "https://proxy.example/census" + create,
+		"https://proxy.example/census/":     "https://proxy.example/census" + create,
+		"https://proxy.example/a/api/v1/":   "https://proxy.example/a" + create,
+		"https://proxy.example/a%2Fb/c%20d": "https://proxy.example/a%2Fb/c%20d" + create,
+		"https://proxy.example/%C3%BC/":     "https://proxy.example/%C3%BC" + create,
+		"https://proxy.example:8443":        "https://proxy.example:8443" + create,
+		"http://localhost:3000":             "http://localhost:3000" + create,
+		"http://LOCALHOST":                  "http://LOCALHOST" + create,
+		"http://127.0.0.5/x":                "http://127.0.0.5/x" + create,
+		"http://[::1]:8080":                 "http://[::1]:8080" + create,
+		"HTTPS://app.getcensus.com":         "https://app.getcensus.com" + create,
+	} {
+		t.Run(base, func(t *testing.T) {
+			t.Parallel()
+			var sent *http.Request
+			rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+				sent = r
+				return hardSuccess(r)
+			})
+			c := hardClient(t, rt, connectlinks.WithBaseURL(base))
+			require.NoError(t, hardCreate(t.Context(), c))
+			assert.Equal(t, want, sent.URL.String())
+			assert.Equal(t, sent.URL.Host, sent.Host)
+
+			_, err := c.Activations.Get(t.Context(), "a#b")
+			require.NoError(t, err)
+			assert.Equal(t, strings.Replace(want, create, "/api/v2/activations/a%23b", 1), sent.URL.String())
+		})
+	}
+	for name, base := range map[string]string{
+		"empty":                   "",
+		"relative":                "/api/v1",
+		"without scheme":          "app.getcensus.com",
+		"without scheme, port":    "localhost:3000",
+		"scheme-relative":         "//app.getcensus.com",
+		"other scheme":            "ftp://app.getcensus.com",
+		"file":                    "file:///etc/passwd",
+		"no host":                 "https://",
+		"no host, port":           "https://:443",
+		"credentials":             "https://user:Wq7Zp3@app.getcensus.com",
+		"user":                    "https://Wq7Zp3@app.getcensus.com",
+		"query":                   "https://app.getcensus.com?key=Wq7Zp3",
+		"empty query":             "https://app.getcensus.com?",
+		"fragment":                "https://app.getcensus.com#Wq7Zp3",
+		"empty fragment":          "https://app.getcensus.com#",
+		"port 0":                  "https://app.getcensus.com:0",
+		"port 65536":              "https://app.getcensus.com:65536",
+		"port x":                  "https://app.getcensus.com:x",
+		"blank":                   "https://app.getcensus.com/Wq7 Zp3",
+		"line feed":               "https://app.getcensus.com\n",
+		"bad escape":              "https://app.getcensus.com/%zz",
+		"plain":                   "http://app.getcensus.com",
+		"plain, private":          "http://10.0.0.8",
+		"plain, like localhost":   "http://localhost.evil.com",
+		"plain, like localhost 2": "http://localhost.",
+		"plain, like 127":         "http://127.0.0.1.evil.com",
+		"plain, like 127 2":       "http://127.evil.com",
+		"plain, unspecified":      "http://0.0.0.0",
+		"plain, unspecified 6":    "http://[::]:80",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rt := &hardCounter{}
+			c, err := connectlinks.NewClient(hardOptions(rt, connectlinks.WithBaseURL(base))...)
+			assert.Nil(t, c)
+			assert.Equal(t, []string{"BaseURL"}, hardInputErrors(t, err))
+			assert.NotContains(t, err.Error(), "Wq7")
+			assert.Zero(t, rt.n.Load())
+			if !strings.HasPrefix(name, "plain") {
+				_, err = connectlinks.NewClient(hardOptions(rt, connectlinks.WithBaseURL(base), connectlinks.WithPlaintextHTTP())...)
+				assert.Error(t, err)
+				return
+			}
+			for _, opts := range [][]connectlinks.Option{
+				{connectlinks.WithBaseURL(base), connectlinks.WithPlaintextHTTP()},
+				{connectlinks.WithPlaintextHTTP(), connectlinks.WithBaseURL(base)},
+			} {
+				c, err := connectlinks.NewClient(hardOptions(rt, opts...)...)
+				require.NoError(t, err)
+				assert.NoError(t, hardCreate(t.Context(), c))
+			}
+		})
+	}
+}
+
+func TestDefaultBaseURL(t *testing.T) {
+	t.Parallel()
+	rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+		assert.Equal(t, connectlinks.BaseURLUS+"/api/v1/destination_connect_links", r.URL.String())
+		return hardSuccess(r)
+	})
+	require.NoError(t, hardCreate(t.Context(), hardClient(t, rt)))
+}
+
+// The order of options does not matter, and the last of a kind counts.
+func TestOptionsInAnyOrder(t *testing.T) {
+	t.Parallel()
+	var agent, host string
+	rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+		agent, host = r.Header.Get("User-Agent"), r.URL.Host
+		return hardSuccess(r)
+	})
+	opts := []connectlinks.Option{
+		connectlinks.WithPlaintextHTTP(),
+		connectlinks.WithUserAgent("acme/1"),
+		connectlinks.WithHTTPClient(&http.Client{Transport: rt}),
+		connectlinks.WithBaseURL("http://sandbox.internal"),
+		connectlinks.WithToken(hardToken),
+	}
+	for range opts {
+		opts = append(opts[1:], opts[0])
+		c, err := connectlinks.NewClient(opts...)
+		require.NoError(t, err)
+		require.NoError(t, hardCreate(t.Context(), c))
+		assert.Equal(t, "acme/1 connectlinks-go/"+connectlinks.Version, agent)
+		assert.Equal(t, "sandbox.internal", host)
+	}
+	c, err := connectlinks.NewClient(append(opts, connectlinks.WithUserAgent("acme/2"), connectlinks.WithToken("x"))...)
+	require.NoError(t, err)
+	require.NoError(t, hardCreate(t.Context(), c))
+	assert.Equal(t, "acme/2 connectlinks-go/"+connectlinks.Version, agent)
+}
+
+// A derived client differs in what its options say, and its parent in nothing.
+func TestWithLeavesTheParentUnchanged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		type seen struct {
+			token, agent, host string
+			attempts           int
+		}
+		var last seen
+		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			last = seen{r.Header.Get("Authorization"), r.Header.Get("User-Agent"), r.URL.Host, last.attempts + 1}
+			return hardAnswer(r, http.StatusInternalServerError, ""), nil
+		})
+		asked := 0
+		limiter := hardLimiter(func(context.Context) error { asked++; return nil })
+		parent := hardClient(t, rt, connectlinks.WithMaxRetries(1), connectlinks.WithRateLimiter(limiter))
+		send := func(c *connectlinks.Client) seen {
+			last, asked = seen{}, 0
+			require.ErrorIs(t, hardGet(t.Context(), c), connectlinks.ErrServer)
+			assert.Equal(t, last.attempts, asked, "the limiter is shared")
+			return last
+		}
+		const agent = "connectlinks-go/" + connectlinks.Version
+		before := seen{"Bearer " + hardToken, agent, "app.getcensus.com", 2}
+		require.Equal(t, before, send(parent))
+
+		var log strings.Builder
+		child, err := parent.With(
+			connectlinks.WithTokenSource(&hardSource{"tenant"}),
+			connectlinks.WithUserAgent("acme/1"),
+			connectlinks.WithBaseURL(connectlinks.BaseURLEU),
+			connectlinks.WithMaxRetries(3),
+			connectlinks.WithTimeout(time.Second),
+			connectlinks.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		)
+		require.NoError(t, err)
+		assert.Equal(t, seen{"Bearer tenant", "acme/1 " + agent, "app-eu.getcensus.com", 4}, send(child))
+		logged := log.Len()
+		assert.Positive(t, logged)
+
+		grandchild, err := child.With(connectlinks.WithToken("other"))
+		require.NoError(t, err)
+		assert.Equal(t, seen{"Bearer other", "acme/1 " + agent, "app-eu.getcensus.com", 4}, send(grandchild))
+
+		logged = log.Len()
+		assert.Equal(t, before, send(parent))
+		assert.Equal(t, logged, log.Len(), "the parent does not log")
+		_, err = parent.With(connectlinks.WithBaseURL("nonsense"), connectlinks.WithToken("wrong one"))
+		require.Error(t, err)
+		assert.Equal(t, before, send(parent))
+
+		same, err := parent.With()
+		require.NoError(t, err)
+		assert.NotSame(t, parent, same)
+		assert.Equal(t, before, send(same))
+	})
+}
+
+// What the SDK sends of its own accord.
+func TestLoggerRecordsAttempts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		n := 0
+		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			if n++; n == 1 {
+				return nil, errors.New("no route")
+			}
+			return hardSuccess(r)
+		})
+		handler := slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})
+		c := hardClient(t, rt, connectlinks.WithLogger(slog.New(handler)))
+		require.NoError(t, hardGet(t.Context(), c))
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		require.Len(t, lines, 2, "one per attempt")
+		for i, want := range []string{"retries=0 status=0", "retries=1 status=200"} {
+			assert.Contains(t, lines[i], "level=DEBUG")
+			assert.Contains(t, lines[i], "method=GET path=/api/v1/destination_connect_links/469")
+			assert.Contains(t, lines[i], want)
+		}
+		assert.Contains(t, lines[0], "no route")
+
+		log.Reset()
+		c, err := c.With(connectlinks.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		require.NoError(t, err)
+		require.NoError(t, hardGet(t.Context(), c))
+		assert.Empty(t, log.String(), "Debug only")
+	})
+}
+
+// A zero time-out leaves it to the context, and a zero count never retries.
+func TestZeroTimeoutAndRetries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			n++
+			select {
+			case <-time.After(24 * time.Hour):
+				return hardAnswer(r, http.StatusInternalServerError, ""), nil
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		})
+		c := hardClient(t, rt, connectlinks.WithTimeout(0), connectlinks.WithMaxRetries(0))
+		start := time.Now()
+		require.ErrorIs(t, hardGet(t.Context(), c), connectlinks.ErrServer)
+		assert.Equal(t, 24*time.Hour, time.Since(start))
+		assert.Equal(t, 1, n)
+	})
+}
+
+func TestDefaultTimeoutAndRetries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			n++
+			if n%2 == 0 {
+				resp := hardAnswer(r, http.StatusOK, "")
+				resp.Body, resp.ContentLength = io.NopCloser(hardStalled{r.Context()}), -1
+				return resp, nil
+			}
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		start := time.Now()
+		err := hardGet(t.Context(), hardClient(t, rt))
+		require.Error(t, err)
+		assert.Equal(t, 3, n)
+		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		assert.True(t, outcomeTimeout(err))
+		assert.GreaterOrEqual(t, time.Since(start), 90*time.Second, "30 s each, and two back-offs")
+		assert.Less(t, time.Since(start), 92*time.Second)
+	})
+}

@@ -1,0 +1,213 @@
+package connectlinks_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+func TestVersionIsTheChangelogsNewest(t *testing.T) {
+	t.Parallel()
+	changelog, err := os.ReadFile("CHANGELOG.md")
+	require.NoError(t, err)
+	release := regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$`)
+	newest := release.FindSubmatch(changelog)
+	require.NotNil(t, newest, "no heading of the form ## [0.1.0] - 2026-01-31")
+	assert.Equal(t, string(newest[1]), connectlinks.Version)
+	headings := regexp.MustCompile(`(?m)^## `).FindAll(changelog, -1)
+	unreleased := regexp.MustCompile(`(?m)^## \[Unreleased\]$`).FindAll(changelog, -1)
+	assert.LessOrEqual(t, len(unreleased), 1)
+	assert.Len(t, headings, len(unreleased)+len(release.FindAll(changelog, -1)), "a heading of another form")
+}
+
+// lifeReadmeImports are the packages that a block may use without importing them.
+var lifeReadmeImports = map[string]string{
+	"connectlinks":     "github.com/connectlinks/connectlinks-go",
+	"connectlinkstest": "github.com/connectlinks/connectlinks-go/connectlinkstest",
+	"web":              "github.com/connectlinks/connectlinks-go/web",
+	"context":          "context",
+	"errors":           "errors",
+	"fmt":              "fmt",
+	"http":             "net/http",
+	"log":              "log",
+	"os":               "os",
+	"rate":             "golang.org/x/time/rate",
+	"slog":             "log/slog",
+	"strconv":          "strconv",
+	"strings":          "strings",
+	"testing":          "testing",
+	"time":             "time",
+	"url":              "net/url",
+}
+
+// lifeReadmeNames are what statements may use without declaring it.
+var lifeReadmeNames = map[string]string{
+	"client":        "*connectlinks.Client",
+	"ctx":           "context.Context",
+	"err":           "error",
+	"linkID":        "int64",
+	"mux":           "*http.ServeMux",
+	"org":           "*connectlinks.Client",
+	"personalToken": "string",
+	"r":             "*http.Request",
+	"srv":           "*connectlinkstest.Server",
+	"t":             "*testing.T",
+	"token":         "string",
+	"w":             "http.ResponseWriter",
+	"workspaceID":   "int64",
+}
+
+// lifeReadmeBlock is a block of Go in the README. One that begins with a package
+// clause is a program or a package of its own; one of declarations lacks only that
+// clause and its imports; one of statements is the body of a function.
+type lifeReadmeBlock struct {
+	line int
+	code string
+}
+
+func lifeReadmeBlocks(t *testing.T) []lifeReadmeBlock {
+	t.Helper()
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	var blocks []lifeReadmeBlock
+	open := false
+	for i, line := range strings.SplitAfter(string(readme), "\n") {
+		switch fence := strings.TrimSpace(line); {
+		case !open && fence == "```go":
+			open = true
+			blocks = append(blocks, lifeReadmeBlock{line: i + 2})
+		case open && fence == "```":
+			open = false
+		case open:
+			blocks[len(blocks)-1].code += line
+		}
+	}
+	assert.False(t, open, "a block is not closed")
+	return blocks
+}
+
+// file is the block as a Go file, in which its lines are the README's.
+func (b lifeReadmeBlock) file() (string, error) {
+	at := fmt.Sprintf("//line README.md:%d\n", b.line)
+	fset := token.NewFileSet()
+	if strings.HasPrefix(b.code, "package ") {
+		_, err := parser.ParseFile(fset, "README.md", at+b.code, parser.ParseComments)
+		return at + b.code, err
+	}
+
+	body := "\n" + at + b.code
+	params, end := "", ""
+	file, err := parser.ParseFile(fset, "README.md", "package block\n"+body, 0)
+	statements := err != nil
+	if statements {
+		file, err = parser.ParseFile(fset, "README.md", "package block\nfunc _() {"+body+"}\n", 0)
+		if err != nil {
+			return "", err
+		}
+	}
+	free := map[string]bool{}
+	for _, id := range file.Unresolved {
+		free[id.Name] = true
+	}
+	if statements {
+		for _, name := range slices.Sorted(maps.Keys(lifeReadmeNames)) {
+			if !free[name] {
+				continue
+			}
+			typ := lifeReadmeNames[name]
+			params += name + " " + typ + ", "
+			if pkg, _, ok := strings.Cut(strings.TrimPrefix(typ, "*"), "."); ok {
+				free[pkg] = true
+			}
+		}
+		for _, name := range lifeDeclared(file.Decls[0].(*ast.FuncDecl).Body) {
+			end += "_ = " + name + "\n"
+		}
+		body = "func _(" + params + ") {" + body + end + "}\n"
+	}
+	imports := ""
+	for _, name := range slices.Sorted(maps.Keys(lifeReadmeImports)) {
+		if free[name] {
+			imports += fmt.Sprintf("import %s %q\n", name, lifeReadmeImports[name])
+		}
+	}
+	return "package block\n" + imports + body, nil
+}
+
+// lifeDeclared are the variables that statements declare, and need not use.
+func lifeDeclared(body *ast.BlockStmt) []string {
+	names := map[string]bool{}
+	for _, stmt := range body.List {
+		switch stmt := stmt.(type) {
+		case *ast.AssignStmt:
+			for _, left := range stmt.Lhs {
+				if id, ok := left.(*ast.Ident); ok && stmt.Tok == token.DEFINE && id.Name != "_" {
+					names[id.Name] = true
+				}
+			}
+		case *ast.DeclStmt:
+			if decl, ok := stmt.Decl.(*ast.GenDecl); ok && decl.Tok == token.VAR {
+				for _, spec := range decl.Specs {
+					for _, id := range spec.(*ast.ValueSpec).Names {
+						names[id.Name] = true
+					}
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// All blocks are built at once, in a module of their own that replaces the SDK by
+// this checkout and takes what it needs besides from the SDK's go.mod.
+func TestTheReadmesCodeCompiles(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("there is no go command")
+	}
+	blocks := lifeReadmeBlocks(t)
+	require.NotEmpty(t, blocks)
+	checkout, err := os.Getwd()
+	require.NoError(t, err)
+	mod, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	sum, err := os.ReadFile("go.sum")
+	require.NoError(t, err)
+	const module = "github.com/connectlinks/connectlinks-go"
+
+	dir := t.TempDir()
+	write := func(name, content string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
+	}
+	write("go.sum", string(sum))
+	write("go.mod", strings.Replace(string(mod), "module "+module, "module readme", 1)+
+		fmt.Sprintf("\nrequire %s v%s\n\nreplace %s => %q\n", module, connectlinks.Version, module, checkout))
+	for i, b := range blocks {
+		file, err := b.file()
+		if assert.NoError(t, err) {
+			write(fmt.Sprintf("block%d/block.go", i+1), file)
+		}
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-mod=mod", "./...")
+	build.Dir = dir
+	build.Env = append(os.Environ(), "GOWORK=off", "GOPROXY=off", "GOFLAGS=")
+	out, err := build.CombinedOutput()
+	assert.NoError(t, err, "%s", out)
+}

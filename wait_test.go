@@ -1,0 +1,872 @@
+package connectlinks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+)
+
+// lifeLinkJSON is a link as the API answers: open until told otherwise.
+type lifeLinkJSON struct {
+	id               int64 // of the connection; 0: null
+	expired, revoked bool
+	expiration       string
+}
+
+func (l lifeLinkJSON) String() string {
+	id := "null"
+	if l.id != 0 {
+		id = fmt.Sprint(l.id)
+	}
+	if l.expiration == "" {
+		l.expiration = "2100-01-01T00:00:00.000Z"
+	}
+	return fmt.Sprintf(`{"status":"success","data":{"id":469,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x",`+
+		`"expiration":%q,"expired":%t,"revoked":%t,"group_id":"g","source_id":%s,"destination_id":%s}}`,
+		l.expiration, l.expired, l.revoked, id, id)
+}
+
+func lifeConnectionJSON(id int64, tested string) string {
+	if tested != "null" {
+		tested = `"` + tested + `"`
+	}
+	const steps = `{"steps":[{"step":"Verify connectivity","status":"success"},{"step":"Authenticate","status":"failure","error":{"message":"access denied"}}]}`
+	return fmt.Sprintf(`{"status":"success","data":{"id":%d,"name":"n","type":"hubspot","created_at":"2023-07-22T23:42:47.239Z",`+
+		`"last_tested_at":%s,"last_test_succeeded":false,"last_test_results":%s}}`, id, tested, steps)
+}
+
+func lifeActivationJSON(id, group, typ, created, tested string) string {
+	quote := func(s string) string {
+		if s == "null" {
+			return s
+		}
+		return `"` + s + `"`
+	}
+	return fmt.Sprintf(`{"id":%q,"name":"n","group_id":%q,"source_connection":{"id":1},"destination_connection":{"id":12,"type":%q,`+
+		`"created_at":%s,"last_tested_at":%s,"last_test_succeeded":true}}`, id, group, typ, quote(created), quote(tested))
+}
+
+// lifeAPI is an API in a bubble, and when it was asked for a link and for what
+// the link made.
+type lifeAPI struct {
+	start time.Time
+	link  func(n int) (int, string, error) // the n-th answer, from 0
+	made  func(n int) (int, string, error)
+	asked []time.Duration // for the link
+	found []time.Duration // for what it made
+	paths []string
+}
+
+func lifeOK(body fmt.Stringer) func(int) (int, string, error) {
+	return func(int) (int, string, error) { return 200, body.String(), nil }
+}
+
+func lifeBody(body string) func(int) (int, string, error) {
+	return func(int) (int, string, error) { return 200, body, nil }
+}
+
+func (a *lifeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	since := time.Since(a.start)
+	a.paths = append(a.paths, r.Method+" "+r.URL.Path)
+	answer, n := a.made, len(a.found)
+	if strings.Contains(r.URL.Path, "connect_links/") {
+		answer, n = a.link, len(a.asked)
+		a.asked = append(a.asked, since)
+	} else {
+		a.found = append(a.found, since)
+	}
+	if answer == nil {
+		return lifeAnswer(http.StatusNotFound, `{"status":"not_found"}`)
+	}
+	status, body, err := answer(n)
+	if err != nil {
+		return nil, err
+	}
+	return lifeAnswer(status, body)
+}
+
+// lifeWait is a wait: for a new connection with link 469, or for its renewal.
+type lifeWait struct {
+	name  string
+	renew bool
+	wait  func(ctx context.Context, c *connectlinks.Client, since time.Time) (any, error)
+	paths [2]string // of the link, and of what it makes
+	made  string    // what it makes, tested at 2023-11-07T05:31:56.000Z
+	none  string    // as made, before the customer has finished
+}
+
+const (
+	lifeBefore = "2023-11-07T05:31:55.000Z"
+	lifeAfter  = "2023-11-07T05:31:57.000Z"
+)
+
+func lifeWaits() []lifeWait {
+	type (
+		ctx    = context.Context
+		client = *connectlinks.Client
+	)
+	source := &connectlinks.SourceConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}, SourceID: 12}
+	destination := &connectlinks.DestinationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}, DestinationID: 12}
+	activation := &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469, Type: "hubspot"}, GroupID: "g"}
+	list := func(items ...string) string {
+		return `{"status":"success","pagination":{"next_page":null},"data":[` + strings.Join(items, ",") + `]}`
+	}
+	renewed := `{"status":"success","data":` + lifeActivationJSON("a", "g", "hubspot", lifeBefore, lifeAfter) + `}`
+	stale := `{"status":"success","data":` + lifeActivationJSON("a", "g", "hubspot", lifeBefore, lifeBefore) + `}`
+	return []lifeWait{
+		{
+			"Sources.WaitForConnection", false,
+			func(ctx ctx, c client, _ time.Time) (any, error) { return c.Sources.WaitForConnection(ctx, 469) },
+			[2]string{"GET /api/v1/source_connect_links/469", "GET /api/v1/sources/12"}, lifeConnectionJSON(12, lifeAfter), "",
+		},
+		{
+			"Destinations.WaitForConnection", false,
+			func(ctx ctx, c client, _ time.Time) (any, error) { return c.Destinations.WaitForConnection(ctx, 469) },
+			[2]string{"GET /api/v1/destination_connect_links/469", "GET /api/v1/destinations/12"}, lifeConnectionJSON(12, lifeAfter), "",
+		},
+		{
+			"Activations.WaitForActivation", false,
+			func(ctx ctx, c client, since time.Time) (any, error) {
+				return c.Activations.WaitForActivation(ctx, activation, since)
+			},
+			[2]string{"GET /api/v2/activation_connect_links/469", "GET /api/v2/activations"},
+			list(lifeActivationJSON("a", "g", "hubspot", lifeAfter, lifeAfter)), list(),
+		},
+		{
+			"Sources.WaitForReauthorization", true,
+			func(ctx ctx, c client, since time.Time) (any, error) {
+				return c.Sources.WaitForReauthorization(ctx, source, since)
+			},
+			[2]string{"GET /api/v1/source_connect_links/469", "GET /api/v1/sources/12"},
+			lifeConnectionJSON(12, lifeAfter), lifeConnectionJSON(12, lifeBefore),
+		},
+		{
+			"Destinations.WaitForReauthorization", true,
+			func(ctx ctx, c client, since time.Time) (any, error) {
+				return c.Destinations.WaitForReauthorization(ctx, destination, since)
+			},
+			[2]string{"GET /api/v1/destination_connect_links/469", "GET /api/v1/destinations/12"},
+			lifeConnectionJSON(12, lifeAfter), lifeConnectionJSON(12, lifeBefore),
+		},
+		{
+			"Activations.WaitForReauthorization", true,
+			func(ctx ctx, c client, since time.Time) (any, error) {
+				return c.Activations.WaitForReauthorization(ctx, "a", activation, since)
+			},
+			[2]string{"GET /api/v2/activation_connect_links/469", "GET /api/v2/activations/a"}, renewed, stale,
+		},
+	}
+}
+
+// open is the link before the customer has finished, done after that: only V1's
+// new links say so themselves.
+func (w lifeWait) open() lifeLinkJSON {
+	if w.renew {
+		return lifeLinkJSON{id: 12}
+	}
+	return lifeLinkJSON{}
+}
+
+func (w lifeWait) done() lifeLinkJSON { return lifeLinkJSON{id: 12} }
+
+// lifeEachWait runs f for each wait in a bubble of its own. The API's customer has
+// not finished yet.
+func lifeEachWait(t *testing.T, f func(t *testing.T, w lifeWait, api *lifeAPI, run func(ctx context.Context) (any, error))) {
+	t.Helper()
+	for _, w := range lifeWaits() {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				api := &lifeAPI{start: time.Now(), link: lifeOK(w.open())}
+				if w.none != "" {
+					api.made = lifeBody(w.none)
+				}
+				client := lifeClient(t, api)
+				f(t, w, api, func(ctx context.Context) (any, error) { return w.wait(ctx, client, lifeTestedAt) })
+			})
+		})
+	}
+}
+
+func lifeSucceeds(t *testing.T, v any, err error) {
+	t.Helper()
+	require.NoError(t, err)
+	require.NotNil(t, v)
+}
+
+func TestWaitsReturnWhatWasMadeAndItsTests(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		const polls = 5
+		api.link = func(n int) (int, string, error) {
+			if n < polls {
+				return 200, w.open().String(), nil
+			}
+			return 200, w.done().String(), nil
+		}
+		api.made = func(int) (int, string, error) {
+			if len(api.asked) <= polls {
+				return 200, w.none, nil
+			}
+			return 200, w.made, nil
+		}
+		v, err := run(t.Context())
+		lifeSucceeds(t, v, err)
+		assert.Len(t, api.asked, polls+1)
+		for _, p := range api.paths {
+			assert.Contains(t, w.paths, p)
+		}
+		no := false
+		steps := []connectlinks.TestStep{
+			{Step: "Verify connectivity", Status: "success"},
+			{Step: "Authenticate", Status: "failure", Error: "access denied"},
+		}
+		after := lifeTestedAt.Add(time.Second)
+		switch v := v.(type) {
+		case *connectlinks.Source:
+			assert.EqualValues(t, 12, v.ID)
+			assert.Equal(t, &no, v.LastTestSucceeded)
+			assert.Equal(t, after, v.LastTestedAt)
+		case *connectlinks.Destination:
+			assert.EqualValues(t, 12, v.ID)
+			assert.Equal(t, &no, v.LastTestSucceeded, "that it failed is for the caller to see")
+			assert.Equal(t, after, v.LastTestedAt)
+			assert.Equal(t, steps, v.LastTestResults)
+		case *connectlinks.Activation:
+			assert.Equal(t, "a", v.ID)
+			assert.Equal(t, after, v.Destination.LastTestedAt)
+			assert.NotEmpty(t, v.Raw)
+		default:
+			t.Errorf("unexpected %T", v)
+		}
+	})
+}
+
+func TestWaitsAskAtOnceAndThenMoreAndMoreSeldom(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, _ lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err := run(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Zero(t, api.asked[0], "a link that is done already costs no time")
+		whole := 0
+		for i := 1; i < len(api.asked); i++ {
+			gap := api.asked[i] - api.asked[i-1]
+			assert.LessOrEqual(t, gap, 10*time.Second)
+			assert.GreaterOrEqual(t, gap, 500*time.Millisecond)
+			if gap%time.Second == 0 {
+				whole++
+			}
+			if i == 1 {
+				assert.LessOrEqual(t, gap, 1500*time.Millisecond)
+			}
+		}
+		assert.Less(t, whole, len(api.asked)*3/4, "jittered")
+		assert.Less(t, len(api.asked), 500, "seldom after a while")
+	})
+}
+
+func TestWaitsOfManyDoNotKeepStep(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, _ lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		second := map[time.Duration]bool{}
+		for range 10 {
+			ctx, cancel := context.WithTimeout(t.Context(), 1800*time.Millisecond)
+			api.start, api.asked = time.Now(), nil
+			_, err := run(ctx)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.GreaterOrEqual(t, len(api.asked), 2)
+			second[api.asked[1]] = true
+		}
+		assert.Greater(t, len(second), 5)
+	})
+}
+
+func TestWhatIsMadeWinsOverRevokedAndThatOverExpired(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		none := api.made
+		for _, link := range []lifeLinkJSON{{expired: true}, {revoked: true}, {expired: true, revoked: true}} {
+			want, not := connectlinks.ErrLinkExpired, connectlinks.ErrLinkRevoked
+			if link.revoked {
+				want, not = not, want
+			}
+			link.id = w.open().id
+			api.link, api.made = lifeOK(link), none
+			start := time.Now()
+			v, err := run(t.Context())
+			assert.ErrorIs(t, err, want, "%v", link)
+			assert.NotErrorIs(t, err, not)
+			assert.ErrorContains(t, err, "469")
+			assert.Nil(t, v)
+			assert.Zero(t, time.Since(start))
+
+			link.id = 12
+			api.link, api.made = lifeOK(link), lifeBody(w.made)
+			v, err = run(t.Context())
+			lifeSucceeds(t, v, err)
+		}
+	})
+}
+
+// Only the API knows what time it is.
+func TestTheLocalClockDoesNotEndAWait(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		for _, expiration := range []string{"1999-01-01T00:00:00.000Z", "2000-01-01T00:00:30.000Z"} { // long ago, and during the wait
+			link := w.open()
+			link.expiration = expiration
+			api.link, api.asked = func(n int) (int, string, error) {
+				link.expired = n == 30
+				return 200, link.String(), nil
+			}, nil
+			start := time.Now()
+			_, err := run(t.Context())
+			assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
+			assert.Len(t, api.asked, 31)
+			assert.Greater(t, time.Since(start), time.Minute)
+		}
+	})
+}
+
+func TestALinkThatDiesEndsAWait(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		for want, dead := range map[error]lifeLinkJSON{
+			connectlinks.ErrLinkExpired: {expired: true, id: w.open().id},
+			connectlinks.ErrLinkRevoked: {revoked: true, id: w.open().id},
+		} {
+			api.link, api.asked = func(n int) (int, string, error) {
+				if n < 7 {
+					return 200, w.open().String(), nil
+				}
+				return 200, dead.String(), nil
+			}, nil
+			_, err := run(t.Context())
+			assert.ErrorIs(t, err, want)
+			assert.Len(t, api.asked, 8)
+		}
+	})
+}
+
+var lifeFirstErrors = map[string]struct {
+	status int
+	body   string
+	err    error
+	want   error
+}{
+	"400":                  {400, `{"status":"error"}`, nil, connectlinks.ErrInvalidRequest},
+	"401":                  {401, `{"status":401}`, nil, connectlinks.ErrUnauthorized},
+	"403":                  {403, `{"status":"error"}`, nil, connectlinks.ErrForbidden},
+	"404":                  {404, `{"status":"not_found"}`, nil, connectlinks.ErrNotFound},
+	"410":                  {410, ``, nil, connectlinks.ErrNotFound},
+	"429":                  {429, ``, nil, connectlinks.ErrRateLimited},
+	"500":                  {500, ``, nil, connectlinks.ErrServer},
+	"not_found in a 200":   {200, `{"status":"not_found"}`, nil, connectlinks.ErrNotFound},
+	"HTML in a 200":        {200, `<html></html>`, nil, connectlinks.ErrBadResponse},
+	"a reset":              {0, ``, errLifeReset, errLifeReset},
+	"a link without a URL": {200, `{"status":"success","data":{"id":469}}`, nil, connectlinks.ErrBadResponse},
+}
+
+func TestAFirstAnswerThatIsAnErrorEndsAWait(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, _ lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		for name, c := range lifeFirstErrors {
+			api.link, api.asked, api.found = func(int) (int, string, error) { return c.status, c.body, c.err }, nil, nil
+			start := time.Now()
+			v, err := run(t.Context())
+			assert.ErrorIs(t, err, c.want, name)
+			assert.Nil(t, v, name)
+			assert.Zero(t, time.Since(start), name)
+			assert.Len(t, append(api.asked, api.found...), 1, name)
+		}
+	})
+}
+
+func TestALaterErrorThatWillPassDoesNotEndAWait(t *testing.T) {
+	t.Parallel()
+	passing := []func() (int, string, error){
+		func() (int, string, error) { return 500, `{"status":"error"}`, nil },
+		func() (int, string, error) { return 502, `<html></html>`, nil },
+		func() (int, string, error) { return 503, ``, nil },
+		func() (int, string, error) { return 429, ``, nil },
+		func() (int, string, error) { return 408, ``, nil },
+		func() (int, string, error) { return 0, ``, errLifeReset },
+		func() (int, string, error) { return 200, `<html></html>`, nil },
+		func() (int, string, error) { return 200, ``, nil },
+	}
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		n := 0
+		api.link = func(int) (int, string, error) {
+			if n++; n%2 == 1 && n < 2*len(passing) {
+				return 200, w.open().String(), nil
+			}
+			if n < 2*len(passing) {
+				return passing[n/2]()
+			}
+			return 200, w.done().String(), nil
+		}
+		m := 0
+		none := api.made
+		api.made = func(int) (int, string, error) { // what was made is as hard to get
+			if n < 2*len(passing) {
+				return none(0)
+			}
+			if m++; m <= len(passing) {
+				return passing[m-1]()
+			}
+			return 200, w.made, nil
+		}
+		v, err := run(t.Context())
+		lifeSucceeds(t, v, err)
+		for i := 1; i < len(api.asked); i++ {
+			assert.LessOrEqual(t, api.asked[i]-api.asked[i-1], 10*time.Second)
+		}
+		assert.Equal(t, len(passing)+1, m)
+	})
+}
+
+func TestALater4xxEndsAWait(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		for name, c := range lifeFirstErrors {
+			if c.status < 400 && !errors.Is(c.want, connectlinks.ErrNotFound) || c.status == 429 || c.status >= 500 {
+				continue
+			}
+			api.link, api.asked = func(n int) (int, string, error) {
+				if n < 3 {
+					return 200, w.open().String(), nil
+				}
+				return c.status, c.body, c.err
+			}, nil
+			_, err := run(t.Context())
+			assert.ErrorIs(t, err, c.want, "the link: %s", name)
+			assert.Len(t, api.asked, 4, name)
+
+			api.link, api.asked, api.found = lifeOK(w.done()), nil, nil
+			none := api.made
+			api.made = func(int) (int, string, error) { return c.status, c.body, c.err }
+			_, err = run(t.Context())
+			assert.ErrorIs(t, err, c.want, "what it made: %s", name)
+			assert.Len(t, api.asked, 1, name)
+			api.made = none
+		}
+	})
+}
+
+// A Retry-After of an hour is not what ends a wait, but its context.
+func TestAThrottledWaitGoesOn(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		api.link = lifeOK(w.done())
+		throttled := true
+		client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+			resp, err := api.RoundTrip(r)
+			if err == nil && len(api.asked) == 2 && throttled {
+				throttled = false
+				resp.Body.Close()
+				resp, err = lifeAnswer(429, `{"status":"error"}`)
+				resp.Header.Set("Retry-After", "3600")
+			}
+			return resp, err
+		}), connectlinks.WithMaxRetries(2))
+		none := api.made
+		api.made = func(n int) (int, string, error) {
+			if len(api.asked) < 3 && none == nil {
+				return 500, "", nil
+			}
+			if len(api.asked) < 3 {
+				return none(n)
+			}
+			return 200, w.made, nil
+		}
+		v, err := w.wait(t.Context(), client, lifeTestedAt)
+		lifeSucceeds(t, v, err)
+		assert.False(t, throttled)
+	})
+}
+
+func TestAWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	hang := func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
+		v, err := run(ctx)
+		cancel()
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Nil(t, v)
+		assert.Equal(t, 100*time.Second, time.Since(start))
+		assert.ErrorContains(t, err, "469")
+
+		// Cancelled between two requests.
+		start = time.Now()
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(77*time.Second, cancel)
+		_, err = run(ctx)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, 77*time.Second, time.Since(start))
+
+		// Ended during a request: the first one, or a later one.
+		for _, after := range []int{0, 5} {
+			n := 0
+			client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+				if n++; n > after {
+					return hang(r)
+				}
+				return api.RoundTrip(r)
+			}), connectlinks.WithTimeout(0))
+			for want, end := range map[error]func() (context.Context, context.CancelFunc){
+				context.DeadlineExceeded: func() (context.Context, context.CancelFunc) {
+					return context.WithTimeout(t.Context(), 50*time.Second)
+				},
+				context.Canceled: func() (context.Context, context.CancelFunc) {
+					ctx, cancel := context.WithCancel(t.Context())
+					time.AfterFunc(50*time.Second, cancel)
+					return ctx, cancel
+				},
+			} {
+				n = 0
+				start := time.Now()
+				ctx, cancel := end()
+				_, err := w.wait(ctx, client, lifeTestedAt)
+				cancel()
+				assert.ErrorIs(t, err, want, "after %d", after)
+				assert.Equal(t, 50*time.Second, time.Since(start))
+				assert.Equal(t, after+1, n)
+			}
+		}
+
+		// Ended before it began.
+		ctx, cancel = context.WithCancel(t.Context())
+		cancel()
+		api.paths = nil
+		_, err = run(ctx)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.Empty(t, api.paths)
+	})
+}
+
+// The SDK's own timeout of one request is no reason to give up.
+func TestARequestThatTimesOutDoesNotEndAWait(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, _ func(context.Context) (any, error)) {
+		n := 0
+		client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+			if n++; n == 4 {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			if n > 4 {
+				api.link, api.made = lifeOK(w.done()), lifeBody(w.made)
+			}
+			return api.RoundTrip(r)
+		}))
+		start := time.Now()
+		v, err := w.wait(t.Context(), client, lifeTestedAt)
+		lifeSucceeds(t, v, err)
+		assert.Greater(t, time.Since(start), 30*time.Second)
+	})
+}
+
+func TestAReauthorizationIsOverOnceTheConnectionIsTestedAnew(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		if !w.renew {
+			return
+		}
+		at := []string{"null", lifeBefore, "2023-11-07T05:31:56.000Z", "2023-11-07T05:31:56.001Z"} // since is 56.000
+		api.made = func(n int) (int, string, error) {
+			if strings.HasPrefix(w.name, "Activations") {
+				return 200, `{"status":"success","data":` + lifeActivationJSON("a", "g", "hubspot", lifeAfter, at[n]) + `}`, nil
+			}
+			return 200, lifeConnectionJSON(12, at[n]), nil
+		}
+		v, err := run(t.Context())
+		lifeSucceeds(t, v, err)
+		assert.Len(t, api.found, len(at))
+	})
+}
+
+func TestWaitsNeedALink(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+			t.Errorf("sent: %s", r.URL.Path)
+			return lifeAnswer(http.StatusNotFound, "{}")
+		}))
+		calls := map[string]func() error{
+			"Sources, nil": func() error {
+				_, err := client.Sources.WaitForReauthorization(ctx, nil, lifeTestedAt)
+				return err
+			},
+			"Sources, no connection": func() error {
+				link := &connectlinks.SourceConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}}
+				_, err := client.Sources.WaitForReauthorization(ctx, link, lifeTestedAt)
+				return err
+			},
+			"Sources, no id": func() error {
+				_, err := client.Sources.WaitForReauthorization(ctx, &connectlinks.SourceConnectLink{SourceID: 12}, lifeTestedAt)
+				return err
+			},
+			"Destinations, nil": func() error {
+				_, err := client.Destinations.WaitForReauthorization(ctx, nil, lifeTestedAt)
+				return err
+			},
+			"Destinations, no connection": func() error {
+				link := &connectlinks.DestinationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}}
+				_, err := client.Destinations.WaitForReauthorization(ctx, link, lifeTestedAt)
+				return err
+			},
+			"Activations, nil": func() error {
+				_, err := client.Activations.WaitForReauthorization(ctx, "a", nil, lifeTestedAt)
+				return err
+			},
+			"Activations, no activation": func() error {
+				link := &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}}
+				_, err := client.Activations.WaitForReauthorization(ctx, "", link, lifeTestedAt)
+				return err
+			},
+			"WaitForActivation, nil": func() error {
+				_, err := client.Activations.WaitForActivation(ctx, nil, lifeTestedAt)
+				return err
+			},
+			"WaitForActivation, no id": func() error {
+				_, err := client.Activations.WaitForActivation(ctx, &connectlinks.ActivationConnectLink{GroupID: "g"}, lifeTestedAt)
+				return err
+			},
+		}
+		for name, f := range calls {
+			input := new(connectlinks.InputError)
+			if assert.ErrorAs(t, f(), &input, name) {
+				assert.Contains(t, []string{"link", "linkID", "activationID"}, input.Field, name)
+			}
+		}
+	})
+}
+
+func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
+	t.Parallel()
+	a := func(id, group, typ, created string) string {
+		return lifeActivationJSON(id, group, typ, created, "null")
+	}
+	const (
+		early = "2023-11-07T05:31:55.999Z"
+		since = "2023-11-07T05:31:56.000Z"
+		first = "2023-11-07T05:31:56.001Z"
+		later = "2023-11-07T05:31:57.000Z"
+	)
+	others := []string{
+		a("early", "g", "hubspot", early),
+		a("since", "g", "hubspot", since),
+		a("never", "g", "hubspot", "null"),
+		a("group", "another", "hubspot", first),
+		a("type", "g", "braze", first),
+		a("case", "G", "hubspot", first),
+	}
+	for name, c := range map[string]struct {
+		items []string
+		want  string
+	}{
+		"none":             {others, ""},
+		"one":              {append(others, a("it", "g", "hubspot", first)), "it"},
+		"oldest first":     {append(others, a("it", "g", "hubspot", first), a("later", "g", "hubspot", later)), "it"},
+		"oldest last":      {append(others, a("later", "g", "hubspot", later), a("it", "g", "hubspot", first)), "it"},
+		"only a later one": {append(others, a("it", "g", "hubspot", later)), "it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				polls := 0
+				client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+					if strings.HasSuffix(r.URL.Path, "/activation_connect_links/469") {
+						polls++
+						return lifeAnswer(200, lifeLinkJSON{expired: polls > 3}.String())
+					}
+					assert.Equal(t, "/api/v2/activations", r.URL.Path)
+					assert.Equal(t, "asc", r.URL.Query().Get("order"), "newest first shifts")
+					// One activation to a page: it is found wherever it is.
+					page := 1
+					_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page)
+					next := "null"
+					if page < len(c.items) {
+						next = fmt.Sprint(page + 1)
+					}
+					return lifeAnswer(200, fmt.Sprintf(`{"status":"success","pagination":{"page":%d,"next_page":%s},"data":[%s]}`, page, next, c.items[page-1]))
+				}))
+				link := &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469, Type: "hubspot"}, GroupID: "g"}
+				found, err := client.Activations.WaitForActivation(t.Context(), link, lifeTestedAt)
+				if c.want == "" {
+					assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
+					assert.Equal(t, 4, polls)
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, c.want, found.ID)
+				assert.Equal(t, 1, polls)
+			})
+		})
+	}
+}
+
+// lifeSandbox is the test double in a bubble.
+func lifeSandbox(t *testing.T, opts ...connectlinkstest.Option) *connectlinkstest.Server {
+	t.Helper()
+	srv := connectlinkstest.NewServer(append(opts, connectlinkstest.WithoutListener())...)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// The whole way, through the test double, for each kind and each of its answers
+// to what the documentation leaves open.
+func TestFromLinkToConnectionAndItsRenewal(t *testing.T) {
+	t.Parallel()
+	for name, assume := range map[string]connectlinkstest.Assumptions{
+		"default": {},
+		"other": {
+			NumericStatus: true, PaginatedSourceTypes: true, ExpireSpentLinks: true,
+			KeepRevokedLinks: true, ShortActivationNames: true, NoTypeOnDestinations: true,
+		},
+	} {
+		for kind, f := range map[string]func(t *testing.T, srv *connectlinkstest.Server){
+			"source": lifeSourceFlow, "destination": lifeDestinationFlow, "activation": lifeActivationFlow,
+		} {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { f(t, lifeSandbox(t, connectlinkstest.WithAssumptions(assume))) })
+			})
+		}
+	}
+}
+
+// lifeLater lets the customer finish after some time.
+func lifeLater(t *testing.T, srv *connectlinkstest.Server, link connectlinks.ConnectLink, sub connectlinkstest.Submission) (wait func()) {
+	t.Helper()
+	done := make(chan struct{})
+	time.AfterFunc(42*time.Second, func() {
+		defer close(done)
+		_, err := srv.CompleteWith(link, sub)
+		assert.NoError(t, err)
+	})
+	start := time.Now()
+	return func() {
+		<-done
+		assert.LessOrEqual(t, time.Since(start), 53*time.Second)
+		assert.GreaterOrEqual(t, time.Since(start), 42*time.Second)
+	}
+}
+
+func lifeSourceFlow(t *testing.T, srv *connectlinkstest.Server) {
+	ctx, s := t.Context(), srv.Client().Sources
+	link, err := s.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
+	require.NoError(t, err)
+	finished := lifeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "Warehouse"})
+	made, err := s.WaitForConnection(ctx, link.ID)
+	require.NoError(t, err)
+	finished()
+	assert.Equal(t, "Warehouse", made.Name)
+	assert.Equal(t, "postgres", made.Type)
+	assert.Equal(t, &lifeYes, made.LastTestSucceeded)
+
+	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
+	require.NoError(t, err)
+	assert.Equal(t, made.ID, renewal.SourceID)
+	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
+	renewed, err := s.WaitForReauthorization(ctx, renewal, made.LastTestedAt)
+	require.NoError(t, err)
+	finished()
+	assert.Equal(t, made.ID, renewed.ID)
+	assert.True(t, renewed.LastTestedAt.After(made.LastTestedAt))
+}
+
+func lifeDestinationFlow(t *testing.T, srv *connectlinkstest.Server) {
+	ctx, s := t.Context(), srv.Client().Destinations
+	link, err := s.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+	require.NoError(t, err)
+	finished := lifeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{FailedTest: "access denied"})
+	made, err := s.WaitForConnection(ctx, link.ID)
+	require.NoError(t, err)
+	finished()
+	require.NotNil(t, made.LastTestSucceeded)
+	assert.False(t, *made.LastTestSucceeded)
+	require.NotEmpty(t, made.LastTestResults)
+	assert.Equal(t, "access denied", made.LastTestResults[len(made.LastTestResults)-1].Error)
+
+	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
+	require.NoError(t, err)
+	assert.Equal(t, made.ID, renewal.DestinationID)
+	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
+	renewed, err := s.WaitForReauthorization(ctx, renewal, made.LastTestedAt)
+	require.NoError(t, err)
+	finished()
+	assert.Equal(t, &lifeYes, renewed.LastTestSucceeded)
+}
+
+func lifeActivationFlow(t *testing.T, srv *connectlinkstest.Server) {
+	ctx, s := t.Context(), srv.PersonalClient().Activations
+	create := func(group string) (*connectlinks.ActivationConnectLink, time.Time) {
+		since := time.Now()
+		link, err := s.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: group})
+		require.NoError(t, err)
+		return link, since
+	}
+	// An older one of the same group, and one of another.
+	older, _ := create(srv.Group())
+	_, err := srv.Complete(older.ConnectLink)
+	require.NoError(t, err)
+	time.Sleep(time.Minute)
+	srv.AddGroup("another")
+	other, _ := create("another")
+	link, since := create(srv.Group())
+	_, err = srv.Complete(other.ConnectLink)
+	require.NoError(t, err)
+
+	finished := lifeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "CRM"})
+	made, err := s.WaitForActivation(ctx, link, since)
+	require.NoError(t, err)
+	finished()
+	assert.Equal(t, "CRM", made.Name)
+	assert.Equal(t, srv.Group(), made.GroupID)
+	assert.Equal(t, "hubspot", made.Destination.Type)
+
+	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
+	require.NoError(t, err)
+	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
+	renewed, err := s.WaitForReauthorization(ctx, made.ID, renewal, made.Destination.LastTestedAt)
+	require.NoError(t, err)
+	finished()
+	assert.Equal(t, made.ID, renewed.ID)
+	assert.True(t, renewed.Destination.LastTestedAt.After(made.Destination.LastTestedAt))
+
+	// The administrator and the clock end waits, too.
+	link, since = create(srv.Group())
+	time.AfterFunc(20*time.Second, func() { assert.NoError(t, srv.Revoke(link.ConnectLink)) })
+	_, err = s.WaitForActivation(ctx, link, since)
+	assert.ErrorIs(t, err, connectlinks.ErrLinkRevoked)
+	link, since = create(srv.Group())
+	time.AfterFunc(20*time.Second, func() { srv.Advance(24 * time.Hour) })
+	_, err = s.WaitForActivation(ctx, link, since)
+	assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
+}

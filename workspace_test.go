@@ -1,0 +1,467 @@
+package connectlinks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+)
+
+// The values of the reference's examples.
+var lifeWorkspace = connectlinks.Workspace{
+	ID: 123, Name: "My Workspace", OrganizationID: 1, CreatedAt: time.Date(2023, 9, 5, 19, 42, 42, 672e6, time.UTC),
+}
+
+func lifeWorkspaceCalls() []lifeCall {
+	type (
+		ctx    = context.Context
+		client = *connectlinks.Client
+	)
+	return []lifeCall{
+		{
+			"Workspaces.Current",
+			func(ctx ctx, c client) (any, error) { return c.Workspaces.Current(ctx) },
+			"GET", "/api/v1/workspace", "", "",
+			200, "workspace.json", &lifeWorkspace,
+		},
+		{
+			"Workspaces.List",
+			func(ctx ctx, c client) (any, error) {
+				return c.Workspaces.List(ctx, connectlinks.ListOptions{Page: 2})
+			},
+			"GET", "/api/v1/workspaces", "page=2", "",
+			200, "workspaces.json", lifePage(lifeWorkspace),
+		},
+		{
+			"Workspaces.APIKey",
+			func(ctx ctx, c client) (any, error) { return c.Workspaces.APIKey(ctx, 123) },
+			"GET", "/api/v1/workspaces/123/api_key", "", "",
+			200, "api_key.json", "YourAPIKeyHere",
+		},
+	}
+}
+
+func TestAnAPIKeyThatIsNoneIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		`{}`, `null`, ``, `{"api_key":null}`, `{"api_key":""}`, `{"api_key":"two words"}`, `{"api_key":"line\nbreak"}`,
+		`{"status":"success","data":{"api_key":"enveloped"}}`, `<html></html>`, `{"api_key":"k"} `, `{"api_key":"k"}x`,
+	} {
+		client, _ := lifeServer(t, http.StatusOK, body)
+		key, err := client.Workspaces.APIKey(t.Context(), 123)
+		if body == `{"api_key":"k"} ` {
+			assert.NoError(t, err)
+			assert.Equal(t, "k", key)
+			continue
+		}
+		assert.ErrorIs(t, err, connectlinks.ErrBadResponse, body)
+		assert.Empty(t, key)
+	}
+	client, _ := lifeServer(t, http.StatusOK, `{"status":"not_found"}`)
+	_, err := client.Workspaces.APIKey(t.Context(), 123)
+	assert.ErrorIs(t, err, connectlinks.ErrNotFound)
+}
+
+// lifeOrg is an organization's API in a bubble: keys take a second to fetch.
+type lifeOrg struct {
+	mu      sync.Mutex
+	key     string // of all workspaces; changes at will
+	fetches int
+	creates []string // the tokens that they came with
+	fail    int      // the status of every fetch, if not 0
+	hang    bool
+}
+
+func (o *lifeOrg) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodPost {
+		_ = r.Body.Close()
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		o.creates = append(o.creates, token)
+		if token != o.key {
+			return lifeAnswer(401, `{"status":"error"}`)
+		}
+		return lifeAnswer(201, `{"status":"created","data":{"id":1,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x"}}`)
+	}
+	o.mu.Lock()
+	o.fetches++
+	key, fail, hang := o.key, o.fail, o.hang
+	o.mu.Unlock()
+	delay := time.Second
+	if hang {
+		delay = 24 * time.Hour
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	if fail != 0 {
+		return lifeAnswer(fail, `{"status":"error","message":"no key for you"}`)
+	}
+	return lifeAnswer(200, fmt.Sprintf(`{"api_key":%q}`, key))
+}
+
+func (o *lifeOrg) count() (fetches, creates int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.fetches, len(o.creates)
+}
+
+func lifeCreate(ctx context.Context, c *connectlinks.Client) error {
+	_, err := c.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+	return err
+}
+
+func TestAWorkspacesKeyIsFetchedOnceForAll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		org := &lifeOrg{key: "k1"}
+		source := lifeClient(t, org).Workspaces.TokenSource(7)
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				key, err := source.Token(t.Context())
+				assert.NoError(t, err)
+				assert.Equal(t, "k1", key)
+			})
+		}
+		wg.Wait()
+		fetches, _ := org.count()
+		assert.Equal(t, 1, fetches)
+
+		time.Sleep(time.Hour)
+		start := time.Now()
+		_, err := source.Token(t.Context())
+		assert.NoError(t, err)
+		assert.Zero(t, time.Since(start), "it is kept")
+		fetches, _ = org.count()
+		assert.Equal(t, 1, fetches)
+	})
+}
+
+func TestACancelledFirstCallerDoesNotFailTheOthers(t *testing.T) {
+	t.Parallel()
+	for name, give := range map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"cancel": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(500*time.Millisecond, cancel)
+			return ctx, cancel
+		},
+		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 500*time.Millisecond)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				org := &lifeOrg{key: "k1"}
+				source := lifeClient(t, org).Workspaces.TokenSource(7)
+				start := time.Now()
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					ctx, cancel := give(t.Context())
+					defer cancel()
+					_, err := source.Token(ctx)
+					assert.ErrorIs(t, err, ctx.Err())
+					assert.Equal(t, 500*time.Millisecond, time.Since(start))
+				})
+				synctest.Wait() // the first is fetching
+				for range 100 {
+					wg.Go(func() {
+						key, err := source.Token(t.Context())
+						assert.NoError(t, err)
+						assert.Equal(t, "k1", key)
+						assert.Equal(t, 1500*time.Millisecond, time.Since(start), "one of them fetches for the rest")
+					})
+				}
+				wg.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+					defer cancel()
+					_, err := source.Token(ctx)
+					assert.ErrorIs(t, err, context.DeadlineExceeded, "one that waits can leave, too")
+					assert.Equal(t, 200*time.Millisecond, time.Since(start))
+				})
+				wg.Wait()
+				fetches, _ := org.count()
+				assert.Equal(t, 2, fetches)
+			})
+		})
+	}
+}
+
+func TestAFailingFetchIsShared(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]error{
+		401: connectlinks.ErrUnauthorized, 403: connectlinks.ErrForbidden, 404: connectlinks.ErrNotFound, 500: connectlinks.ErrServer,
+	} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				org := &lifeOrg{key: "k1", fail: status}
+				client := lifeClient(t, org)
+				source := client.Workspaces.TokenSource(7)
+				tenant, err := client.With(connectlinks.WithTokenSource(source))
+				require.NoError(t, err)
+				start := time.Now()
+				var wg sync.WaitGroup
+				for range 50 {
+					wg.Go(func() {
+						_, err := source.Token(t.Context())
+						assert.ErrorIs(t, err, want)
+						assert.Equal(t, time.Second, time.Since(start), "not one after the other")
+					})
+					wg.Go(func() {
+						err := lifeCreate(t.Context(), tenant)
+						assert.ErrorIs(t, err, want)
+						assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, "nothing was sent")
+						api := new(connectlinks.APIError)
+						if assert.ErrorAs(t, err, &api) {
+							assert.Equal(t, "/api/v1/workspaces/7/api_key", api.Path)
+						}
+						assert.Equal(t, time.Second, time.Since(start))
+					})
+				}
+				wg.Wait()
+				fetches, creates := org.count()
+				assert.Equal(t, 1, fetches)
+				assert.Zero(t, creates)
+
+				org.mu.Lock()
+				org.fail = 0
+				org.mu.Unlock()
+				assert.NoError(t, lifeCreate(t.Context(), tenant), "a failure is not kept")
+			})
+		})
+	}
+}
+
+// An organization's API that hangs is not asked once for each of those who have
+// waited for it. (The caller that fetches may run out of time a moment before the
+// others do: then one of them goes on.)
+func TestAHangingFetchIsShared(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ org, tenant time.Duration }{
+		"the fetch times out":         {5 * time.Second, 30 * time.Second},
+		"who fetches times out":       {30 * time.Second, 5 * time.Second},
+		"who fetches times out first": {30*time.Second + time.Microsecond, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				org := &lifeOrg{hang: true}
+				client := lifeClient(t, org, connectlinks.WithTimeout(c.org))
+				tenant, err := client.With(
+					connectlinks.WithTokenSource(client.Workspaces.TokenSource(7)), connectlinks.WithTimeout(c.tenant))
+				require.NoError(t, err)
+				var wg sync.WaitGroup
+				for range 50 {
+					wg.Go(func() {
+						start := time.Now()
+						err := lifeCreate(t.Context(), tenant)
+						assert.Error(t, err)
+						var timeout interface{ Timeout() bool }
+						assert.True(t, errors.As(err, &timeout) && timeout.Timeout(), "%v", err)
+						assert.NotErrorIs(t, err, context.DeadlineExceeded, "it is not the caller's")
+						assert.LessOrEqual(t, time.Since(start), min(c.org, c.tenant))
+					})
+					time.Sleep(time.Millisecond)
+				}
+				wg.Wait()
+				fetches, creates := org.count()
+				if c.org < c.tenant {
+					assert.Equal(t, 1, fetches)
+				}
+				assert.Less(t, fetches, 25, "of 50")
+				assert.Zero(t, creates)
+			})
+		})
+	}
+}
+
+func TestA401DropsOnlyTheKeyThatWasRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		org := &lifeOrg{key: "k1"}
+		source := lifeClient(t, org).Workspaces.TokenSource(7)
+		invalidator, ok := source.(interface{ Invalidate(token string) })
+		require.True(t, ok)
+		token := func() string {
+			key, err := source.Token(t.Context())
+			assert.NoError(t, err)
+			return key
+		}
+		assert.Equal(t, "k1", token())
+		org.mu.Lock()
+		org.key = "k2"
+		org.mu.Unlock()
+		assert.Equal(t, "k1", token(), "nobody has complained yet")
+		invalidator.Invalidate("k1")
+		assert.Equal(t, "k2", token())
+		invalidator.Invalidate("k1") // from a slow request
+		invalidator.Invalidate("")
+		assert.Equal(t, "k2", token())
+		fetches, _ := org.count()
+		assert.Equal(t, 2, fetches)
+	})
+}
+
+func TestARotatedKeyIsFetchedOnceForAllCreates(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		org := &lifeOrg{key: "k1"}
+		client := lifeClient(t, org)
+		tenant, err := client.With(connectlinks.WithTokenSource(client.Workspaces.TokenSource(7)))
+		require.NoError(t, err)
+		require.NoError(t, lifeCreate(t.Context(), tenant))
+
+		org.mu.Lock()
+		org.key, org.creates = "k2", nil
+		org.mu.Unlock()
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() { assert.NoError(t, lifeCreate(t.Context(), tenant)) })
+		}
+		wg.Wait()
+		fetches, _ := org.count()
+		assert.Equal(t, 2, fetches)
+		used := map[string]int{}
+		for _, token := range org.creates {
+			used[token]++
+		}
+		assert.Equal(t, 50, used["k2"], "each is made once")
+		assert.LessOrEqual(t, used["k1"], 50)
+		assert.Positive(t, used["k1"])
+	})
+}
+
+func TestACreateIsMadeAgainOnceAfterA401(t *testing.T) {
+	t.Parallel()
+	srv := connectlinkstest.NewServer()
+	t.Cleanup(srv.Close)
+	org := srv.PersonalClient(connectlinks.WithMaxRetries(0))
+	tenant, err := org.With(connectlinks.WithTokenSource(org.Workspaces.TokenSource(srv.Workspace().ID)))
+	require.NoError(t, err)
+	posts := func() (n int) {
+		for _, r := range srv.Requests() {
+			if r.Method == http.MethodPost {
+				n++
+			}
+		}
+		return n
+	}
+	require.NoError(t, lifeCreate(t.Context(), tenant))
+	assert.Equal(t, 1, posts())
+
+	_, err = srv.RotateToken(srv.Workspace().ID)
+	require.NoError(t, err)
+	require.NoError(t, lifeCreate(t.Context(), tenant))
+	assert.Equal(t, 3, posts(), "refused, and made again")
+	assert.Len(t, srv.Links(), 2)
+
+	// A key that is the same again is not tried twice; nor is a third one fetched.
+	require.NoError(t, srv.Fail(connectlinkstest.Failure{
+		Route: "POST /api/v1/destination_connect_links", Times: 5, Status: 401, Body: `{"status":"error"}`,
+	}))
+	err = lifeCreate(t.Context(), tenant)
+	assert.ErrorIs(t, err, connectlinks.ErrUnauthorized)
+	assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+	assert.Equal(t, 4, posts())
+	assert.Len(t, srv.Links(), 2)
+}
+
+func TestASourceThatAlwaysHasAnotherTokenIsAskedTwice(t *testing.T) {
+	t.Parallel()
+	var asked, sent int
+	client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) {
+		if sent++; sent > 9 {
+			return lifeAnswer(400, `{"status":400}`)
+		}
+		return lifeAnswer(401, `{"status":401}`)
+	}), connectlinks.WithMaxRetries(5))
+	client, err := client.With(connectlinks.WithTokenSource(connectlinks.TokenFunc(func(context.Context) (string, error) {
+		asked++
+		return fmt.Sprintf("token-%d", asked), nil
+	})))
+	require.NoError(t, err)
+	assert.ErrorIs(t, lifeCreate(t.Context(), client), connectlinks.ErrUnauthorized)
+	assert.Equal(t, 2, sent)
+	assert.Equal(t, 2, asked)
+}
+
+// One client of the organization and one derived client per tenant: one transport
+// serves them all.
+func TestAThousandTenantsShareOneTransport(t *testing.T) {
+	t.Parallel()
+	var dials atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if id, ok := strings.CutPrefix(r.URL.Path, "/api/v1/workspaces/"); ok {
+			fmt.Fprintf(w, `{"api_key":"key-%s"}`, strings.TrimSuffix(id, "/api_key"))
+			return
+		}
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(w, `{"status":"created","data":{"id":1,"type":%q,"uri":"https://app.getcensus.com/pbc?auth=x"}}`, r.Header.Get("Authorization"))
+	}))
+	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			dials.Add(1)
+		}
+	}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	org, err := connectlinks.NewClient(connectlinks.WithToken("personal"), connectlinks.WithBaseURL(srv.URL))
+	require.NoError(t, err)
+	t.Cleanup(org.CloseIdleConnections)
+
+	for id := range int64(1000) {
+		tenant, err := org.With(connectlinks.WithTokenSource(org.Workspaces.TokenSource(id + 1)))
+		require.NoError(t, err)
+		link, err := tenant.Destinations.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("Bearer key-%d", id+1), link.Type, "with its own key")
+	}
+	// net/http gives a connection up now and then, when the machine is busy.
+	assert.Less(t, dials.Load(), int32(20))
+}
+
+// A bubble does not end before its goroutines do: one that the SDK left behind
+// would fail this test.
+func TestAThousandTenantsNeedNoGoroutine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		org := &lifeOrg{key: "k1"}
+		client := lifeClient(t, org)
+		tenants := make([]*connectlinks.Client, 1000)
+		for i := range tenants {
+			tenant, err := client.With(connectlinks.WithTokenSource(client.Workspaces.TokenSource(int64(i + 1))))
+			require.NoError(t, err)
+			tenants[i] = tenant
+		}
+		var wg sync.WaitGroup
+		for _, tenant := range tenants {
+			wg.Go(func() { assert.NoError(t, lifeCreate(t.Context(), tenant)) })
+		}
+		wg.Wait()
+		fetches, creates := org.count()
+		assert.Equal(t, 1000, fetches)
+		assert.Equal(t, 1000, creates)
+	})
+}

@@ -71,14 +71,14 @@ func (k *call) mint(p params) *call {
 func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*T, error) {
 	out := new(T)
 	k.decode = func(body []byte) error {
-		env, err := decodeEnvelope[W](body)
-		if err != nil {
+		var env envelope[W]
+		if err := decode(body, &env, &env.Status); err != nil {
 			return err
 		}
-		if err := P(env.Data).check(true); err != nil {
-			return err
+		if err := P(&env.Data).check(true); err != nil {
+			return err // so also if there are no data
 		}
-		*out = convert(env.Data)
+		*out = convert(&env.Data)
 		return nil
 	}
 	if err := s.do(ctx, k); err != nil {
@@ -96,20 +96,9 @@ type object[W any] interface {
 }
 
 type envelope[D any] struct {
-	Status     wire.Text
-	Data       *D
-	Pagination *pagination
-}
-
-func decodeEnvelope[D any](body []byte) (*envelope[D], error) {
-	var env envelope[D]
-	if err := decode(body, &env, &env.Status); err != nil {
-		return nil, err
-	}
-	if env.Data == nil {
-		return nil, badResponse("no data")
-	}
-	return &env, nil
+	Status     wire.Text   `json:"status"`
+	Data       D           `json:"data"`
+	Pagination *pagination `json:"pagination"`
 }
 
 // decode reads a success into v, status being a part of v. One whose status

@@ -175,7 +175,7 @@ func (s *service) do(ctx context.Context, k *call) error {
 
 // token asks the source, within the timeout.
 func (c *core) token(ctx context.Context) (string, error) {
-	if c.static {
+	if c.bearer != nil { // it answers at once
 		return c.source(ctx)
 	}
 	tctx, cancel := c.limit(ctx)
@@ -203,38 +203,48 @@ func (c *core) limit(ctx context.Context) (context.Context, context.CancelFunc) 
 // attempt is one request on its way.
 type attempt struct {
 	core    *core
-	call    *call
-	secrets []string        // tokens
+	call    call
+	secrets [2]string       // tokens
 	ctx     context.Context // with the attempt's own timeout
+	url     url.URL
+	body    bytes.Reader
 	req     *http.Request
 	proof   httpx.Proof
 	start   time.Time
 }
 
 func (c *core) newAttempt(ctx context.Context, k *call, token, denied string) (*attempt, context.CancelFunc) {
-	a := &attempt{core: c, call: k, secrets: []string{token, denied}, start: time.Now()}
+	a := &attempt{core: c, call: *k, secrets: [2]string{token, denied}, start: time.Now()}
 	actx, cancel := c.limit(ctx)
 	a.ctx = actx
-	u := *c.base
-	u.Path += k.path
-	u.RawPath += k.escaped
-	u.RawQuery = k.query
-	values := []string{"Bearer " + token, c.userAgent, "application/json", "application/json"}
+	a.url = *c.base
+	a.url.Path += k.path
+	a.url.RawPath += k.escaped
+	a.url.RawQuery = k.query
+	// One array for all values, but none that another request has: a transport may
+	// write to them.
+	values := []string{"", c.userAgent, "application/json", "application/json"}
+	if c.bearer != nil {
+		values[0] = c.bearer()
+	} else {
+		values[0] = "Bearer " + token
+	}
 	header := http.Header{
 		"Authorization": values[0:1:1],
 		"User-Agent":    values[1:2:2],
 		"Accept":        values[2:3:3],
 	}
-	req := &http.Request{Method: k.method, URL: &u, Host: u.Host, Header: header}
+	req := &http.Request{Method: k.method, URL: &a.url, Host: a.url.Host, Header: header}
 	if k.body != nil {
 		header["Content-Type"] = values[3:4:4]
 		req.ContentLength = int64(len(k.body))
-		req.Body = io.NopCloser(bytes.NewReader(k.body))
+		a.body.Reset(k.body)
+		req.Body = io.NopCloser(&a.body)
 		req.GetBody = func() (io.ReadCloser, error) {
-			if k.mints && !a.proof.Unsent() {
+			if a.call.mints && !a.proof.Unsent() {
 				return nil, errors.New("the connection was given up before the answer")
 			}
-			return io.NopCloser(bytes.NewReader(k.body)), nil
+			return io.NopCloser(bytes.NewReader(a.call.body)), nil
 		}
 	}
 	a.req = req.WithContext(a.proof.Context(actx))
@@ -261,11 +271,11 @@ func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) o
 	case httpx.ErrTooLong:
 		err = badResponse("longer than %d bytes", maxSuccess)
 	}
-	var failure *APIError
-	switch {
-	case err == nil:
+	if err == nil {
 		return outcome{status: resp.StatusCode}
-	case errors.As(err, &failure):
+	}
+	var failure *APIError
+	if errors.As(err, &failure) {
 		if failure.StatusCode == 0 {
 			failure.StatusCode = resp.StatusCode
 		}
@@ -279,7 +289,7 @@ func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) o
 // answered completes an APIError from the answer, and judges it.
 func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcome {
 	c := a.core
-	clean := func(s wire.Text) string { return c.scrub.Line(string(s), maxMessage, a.secrets...) }
+	clean := func(s wire.Text) string { return c.scrub.Line(string(s), maxMessage, a.secrets[:]...) }
 	var env struct{ Status, Message, Error wire.Text }
 	_ = json.Unmarshal(body, &env) // what is no JSON has none
 	e.Status = clean(env.Status)
@@ -287,7 +297,7 @@ func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcom
 	e.RequestID = clean(wire.Text(resp.Header.Get("X-Request-Id")))
 	e.Method, e.Path = a.call.method, a.call.path
 	body = body[:min(len(body), maxError)]
-	e.Body = []byte(c.scrub.Cut(string(body), maxErrorBody, len(body) == maxError, a.secrets...))
+	e.Body = []byte(c.scrub.Cut(string(body), maxErrorBody, len(body) == maxError, a.secrets[:]...))
 	var named bool
 	e.RetryAfter, named = pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return outcome{err: e, status: e.StatusCode, verdict: judge(e.StatusCode, named), retryAfter: e.RetryAfter}
@@ -305,7 +315,7 @@ func (a *attempt) lost(ctx context.Context, err error) outcome {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err // its URL is in the text already
 	}
-	clean := a.core.scrub.Error(err, a.secrets...)
+	clean := a.core.scrub.Error(err, a.secrets[:]...)
 	switch over := ended(ctx); {
 	case over != nil:
 		e.text += over.Error()

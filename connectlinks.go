@@ -175,8 +175,13 @@ func checkRedirectURI(raw string) error {
 
 // wireLink is a link of any kind in the API's JSON.
 type wireLink struct {
-	ConnectLink
-	Expiration    wire.Time `json:"expiration"` // before that of ConnectLink
+	ID            int64     `json:"id"`
+	Type          string    `json:"type"`
+	URL           string    `json:"uri"`
+	Expiration    wire.Time `json:"expiration"`
+	Expired       bool      `json:"expired"`
+	Revoked       bool      `json:"revoked"`
+	RedirectURI   string    `json:"redirect_uri"`
 	SourceID      int64     `json:"source_id"`
 	DestinationID int64     `json:"destination_id"`
 	GroupID       string    `json:"group_id"`
@@ -196,6 +201,5 @@ func (w *wireLink) check(alone bool) error {
 }
 
 func (w *wireLink) link() ConnectLink {
-	w.ExpiresAt = w.Expiration.Time
-	return w.ConnectLink
+	return ConnectLink{w.ID, w.Type, w.URL, w.Expiration.Time, w.Expired, w.Revoked, w.RedirectURI}
 }

@@ -79,17 +79,19 @@ func list[T, W any, P object[W]](ctx context.Context, s *service, path string, o
 	}
 	var page *Page[T]
 	k.decode = func(body []byte) error {
-		env, err := decodeEnvelope[[]W](body)
-		if err != nil {
+		var env envelope[[]W]
+		if err := decode(body, &env, &env.Status); err != nil {
 			return err
 		}
-		data := *env.Data
-		items := make([]T, len(data))
-		for i := range data {
-			if err := P(&data[i]).check(false); err != nil {
+		if env.Data == nil {
+			return badResponse("no data")
+		}
+		items := make([]T, len(env.Data))
+		for i := range env.Data {
+			if err := P(&env.Data[i]).check(false); err != nil {
 				return err
 			}
-			items[i] = convert(&data[i])
+			items[i] = convert(&env.Data[i])
 		}
 		at := env.Pagination
 		if at == nil {

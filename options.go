@@ -38,7 +38,7 @@ type core struct {
 
 	source     func(context.Context) (string, error)
 	invalidate func(token string) // nil if the source has none
-	static     bool               // source answers at once: WithToken
+	bearer     func() string      // the Authorization header of WithToken's token; nil for a source
 	rawURL     string
 	base       *url.URL // rawURL, checked
 	plaintext  bool
@@ -87,9 +87,10 @@ func WithToken(token string) Option {
 		if err := checkToken(token); err != nil {
 			return err
 		}
-		// A closure, so that nothing that prints a client by reflection finds it.
+		// Closures, so that nothing that prints a client by reflection finds it.
 		c.source = func(context.Context) (string, error) { return token, nil }
-		c.invalidate, c.static = nil, true
+		header := "Bearer " + token
+		c.invalidate, c.bearer = nil, func() string { return header }
 		return nil
 	}
 }
@@ -102,7 +103,7 @@ func WithTokenSource(src TokenSource) Option {
 		if err := notNil("TokenSource", src); err != nil {
 			return err
 		}
-		c.source, c.invalidate, c.static = src.Token, nil, false
+		c.source, c.invalidate, c.bearer = src.Token, nil, nil
 		if source, ok := src.(interface{ Invalidate(token string) }); ok {
 			c.invalidate = source.Invalidate
 		}

@@ -92,11 +92,12 @@ type Proof struct {
 	asked, got, wrote atomic.Bool // for a connection; one; the request's headers
 	again             atomic.Bool // got another one after that
 	conn              atomic.Pointer[tls.Conn]
+	trace             httptrace.ClientTrace
 }
 
 // Context is ctx with p listening. A p serves one request.
 func (p *Proof) Context(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	p.trace = httptrace.ClientTrace{
 		GetConn: func(string) { p.asked.Store(true) },
 		GotConn: func(info httptrace.GotConnInfo) {
 			p.got.Store(true)
@@ -108,7 +109,8 @@ func (p *Proof) Context(ctx context.Context) context.Context {
 			}
 		},
 		WroteHeaders: func() { p.wrote.Store(true) },
-	})
+	}
+	return httptrace.WithClientTrace(ctx, &p.trace)
 }
 
 // NoConnection reports whether the request cannot have reached anybody. A

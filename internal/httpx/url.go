@@ -21,7 +21,6 @@ func ParseURL(raw string) (u *url.URL, reason string) {
 	if err != nil {
 		return nil, "is no URL"
 	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, "must be an absolute http:// or https:// URL"
@@ -31,10 +30,15 @@ func ParseURL(raw string) (u *url.URL, reason string) {
 		return nil, "has a host with a zone"
 	case u.User != nil:
 		return nil, "must hold no credentials"
-	case u.Port() != "" && (err != nil || port == 0):
+	case u.Port() != "" && !validPort(u.Port()):
 		return nil, "has no valid port"
 	}
 	return u, ""
+}
+
+func validPort(s string) bool {
+	port, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && port != 0
 }
 
 // ParseBaseURL is ParseURL for the address of an API: scheme, host, and the path

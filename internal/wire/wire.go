@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Text is a string that may also be a number or another value.
@@ -26,6 +27,9 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 
 // Plain is a JSON string's text, nothing for null, and other JSON as it is.
 func Plain(raw []byte) string {
+	if n := len(raw); n > 1 && raw[0] == '"' && raw[n-1] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : n-1]) // nothing is escaped
+	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err == nil {
 		return s
@@ -41,6 +45,9 @@ func (t Text) Failure() (code int, failed bool) {
 		return http.StatusNotFound, true
 	case "error":
 		return 0, true
+	}
+	if t == "" || t[0] < '0' || t[0] > '9' {
+		return 0, false // any other word
 	}
 	n, err := strconv.Atoi(string(t))
 	return n, err == nil && n >= 400
@@ -75,6 +82,10 @@ type Time struct {
 
 // UnmarshalJSON implements [json.Unmarshaler].
 func (t *Time) UnmarshalJSON(b []byte) error {
+	if t.Time.UnmarshalJSON(b) == nil { // as it should be
+		t.Unreadable = false
+		return nil
+	}
 	if s := Plain(b); s != "" {
 		var err error
 		t.Time, err = time.Parse(time.RFC3339, s)

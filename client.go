@@ -319,7 +319,7 @@ func (a *attempt) lost(ctx context.Context, err error) outcome {
 	switch over := ended(ctx); {
 	case over != nil:
 		e.text += over.Error()
-		e.causes = []error{over}
+		e.causes = causes(over)
 		e.timeout = over == context.DeadlineExceeded
 	case context.Cause(a.ctx) == errTimeout:
 		e.text += fmt.Sprintf("no answer within %s", a.core.timeout)
@@ -330,7 +330,7 @@ func (a *attempt) lost(ctx context.Context, err error) outcome {
 		e.timeout = true
 	default:
 		e.text += clean.Error()
-		e.causes = []error{clean}
+		e.causes = causes(clean)
 		e.timeout = isTimeout(clean)
 	}
 	return o

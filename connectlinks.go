@@ -80,7 +80,8 @@
 // links and pages. JSON keeps a link's URL, as a front end needs it.
 //
 // What Go does not let a library prevent: a link in an unexported field of your own
-// struct is printed field by field; a slog JSON handler that is given a slice or
+// struct is printed field by field, and so is one in a struct that your own struct
+// points to, under a verb that does not fit, such as %s; a slog JSON handler that is given a slice or
 // struct of links encodes them, URL included; so do the verb %w for what is no
 // error, and %p for what is no pointer, both of which go vet reports. Log links one
 // by one, or their ids.

@@ -143,18 +143,25 @@ func inputErrors(errs ...error) error {
 // leaves open what became of the request. Its text is scrubbed; so are its causes.
 type callError struct {
 	text    string
-	causes  []error
+	causes  func() []error // a function, so that no verb of fmt prints them; may be nil
 	timeout bool
 }
 
-func (e *callError) Error() string   { return e.text }
-func (e *callError) Unwrap() []error { return e.causes }
+func causes(errs ...error) func() []error { return func() []error { return errs } }
+
+func (e *callError) Error() string { return e.text }
+
+func (e *callError) Unwrap() []error {
+	if e.causes == nil {
+		return nil
+	}
+	return e.causes()
+}
 
 // Timeout reports whether the call ran out of time.
 func (e *callError) Timeout() bool { return e.timeout }
 
-// Format prints the text for every verb: a cause that is no pointer would
-// otherwise be printed field by field.
+// Format prints the text for every verb.
 func (e *callError) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, e.text) }
 
 // badResponse is ErrBadResponse with what was wrong.

@@ -388,13 +388,13 @@ type outcomeNet struct {
 	pipes    []net.Conn
 	dials    int
 	dialed   []string
-	misdial  func(n int, addr string, far net.Conn) error // what happens to the n-th dial, from 1; outcomeReach to go on
+	misdial  func(n int, addr string, far net.Conn) error // what happens to the n-th dial, from 1; errOutcomeReach to go on
 	tr       *http.Transport
 	shutdown func()
 }
 
-// outcomeReach is what misdial returns for a connection that is put through.
-var outcomeReach = errors.New("put through")
+// errOutcomeReach is what misdial returns for a connection that is put through.
+var errOutcomeReach = errors.New("put through")
 
 // outcomeNeedsGo126 skips a test that has a server of HTTP/2 in a bubble: that of
 // Go 1.25 keeps channels in a pool, and so carries them from one bubble to another.
@@ -460,7 +460,7 @@ func (n *outcomeNet) dial(ctx context.Context, _, addr string) (net.Conn, error)
 	count, misdial := n.dials, n.misdial
 	n.mu.Unlock()
 	if misdial != nil {
-		if err := misdial(count, addr, far); err != outcomeReach {
+		if err := misdial(count, addr, far); err != errOutcomeReach {
 			return near, err
 		}
 	}

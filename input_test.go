@@ -305,7 +305,7 @@ func TestWithoutClientOrContext(t *testing.T) {
 				require.ErrorAs(t, err, &input, name)
 				assert.Equal(t, "Client", input.Field)
 			}
-			_, err := op.call(nil, ready) //nolint:staticcheck // what is tested
+			_, err := op.call(nil, ready)
 			var input *connectlinks.InputError
 			require.ErrorAs(t, err, &input)
 			assert.Equal(t, "ctx", input.Field)

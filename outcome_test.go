@@ -412,7 +412,7 @@ func TestOutcomeWithoutAConnection(t *testing.T) {
 		}},
 		{"untrusted certificate", false, func(far net.Conn) error {
 			go func() { _ = tls.Server(far, outcomeServerTLS(unknown, false)).Handshake(); _ = far.Close() }()
-			return outcomeReach
+			return errOutcomeReach
 		}, func(err error) bool {
 			var e *tls.CertificateVerificationError
 			return errors.As(err, &e)
@@ -423,32 +423,32 @@ func TestOutcomeWithoutAConnection(t *testing.T) {
 				_, _ = io.WriteString(far, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 				_ = far.Close()
 			}()
-			return outcomeReach
+			return errOutcomeReach
 		}, func(err error) bool { return strings.Contains(err.Error(), "HTTP response to HTTPS client") }},
 		{"closed in the handshake", false, func(far net.Conn) error {
 			go func() { _, _ = far.Read(make([]byte, 4<<10)); _ = far.Close() }()
-			return outcomeReach
+			return errOutcomeReach
 		}, func(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }},
-		{"hanging handshake", false, func(net.Conn) error { return outcomeReach }, outcomeTimeout},
+		{"hanging handshake", false, func(net.Conn) error { return errOutcomeReach }, outcomeTimeout},
 		{"proxy refuses the connection", true, func(net.Conn) error { return outcomeRefused() }, func(err error) bool {
 			var e *net.OpError
 			return errors.As(err, &e) && e.Op == "proxyconnect"
 		}},
 		{"proxy answers 403", true, func(far net.Conn) error {
 			go func() { outcomeProxyAnswers(far, "403 Forbidden") }()
-			return outcomeReach
+			return errOutcomeReach
 		}, func(err error) bool { return strings.Contains(err.Error(), "Forbidden") }},
 		{"proxy answers 407", true, func(far net.Conn) error {
 			go func() { outcomeProxyAnswers(far, "407 Proxy Authentication Required") }()
-			return outcomeReach
+			return errOutcomeReach
 		}, func(err error) bool { return strings.Contains(err.Error(), "Proxy Authentication Required") }},
 		{"proxy answers 502", true, func(far net.Conn) error {
 			go func() { outcomeProxyAnswers(far, "502 Bad Gateway") }()
-			return outcomeReach
+			return errOutcomeReach
 		}, func(err error) bool { return strings.Contains(err.Error(), "Bad Gateway") }},
 		{"proxy hangs up", true, func(far net.Conn) error {
 			go func() { _, _ = far.Read(make([]byte, 4<<10)); _ = far.Close() }()
-			return outcomeReach
+			return errOutcomeReach
 		}, func(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }},
 	}
 	for _, tt := range tests {
@@ -468,7 +468,7 @@ func TestOutcomeWithoutAConnection(t *testing.T) {
 						}
 						if failures > 0 {
 							failures--
-							if err := tt.fails(far); err != outcomeReach {
+							if err := tt.fails(far); err != errOutcomeReach {
 								return err
 							}
 							return nil
@@ -481,7 +481,7 @@ func TestOutcomeWithoutAConnection(t *testing.T) {
 							}()
 							return nil
 						}
-						return outcomeReach
+						return errOutcomeReach
 					}
 					c := outcomeClient(t, n.url(), n.tr)
 

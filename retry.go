@@ -51,9 +51,9 @@ func (k *call) failure(o outcome) error {
 	const note = "; the API may hold a link that nobody has"
 	e, ok := o.err.(*callError)
 	if !ok {
-		return &callError{text: o.err.Error() + note, causes: []error{ErrOutcomeUnknown, o.err}}
+		return &callError{text: o.err.Error() + note, causes: causes(ErrOutcomeUnknown, o.err)}
 	}
-	return &callError{text: e.text + note, causes: append([]error{ErrOutcomeUnknown}, e.causes...), timeout: e.timeout}
+	return &callError{text: e.text + note, causes: causes(append([]error{ErrOutcomeUnknown}, e.Unwrap()...)...), timeout: e.timeout}
 }
 
 // notSent is the error of a call that ended before an attempt, and perhaps after
@@ -66,12 +66,12 @@ func (c *core) notSent(k *call, err, last error, tokens ...string) error {
 	clean := c.scrub.Error(err, tokens...)
 	e := &callError{
 		text:    "connectlinks: " + k.method + " " + k.path + ": not sent: " + clean.Error(),
-		causes:  []error{clean},
+		causes:  causes(clean),
 		timeout: isTimeout(err),
 	}
 	if last != nil {
 		e.text = "connectlinks: " + k.method + " " + k.path + ": not sent again: " + clean.Error() + "; before that: " + last.Error()
-		e.causes = append(e.causes, last)
+		e.causes = causes(clean, last)
 	}
 	return e
 }

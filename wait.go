@@ -36,10 +36,10 @@ func poll[T any, L interface{ base() ConnectLink }](ctx context.Context, linkID 
 			return nil, err
 		}
 		if over := pace.Sleep(ctx, pace.Backoff(firstPoll, n)); over != nil {
-			e := &callError{fmt.Sprintf("connectlinks: waiting for link %d: %v", linkID, over), []error{over}, isTimeout(over)}
+			e := &callError{fmt.Sprintf("connectlinks: waiting for link %d: %v", linkID, over), causes(over), isTimeout(over)}
 			if err != nil && !errors.Is(err, over) {
 				e.text += "; the last answer: " + err.Error()
-				e.causes = append(e.causes, err)
+				e.causes = causes(over, err)
 			}
 			return nil, e
 		}

@@ -124,10 +124,10 @@ var (
 // CreateConnectLink is a [Create].
 func (c *LikeForLike) CreateConnectLink(ctx context.Context, p connectlinks.CreateConnectLinkParams) (*connectlinks.DestinationConnectLink, error) {
 	if strings.TrimSpace(p.Type) == "" {
-		return nil, errors.New("Type is required")
+		return nil, errors.New("the type is required")
 	}
 	if p.RedirectURI != "" && !absolute(p.RedirectURI) {
-		return nil, errors.New("RedirectURI is not an absolute URL")
+		return nil, errors.New("the redirect URI is not an absolute URL")
 	}
 	body, err := json.Marshal(p)
 	if err != nil {

@@ -86,11 +86,9 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 		t.Unreadable = false
 		return nil
 	}
-	if s := Plain(b); s != "" {
-		var err error
-		t.Time, err = time.Parse(time.RFC3339, s)
-		t.Unreadable = err != nil
-	}
+	var err error
+	t.Time, err = time.Parse(time.RFC3339, Plain(b))
+	t.Unreadable = err != nil
 	return nil
 }
 

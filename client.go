@@ -62,7 +62,7 @@ func NewClient(opts ...Option) (*Client, error) {
 // With derives a client for another token, say, or another timeout. It shares
 // connections, rate limiter and the pauses of throttled tokens with c, which is
 // unchanged. It costs no connection and no goroutine and needs no closing: make
-// one per tenant, or one per request.
+// one per tenant, and keep it if its token source keeps a token.
 func (c *Client) With(opts ...Option) (*Client, error) {
 	if c == nil || c.core == nil {
 		return nil, errNoClient()
@@ -306,10 +306,11 @@ func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcom
 // lost says how an attempt ended that got no usable answer.
 func (a *attempt) lost(ctx context.Context, err error) outcome {
 	o := outcome{verdict: unknown}
+	e := &callError{text: "connectlinks: " + a.call.method + " " + a.call.path + ": "}
 	if a.proof.NoConnection() {
 		o.verdict = notDone
+		e.text += "no connection: "
 	}
-	e := &callError{text: "connectlinks: " + a.call.method + " " + a.call.path + ": "}
 	o.err = e
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

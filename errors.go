@@ -107,7 +107,9 @@ func (e *APIError) hint() string {
 	case e.StatusCode < 400:
 		return "redirects are refused: check the base URL"
 	case isV1 && (e.StatusCode == http.StatusGone || e.StatusCode == http.StatusNotFound && !strings.Contains(v1, "/")):
-		return "API V1 is retired on 15 January 2027: move to Client.Activations"
+		return "is the base URL right? And API V1 is retired on 15 January 2027: move to Client.Activations"
+	case e.Is(ErrInvalidRequest) && strings.Contains(e.Message, "ype"):
+		return "ListTypes says which types there are, and can be linked"
 	case e.StatusCode != http.StatusUnauthorized && e.StatusCode != http.StatusForbidden:
 		return ""
 	case !isV1 || strings.HasPrefix(v1, "workspaces"):

@@ -1,6 +1,7 @@
 package connectlinks
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -213,7 +214,9 @@ func (c *core) apply(opts []Option) error {
 
 func checkToken(token string) error {
 	strange := strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
-	return refuse(token == "" || strange, "Token", "is empty, or holds a blank, a line break or a character that is not ASCII")
+	return cmp.Or(
+		refuse(token == "", "Token", "is empty"),
+		refuse(strange, "Token", "holds a blank, a line break or a character that is not ASCII"))
 }
 
 // notNil refuses nil, and a nil pointer or function inside an interface.

@@ -131,6 +131,9 @@ Open a link, and be the customer:
 Make another:
   curl -X POST %[1]s/api/v1/source_connect_links -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"type":"postgres"}'
 
+For curl, linkctl and the other examples:
+  export CENSUS_BASE_URL=%[1]s CENSUS_API_TOKEN=%[2]s CENSUS_PERSONAL_ACCESS_TOKEN=%[3]s
+
 Stop with Ctrl-C.
 
 `, srv.URL, srv.Token(), srv.PersonalToken(), srv.Group(), srv.PagesURL, link)

@@ -200,6 +200,10 @@ func reauthorize(ctx context.Context, a *app) error {
 func (a *app) made(l link, flags string, err error) error {
 	l.Shown = l.URL
 	a.say("%s\n", safe(l.URL))
+	if a.sandbox != nil {
+		a.say("That is link %d (%s) of the sandbox, and ends with it: now.", l.ID, safe(l.Type))
+		return a.answer(l, err)
+	}
 	a.say("That is link %d (%s), which ends at %s. Give it to your customer", l.ID, safe(l.Type), stamp(l.ExpiresAt))
 	a.say("and to nobody else: who has it can connect. To wait for the customer:")
 	a.say("  linkctl wait -kind %s%s %d", a.kind, flags, l.ID)

@@ -14,7 +14,8 @@ import (
 // ParseURL accepts an absolute http or https URL without credentials, or says what
 // is wrong with it. It never quotes it: it may hold a secret.
 func ParseURL(raw string) (u *url.URL, reason string) {
-	if strings.ContainsFunc(raw, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+	blank := func(r rune) bool { return r <= ' ' || r >= 0x7f && (unicode.IsSpace(r) || unicode.IsControl(r)) }
+	if strings.ContainsFunc(raw, blank) {
 		return nil, "holds a blank or a control character"
 	}
 	u, err := url.Parse(raw)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/connectlinks/connectlinks-go/internal/scrub"
 	"github.com/connectlinks/connectlinks-go/internal/wire"
 )
 
@@ -31,7 +32,7 @@ func (l ActivationConnectLink) attrs() []slog.Attr {
 }
 
 // Format is as of [ConnectLink.Format].
-func (l ActivationConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs()) }
+func (l ActivationConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs()) }
 
 // LogValue is as of [ConnectLink.LogValue].
 func (l ActivationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }

@@ -122,15 +122,7 @@ func (s *service) do(ctx context.Context, k *call) error {
 		}
 		renewing = false
 		if err == nil {
-			err = c.awaitPause(ctx, k, token, &waits)
-		}
-		if err == nil && c.limiter != nil {
-			if err = c.limiter.Wait(ctx); err != nil {
-				err = fmt.Errorf("rate limiter: %w", err)
-			}
-		}
-		if err == nil {
-			err = ctx.Err()
+			err = c.awaitTurn(ctx, k, token, &waits)
 		}
 		if err != nil {
 			return c.notSent(k, err, last, token, denied)
@@ -184,7 +176,7 @@ func (c *core) token(ctx context.Context) (string, error) {
 	switch {
 	case err == nil:
 		return token, checkToken(token)
-	case ended(ctx) == nil && ended(tctx) != nil:
+	case pace.Ended(ctx) == nil && pace.Ended(tctx) != nil:
 		err = &callError{text: fmt.Sprintf("no token within %s", c.timeout), timeout: true}
 	}
 	return "", fmt.Errorf("token source: %w", err)
@@ -279,7 +271,11 @@ func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) o
 		if failure.StatusCode == 0 {
 			failure.StatusCode = resp.StatusCode
 		}
-		return a.answered(resp, failure, body)
+		o := a.answered(resp, failure, body)
+		if o.verdict == notDone { // by its envelope, but HTTP says that it was carried out
+			o.verdict = unknown
+		}
+		return o
 	}
 	o := a.lost(ctx, err)
 	o.status, o.verdict = resp.StatusCode, unknown
@@ -317,7 +313,7 @@ func (a *attempt) lost(ctx context.Context, err error) outcome {
 		err = wrapped.Err // its URL is in the text already
 	}
 	clean := a.core.scrub.Error(err, a.secrets[:]...)
-	switch over := ended(ctx); {
+	switch over := pace.Ended(ctx); {
 	case over != nil:
 		e.text += over.Error()
 		e.causes = causes(over)

@@ -27,8 +27,8 @@
 // carried out although it failed is [ErrOutcomeUnknown], beside its cause.
 //
 // The caller's own cancel or deadline is [context.Canceled] or
-// [context.DeadlineExceeded]; an error of [WithTimeout] is neither, and answers
-// Timeout() bool with true.
+// [context.DeadlineExceeded]. An error of [WithTimeout] is neither; it answers
+// Timeout() bool with true, as an exceeded deadline does.
 //
 // # What is sent again
 //
@@ -51,11 +51,11 @@
 // did not look at a create is not relied upon.
 //
 // Between attempts there is a jittered back-off, of half a second at first, or the
-// time that Retry-After names. No pause is longer than 10 seconds, and none is
-// begun that cannot end before the context's deadline: the error is returned
-// instead. While a token is throttled, every caller who has it, in a client and all
-// that are derived from it, waits or gets an [APIError] 429 that says it was not
-// sent; afterwards they start spread over a tenth of the pause.
+// time that Retry-After names. No pause is longer than 10 seconds, but for the
+// spread below, and none is begun that cannot end before the context's deadline:
+// the error is returned instead. While a token is throttled, every caller who has
+// it, in a client and all that are derived from it, waits or gets an [APIError] 429
+// that says it was not sent; afterwards they start spread over a tenth of the pause.
 //
 // # Limits
 //

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"log/slog"
 	"time"
+
+	"github.com/connectlinks/connectlinks-go/internal/scrub"
 )
 
 // DestinationsService makes connect links for destinations, which data is written
@@ -28,7 +30,7 @@ func (l DestinationConnectLink) attrs() []slog.Attr {
 }
 
 // Format is as of [ConnectLink.Format].
-func (l DestinationConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs()) }
+func (l DestinationConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs()) }
 
 // LogValue is as of [ConnectLink.LogValue].
 func (l DestinationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }

@@ -102,14 +102,14 @@ func (e *APIError) Is(target error) bool {
 func (e *APIError) hint() string {
 	v1, isV1 := strings.CutPrefix(e.Path, "/api/v1/")
 	switch {
+	case e.StatusCode < 200:
+		return "this is no answer of the API: check the base URL, and what is in between"
 	case e.StatusCode < 300:
 		return "the answer's own status is a failure"
 	case e.StatusCode < 400:
 		return "redirects are refused: check the base URL"
 	case isV1 && (e.StatusCode == http.StatusGone || e.StatusCode == http.StatusNotFound && !strings.Contains(v1, "/")):
-		return "is the base URL right? And API V1 is retired on 15 January 2027: move to Client.Activations"
-	case e.Is(ErrInvalidRequest) && strings.Contains(e.Message, "ype"):
-		return "ListTypes says which types there are, and can be linked"
+		return "is the base URL right? And API V1 is retired on 15 January 2027: destinations move to Client.Activations"
 	case e.StatusCode != http.StatusUnauthorized && e.StatusCode != http.StatusForbidden:
 		return ""
 	case !isV1 || strings.HasPrefix(v1, "workspaces"):

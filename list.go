@@ -2,6 +2,7 @@ package connectlinks
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -81,7 +82,15 @@ func list[T, W any, P object[W]](ctx context.Context, s *service, path string, o
 	k.decode = func(body []byte) error {
 		var env envelope[[]W]
 		if err := decode(body, &env, &env.Status); err != nil {
-			return err
+			var loose envelope[[]json.RawMessage]
+			if decode(body, &loose, &loose.Status) != nil {
+				return err
+			}
+			// An item is odd: let it be as much as can be read of it.
+			env = envelope[[]W]{Data: make([]W, len(loose.Data)), Pagination: loose.Pagination}
+			for i, item := range loose.Data {
+				_ = json.Unmarshal(item, &env.Data[i])
+			}
 		}
 		if env.Data == nil {
 			return badResponse("no data")
@@ -97,7 +106,8 @@ func list[T, W any, P object[W]](ctx context.Context, s *service, path string, o
 		if at == nil {
 			at = &pagination{TotalRecords: len(items), PerPage: len(items), Number: 1, Last: 1}
 		}
-		page = &Page[T]{items, at.Number, at.PerPage, at.Prev, at.Next, at.Last, at.TotalRecords}
+		page = &Page[T]{Items: items, Number: at.Number, PerPage: at.PerPage,
+			Prev: at.Prev, Next: at.Next, Last: at.Last, TotalRecords: at.TotalRecords}
 		return nil
 	}
 	if err := s.do(ctx, k); err != nil {

@@ -3,8 +3,10 @@ package connectlinks_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
@@ -478,5 +480,33 @@ func TestListOptionsThatAreRefused(t *testing.T) {
 	_, err := client.Sources.List(t.Context(), connectlinks.ListOptions{Page: -1, PerPage: 101, Order: "x"})
 	for _, field := range []string{"Page", "PerPage", "Order"} {
 		assert.ErrorContains(t, err, " "+field+" ", "all that is wrong is named")
+	}
+}
+
+// One odd object of a list does not hide the rest, whatever is odd about it.
+func TestAnOddItemDoesNotHideTheRest(t *testing.T) {
+	t.Parallel()
+	for _, odd := range []string{
+		`{"id":7,"name":"odd","created_at":""}`,
+		`{"id":7,"name":"odd","last_tested_at":"yesterday"}`,
+		`{"id":7,"name":"odd","last_test_results":[]}`,
+		`{"id":7,"name":"odd","last_test_results":{"steps":[{"step":"a","status":"failure","error":"no"}]}}`,
+		`{"id":7,"name":"odd","type":["x"]}`,
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, `{"status":"success","data":[{"id":6,"name":"before","created_at":"2023-07-22T23:42:47.239Z"},`+
+				odd+`,{"id":8,"name":"after"}],"pagination":{"page":1,"last_page":1,"next_page":null,"total_records":3}}`)
+		}))
+		client, err := connectlinks.NewClient(connectlinks.WithToken("token"), connectlinks.WithBaseURL(srv.URL))
+		require.NoError(t, err)
+		page, err := client.Destinations.List(t.Context(), connectlinks.ListOptions{})
+		srv.Close()
+		require.NoError(t, err, odd)
+		require.Len(t, page.Items, 3, odd)
+		assert.Equal(t, "before", page.Items[0].Name)
+		assert.False(t, page.Items[0].CreatedAt.IsZero())
+		assert.EqualValues(t, 7, page.Items[1].ID)
+		assert.Equal(t, "after", page.Items[2].Name)
+		assert.Equal(t, 3, page.TotalRecords)
 	}
 }

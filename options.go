@@ -165,8 +165,8 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// WithLogger logs one Debug record per attempt: method, path, status, duration.
-// It never logs a body, a token or a link.
+// WithLogger logs one Debug record per attempt: method, path, status, duration,
+// retries, and the error, free of secrets. It never logs a request or a link.
 func WithLogger(l *slog.Logger) Option {
 	return func(c *core) error {
 		c.log = l

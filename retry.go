@@ -3,6 +3,7 @@ package connectlinks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -60,8 +61,14 @@ func (k *call) failure(o outcome) error {
 // one that failed.
 func (c *core) notSent(k *call, err, last error, tokens ...string) error {
 	switch err.(type) {
-	case *InputError, *APIError:
+	case *InputError:
 		return err
+	case *APIError: // of awaitTurn: what the API itself has said says more
+		if errors.Is(last, ErrRateLimited) {
+			return last
+		} else if last == nil {
+			return err
+		}
 	}
 	clean := c.scrub.Error(err, tokens...)
 	e := &callError{
@@ -91,44 +98,41 @@ func (o outcome) delay(ctx context.Context, retries int) (time.Duration, bool) {
 		if o.status == http.StatusTooManyRequests {
 			return 0, true // the token's pause holds it up, and everybody else
 		}
-		d = o.retryAfter + pace.Spread(o.retryAfter)
+		d = min(o.retryAfter+pace.Spread(o.retryAfter), pace.MaxPause)
 	}
 	return d, pace.Fits(ctx, d)
 }
 
-// ended is the context's error. The network may notice a deadline before the
-// context does.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
-// awaitPause waits while the token is throttled, or returns the API's 429 at once
-// where that would take too long. waits counts the pauses of a call, which are
-// bounded as its attempts are.
-func (c *core) awaitPause(ctx context.Context, k *call, token string, waits *int) error {
+// awaitTurn waits while the token is throttled, and then for the limiter, until
+// neither holds the call up. It returns the API's 429 at once where that would
+// take too long. waits counts the pauses of a call, which are bounded as its
+// attempts are.
+func (c *core) awaitTurn(ctx context.Context, k *call, token string, waits *int) error {
+	key := pace.Key{Token: token, Host: c.base.Host}
 	for {
-		left, d := c.pauses.Left(pace.Key{Token: token, Host: c.base.Host})
-		if left <= 0 {
-			return nil
-		}
-		if left > pace.MaxPause || *waits > c.retries || !pace.Fits(ctx, d) {
-			return &APIError{
-				StatusCode: http.StatusTooManyRequests,
-				Message:    "not sent: the API has asked this token to wait",
-				Method:     k.method,
-				Path:       k.path,
-				RetryAfter: left,
+		for left, d := c.pauses.Left(key); left > 0; left, d = c.pauses.Left(key) {
+			if left > pace.MaxPause || *waits > c.retries || !pace.Fits(ctx, d) {
+				return &APIError{
+					StatusCode: http.StatusTooManyRequests,
+					Message:    "not sent: the API has asked this token to wait",
+					Method:     k.method,
+					Path:       k.path,
+					RetryAfter: left,
+				}
+			}
+			*waits++
+			if err := pace.Sleep(ctx, d); err != nil {
+				return err
 			}
 		}
-		*waits++
-		if err := pace.Sleep(ctx, d); err != nil {
-			return err
+		if c.limiter == nil {
+			return ctx.Err()
+		}
+		if err := c.limiter.Wait(ctx); err != nil {
+			return fmt.Errorf("rate limiter: %w", err)
+		}
+		if left, _ := c.pauses.Left(key); left <= 0 { // else it was throttled meanwhile
+			return ctx.Err()
 		}
 	}
 }

@@ -2,7 +2,6 @@ package connectlinks
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 
@@ -26,24 +25,10 @@ func (l ConnectLink) attrs() []slog.Attr {
 	}
 }
 
-// format prints attributes in place of a struct, the same for every verb.
-func format(s fmt.State, attrs []slog.Attr) {
-	open := "{"
-	for _, a := range attrs {
-		verb := "%s%s:%v"
-		if a.Value.Kind() == slog.KindString {
-			verb = "%s%s:%q"
-		}
-		fmt.Fprintf(s, verb, open, a.Key, a.Value.Any())
-		open = " "
-	}
-	_, _ = io.WriteString(s, "}")
-}
-
 // Format prints the link for every fmt verb without the secret in its URL. Two
 // misuses that go vet reports bypass it, as they bypass every Formatter: %w, and
 // %p of a value.
-func (l ConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs()) }
+func (l ConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs()) }
 
 // LogValue is the link without the secret in its URL.
 func (l ConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"log/slog"
 	"time"
+
+	"github.com/connectlinks/connectlinks-go/internal/scrub"
 )
 
 // SourcesService makes connect links for sources, which data is read from, and
@@ -28,7 +30,7 @@ func (l SourceConnectLink) attrs() []slog.Attr {
 }
 
 // Format is as of [ConnectLink.Format].
-func (l SourceConnectLink) Format(s fmt.State, _ rune) { format(s, l.attrs()) }
+func (l SourceConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs()) }
 
 // LogValue is as of [ConnectLink.LogValue].
 func (l SourceConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }

@@ -222,31 +222,31 @@ func TestThrottledForTooLong(t *testing.T) {
 				assert.Equal(t, int64(1), rt.n.Load(), "the next is not sent")
 				assert.Contains(t, next.Error(), "not sent")
 				assert.Equal(t, http.StatusTooManyRequests, next.StatusCode)
-				assert.Equal(t, min(tc.want, time.Minute), next.RetryAfter, "what is left, of a minute at most")
+				assert.Equal(t, min(tc.want, time.Hour), next.RetryAfter, "what is left, of an hour at most")
 				assert.Equal(t, "POST /api/v1/destination_connect_links", next.Method+" "+next.Path)
 			})
 		})
 	}
 }
 
-// A pause of an hour is believed for a minute.
-func TestThrottledIsForgottenAfterAMinute(t *testing.T) {
+// A pause of a day is believed for an hour.
+func TestThrottledIsForgottenAfterAnHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rt := &hardCounter{RoundTripper: hardTransport(func(r *http.Request) (*http.Response, error) {
-			return hardAnswer(r, http.StatusTooManyRequests, ``, "Retry-After", "3600"), nil
+			return hardAnswer(r, http.StatusTooManyRequests, ``, "Retry-After", "86400"), nil
 		})}
 		c := hardClient(t, rt)
 		require.ErrorIs(t, hardGet(t.Context(), c), connectlinks.ErrRateLimited)
 		start := time.Now()
-		time.Sleep(49 * time.Second)
+		time.Sleep(time.Hour - 11*time.Second)
 		require.ErrorIs(t, hardGet(t.Context(), c), connectlinks.ErrRateLimited)
 		require.Equal(t, int64(1), rt.n.Load())
-		assert.Equal(t, 49*time.Second, time.Since(start))
+		assert.Equal(t, time.Hour-11*time.Second, time.Since(start))
 		time.Sleep(2 * time.Second) // what is left can be waited for
 		require.ErrorIs(t, hardGet(t.Context(), c), connectlinks.ErrRateLimited)
 		assert.Equal(t, int64(2), rt.n.Load())
-		assert.GreaterOrEqual(t, time.Since(start), time.Minute)
+		assert.GreaterOrEqual(t, time.Since(start), time.Hour)
 	})
 }
 
@@ -664,4 +664,49 @@ func TestTokenSourceIsAskedBeforeEveryAttempt(t *testing.T) {
 		assert.Equal(t, []string{"Bearer one", "Bearer two", "Bearer three"}, sent)
 		assert.Empty(t, source.invalidated)
 	})
+}
+
+// Callers whom the limiter holds up when the token is throttled wait for both.
+func TestThrottledWhileTheLimiterHoldsUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var over time.Time
+		early := 0
+		rt := &hardCounter{RoundTripper: hardTransport(func(r *http.Request) (*http.Response, error) {
+			if over.IsZero() {
+				over = time.Now().Add(8 * time.Second)
+				return hardAnswer(r, http.StatusTooManyRequests, ``, "Retry-After", "8"), nil
+			}
+			if time.Now().Before(over) {
+				early++
+			}
+			return hardAnswer(r, http.StatusCreated, `{"status":"created","data":`+hardLink+`}`), nil
+		})}
+		c := hardClient(t, rt, connectlinks.WithRateLimiter(rate.NewLimiter(5, 1)))
+		var wg sync.WaitGroup
+		for range 30 {
+			wg.Go(func() { assert.NoError(t, hardCreate(t.Context(), c)) })
+		}
+		wg.Wait()
+		assert.Zero(t, early, "requests while the token was throttled")
+		assert.Equal(t, int64(31), rt.n.Load())
+	})
+}
+
+// A call that was sent, and throttled, returns what the API said.
+func TestThrottledReturnsTheAPIsWord(t *testing.T) {
+	t.Parallel()
+	for range 20 { // the spread is drawn
+		synctest.Test(t, func(t *testing.T) {
+			rt := &hardCounter{RoundTripper: hardTransport(func(r *http.Request) (*http.Response, error) {
+				return hardAnswer(r, http.StatusTooManyRequests, `{"status":"error","message":"slow down"}`, "Retry-After", "9"), nil
+			})}
+			c := hardClient(t, rt)
+			ctx, cancel := context.WithTimeout(t.Context(), 9050*time.Millisecond)
+			defer cancel()
+			err := hardCreate(ctx, c)
+			require.ErrorIs(t, err, connectlinks.ErrRateLimited)
+			assert.ErrorContains(t, err, "slow down")
+		})
+	}
 }

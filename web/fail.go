@@ -46,7 +46,7 @@ func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if v.status < 500 {
 		level = slog.LevelWarn
 	}
-	s.logger().LogAttrs(logContext(r), level, "connectlinks: no link for a customer",
+	s.logger().LogAttrs(logContext(r), level, "connectlinks: request of a customer failed",
 		slog.Int("status", v.status), slog.String("pattern", r.Pattern), slog.Any("error", err))
 
 	if v.retryAfter > 0 {

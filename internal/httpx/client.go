@@ -122,7 +122,8 @@ func (p *Proof) Repeated() bool { return p.again.Load() }
 
 // Unsent reports whether the request may be given to net/http once more for a
 // repeat of its own. It repeats one after a reused HTTP/1 connection turned out to
-// be dead before a byte was written, which is harmless, and after an HTTP/2 server
+// be dead before a byte was written, which is harmless (over TLS: without, the two
+// protocols cannot be told apart), and after an HTTP/2 server
 // said that it had not looked at it, which is only that server's word.
 func (p *Proof) Unsent() bool {
 	if !p.wrote.Load() {

@@ -4,6 +4,7 @@ package pace
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -16,7 +17,7 @@ import (
 const (
 	MaxPause  = 10 * time.Second // no pause is longer
 	maxSpread = time.Second      // over which those who waited for the same moment start
-	maxMemory = time.Minute      // how long a throttled token is remembered at most
+	maxMemory = time.Hour        // how long a throttled token is remembered at most
 )
 
 // Backoff is the n-th delay, from 0: first, doubled each time, at random within a
@@ -33,6 +34,18 @@ func Spread(d time.Duration) time.Duration { return rand.N(min(d/10, maxSpread) 
 func Fits(ctx context.Context, d time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return !ok || d < time.Until(deadline)
+}
+
+// Ended is the context's error. The network may notice a deadline before the
+// context does.
+func Ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // Sleep waits for d, or for the end of the context, whose error it then returns.
@@ -73,6 +86,7 @@ type Pauses struct {
 	mu    sync.Mutex
 	ends  map[Key]pause // nil while nobody waits
 	sweep *time.Timer   // forgets, while somebody does
+	next  time.Time     // when
 }
 
 type pause struct {
@@ -80,16 +94,22 @@ type pause struct {
 	d   time.Duration
 }
 
-// Begin holds up everybody with that key for d, but for a minute at most.
+// Begin holds up everybody with that key for d, but for an hour at most.
 func (p *Pauses) Begin(key Key, d time.Duration) {
 	d = min(d, maxMemory)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ends == nil {
+	end := time.Now().Add(d)
+	switch {
+	case p.ends == nil:
 		p.ends = make(map[Key]pause)
 		p.sweep = time.AfterFunc(d, p.forget)
+		p.next = end
+	case end.Before(p.next):
+		p.sweep.Reset(d)
+		p.next = end
 	}
-	if end := time.Now().Add(d); end.After(p.ends[key].end) {
+	if end.After(p.ends[key].end) {
 		p.ends[key] = pause{end, d}
 	}
 }
@@ -111,15 +131,30 @@ func (p *Pauses) Left(key Key) (left, start time.Duration) {
 func (p *Pauses) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
+	now, had := time.Now(), len(p.ends)
+	p.next = now.Add(maxMemory)
 	for key, pause := range p.ends {
 		if !now.Before(pause.end) {
 			delete(p.ends, key)
+		} else if pause.end.Before(p.next) {
+			p.next = pause.end
 		}
 	}
-	if len(p.ends) == 0 {
-		p.ends, p.sweep = nil, nil // an emptied map would keep its size
+	switch left := len(p.ends); {
+	case left == 0:
+		p.ends, p.sweep = nil, nil
 		return
+	case left < had/2:
+		p.ends = maps.Collect(maps.All(p.ends)) // a map keeps the size that it once had
 	}
-	p.sweep.Reset(time.Second)
+	// Not for each of many that end one after the other.
+	p.next = later(p.next, now.Add(time.Second))
+	p.sweep.Reset(time.Until(p.next))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

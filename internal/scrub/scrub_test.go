@@ -1,6 +1,7 @@
 package scrub_test
 
 import (
+	"errors"
 	"fmt"
 	"html"
 	"regexp"
@@ -308,4 +309,21 @@ func FuzzText(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What is no secret is left as it is: an error that is changed cannot be unwrapped.
+func TestTextLeavesProse(t *testing.T) {
+	t.Parallel()
+	sc := scrub.New()
+	for _, text := range []string{
+		"vault auth: permission denied",
+		"oauth: cannot refresh",
+		"Authorization: required",
+		"no author = no book",
+		"the auth value is missing",
+	} {
+		assert.Equal(t, text, sc.Text(text, token))
+	}
+	err := errors.New("vault auth: permission denied")
+	assert.Equal(t, err, sc.Error(err, token))
 }

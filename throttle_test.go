@@ -487,10 +487,10 @@ func TestOrderOfAnAttempt(t *testing.T) {
 			switch requests {
 			case 1:
 				return hardAnswer(r, http.StatusUnauthorized, ``), nil
-			case 2:
-				return hardAnswer(r, http.StatusTooManyRequests, ``, "Retry-After", "5"), nil
+			case 2: // with the spread, two of 4 s end within the ninth
+				return hardAnswer(r, http.StatusTooManyRequests, ``, "Retry-After", "4"), nil
 			case 3:
-				return hardAnswer(r, http.StatusServiceUnavailable, ``, "Retry-After", "7"), nil
+				return hardAnswer(r, http.StatusServiceUnavailable, ``, "Retry-After", "4"), nil
 			}
 			return hardSuccess(r)
 		})
@@ -512,11 +512,11 @@ func TestOrderOfAnAttempt(t *testing.T) {
 			"limiter at 0s for tenant 4",
 			"request with new at 0s for tenant 4",
 			"token at 0s for tenant 4", // then its pause
-			"limiter at 5s for tenant 4",
-			"request with new at 5s for tenant 4",
-			"token at 12s for tenant 4",
-			"limiter at 12s for tenant 4",
-			"request with new at 12s for tenant 4",
+			"limiter at 4s for tenant 4",
+			"request with new at 4s for tenant 4",
+			"token at 8s for tenant 4",
+			"limiter at 8s for tenant 4",
+			"request with new at 8s for tenant 4",
 		}, source.merge(record))
 	})
 }

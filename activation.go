@@ -1,7 +1,6 @@
 package connectlinks
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/scrub"
-	"github.com/connectlinks/connectlinks-go/internal/wire"
 )
 
 // ActivationsService makes connect links for activations, which is what API V2
@@ -263,52 +261,3 @@ const (
 	activationLinks = "/api/v2/activation_connect_links"
 	activationTypes = "/api/v2/activation_types"
 )
-
-func (w *wireLink) activation() ActivationConnectLink {
-	return ActivationConnectLink{w.link(), w.GroupID}
-}
-
-// wireActivation is an activation in the API's JSON.
-type wireActivation struct {
-	Activation
-	Source                wireActivationSource      `json:"source"`
-	SourceConnection      wireActivationSource      `json:"source_connection"`
-	Destination           wireActivationDestination `json:"destination"`
-	DestinationConnection wireActivationDestination `json:"destination_connection"`
-}
-
-// Their ids may be numbers.
-type wireActivationSource struct {
-	ActivationSource
-	ID wire.Text `json:"id"`
-}
-
-type wireActivationDestination struct {
-	ActivationDestination
-	ID              wire.Text  `json:"id"`
-	LastTestResults wire.Steps `json:"last_test_results"`
-}
-
-func (w *wireActivation) UnmarshalJSON(b []byte) error {
-	type plain wireActivation // without this method
-	w.Raw = bytes.Clone(b)
-	return json.Unmarshal(b, (*plain)(w))
-}
-
-func (w *wireActivation) check(bool) error { return named(w.ID != "", "activation") }
-
-func (w *wireActivation) activation() Activation {
-	source, destination := w.Source, w.Destination
-	if source.ID == "" && source.Type == "" {
-		source = w.SourceConnection
-	}
-	if destination.ID == "" && destination.Type == "" {
-		destination = w.DestinationConnection
-	}
-	w.Activation.Source = source.ActivationSource
-	w.Activation.Source.ID = string(source.ID)
-	w.Activation.Destination = destination.ActivationDestination
-	w.Activation.Destination.ID = string(destination.ID)
-	w.Activation.Destination.LastTestResults = steps(destination.LastTestResults)
-	return w.Activation
-}

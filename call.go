@@ -1,8 +1,10 @@
 package connectlinks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -112,4 +114,36 @@ func decode(body []byte, v any, status *wire.Text) error {
 		return badResponse("%s", wire.Wrong(body, err))
 	}
 	return nil
+}
+
+// discard sends a call whose answer, of which there may be none, says nothing
+// more. What was there no more when it was repeated is what was wanted.
+func discard(ctx context.Context, s *service, k *call) error {
+	k.decode = func(body []byte) error {
+		if len(bytes.TrimSpace(body)) == 0 {
+			return nil
+		}
+		var env struct{ Status wire.Text }
+		return decode(body, &env, &env.Status)
+	}
+	err := s.do(ctx, k)
+	if k.repeated && errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// revoked settles how a revocation ended. Where the request was repeated and then
+// refused, the first one may have been carried out: the link itself tells.
+func revoked[L interface{ base() ConnectLink }](ctx context.Context, k *call, linkID int64, link L, err error,
+	getLink func(context.Context, int64) (L, error),
+) (L, error) {
+	var refused *APIError
+	if !k.repeated || !errors.As(err, &refused) || refused.StatusCode < 400 || refused.StatusCode > 499 {
+		return link, err
+	}
+	if now, getErr := getLink(ctx, linkID); getErr == nil && now.base().Revoked {
+		return now, nil
+	}
+	return link, err
 }

@@ -217,7 +217,3 @@ const (
 	destinationLinks = "/api/v1/destination_connect_links"
 	destinationTypes = "/api/v1/connectors"
 )
-
-func (w *wireLink) destination() DestinationConnectLink {
-	return DestinationConnectLink{w.link(), w.DestinationID}
-}

@@ -12,38 +12,6 @@ import (
 
 const firstBackoff = 500 * time.Millisecond
 
-// verdict is what the end of an attempt proves.
-type verdict int
-
-const (
-	final   verdict = iota // the API has spoken: a repeat would get the same answer
-	notDone                // nothing was carried out: everything may be sent again
-	unknown                // it may have been carried out: a create may not be sent again
-)
-
-// outcome is how an attempt ended.
-type outcome struct {
-	err        error // nil for a success
-	status     int   // 0 if there was no answer
-	verdict    verdict
-	retryAfter time.Duration
-}
-
-// judge is the verdict of a status.
-//
-// Assumption: a 429, and a 503 that names a time to come back, were answered
-// without carrying out the request, which is what HTTP means by them. A bare 503
-// is also what hosting platforms answer for a request that ran too long.
-func judge(status int, retryAfter bool) verdict {
-	switch {
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && retryAfter:
-		return notDone
-	case status < 300, status == http.StatusRequestTimeout, status >= 500:
-		return unknown
-	}
-	return final
-}
-
 // failure is the error of an attempt as the caller sees it.
 func (k *call) failure(o outcome) error {
 	if !k.mints || o.verdict != unknown {
@@ -135,4 +103,90 @@ func (c *core) awaitTurn(ctx context.Context, k *call, token string, waits *int)
 			return ctx.Err()
 		}
 	}
+}
+
+// do takes a call to the wire and back, as often as retry.go allows. The order
+// of an attempt is: token, the token's pause, limiter, request.
+func (s *service) do(ctx context.Context, k *call) error {
+	switch {
+	case s == nil || s.core == nil:
+		return errNoClient()
+	case ctx == nil:
+		return &InputError{"ctx", "is nil"}
+	case k.refused != nil:
+		return k.refused
+	}
+	c := s.core
+	var (
+		last     error  // how the attempt before ended
+		denied   string // the token that was answered with 401
+		renewing bool   // it is to be replaced
+		retries  int
+		waits    int // pauses waited out
+	)
+	for {
+		token, err := c.token(ctx)
+		if err == nil && renewing && token == denied {
+			return last
+		}
+		renewing = false
+		if err == nil {
+			err = c.awaitTurn(ctx, k, token, &waits)
+		}
+		if err != nil {
+			return c.notSent(k, err, last, token, denied)
+		}
+
+		a, cancel := c.newAttempt(ctx, k, token, denied)
+		resp, err := c.hc.Do(a.req)
+		o := a.outcome(ctx, resp, err)
+		cancel()
+		c.logAttempt(ctx, k, a, o, retries)
+		k.repeated = k.repeated || a.proof.Repeated()
+		if o.err == nil {
+			return nil
+		}
+
+		last = k.failure(o)
+		if o.status == http.StatusUnauthorized && denied == "" {
+			denied, renewing = token, true
+			if c.invalidate != nil {
+				c.invalidate(token)
+			}
+			continue
+		}
+		if o.status == http.StatusTooManyRequests && o.retryAfter > 0 {
+			c.pauses.Begin(pace.Key{Token: token, Host: c.base.Host}, o.retryAfter)
+		}
+		mayRepeat := o.verdict == notDone || o.verdict == unknown && !k.mints
+		if !mayRepeat || retries >= c.retries || ctx.Err() != nil {
+			return last
+		}
+		delay, ok := o.delay(ctx, retries)
+		if !ok {
+			return last
+		}
+		k.repeated = k.repeated || o.verdict == unknown
+		if err := pace.Sleep(ctx, delay); err != nil {
+			return c.notSent(k, err, last, token, denied)
+		}
+		retries++
+	}
+}
+
+// token asks the source, within the timeout.
+func (c *core) token(ctx context.Context) (string, error) {
+	if c.bearer != nil { // it answers at once
+		return c.source(ctx)
+	}
+	tctx, cancel := c.limit(ctx)
+	defer cancel()
+	token, err := c.source(tctx)
+	switch {
+	case err == nil:
+		return token, checkToken(token)
+	case pace.Ended(ctx) == nil && pace.Ended(tctx) != nil:
+		err = &callError{text: fmt.Sprintf("no token within %s", c.timeout), timeout: true}
+	}
+	return "", fmt.Errorf("token source: %w", err)
 }

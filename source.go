@@ -217,8 +217,3 @@ const (
 	sourceLinks = "/api/v1/source_connect_links"
 	sourceTypes = "/api/v1/source_types"
 )
-
-func (w *wireLink) source() SourceConnectLink { return SourceConnectLink{w.link(), w.SourceID} }
-
-// itself converts what is decoded as it is.
-func itself[T any](v *T) T { return *v }

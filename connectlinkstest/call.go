@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	maxBody     = 1 << 20 // bytes of a request
-	maxRequests = 10_000  // that are remembered
+	maxBody     = 1 << 20  // bytes of a request
+	maxKept     = 64 << 10 // bytes of a body that are remembered
+	maxRequests = 10_000   // that are remembered
 )
 
 // A call is a request that is being answered.
@@ -34,7 +35,7 @@ type Request struct {
 	Query    url.Values  // but for a link's secret
 	Route    string      // the one of [Routes] that it matched; empty if none
 	Header   http.Header // without Authorization; nil for the hosted pages
-	Body     string      // empty for the hosted pages
+	Body     string      // its first 64 KiB; empty for the hosted pages, and without a valid token
 	Caller   string      // the name of the workspace whose token it had, "personal", or empty
 	Status   int         // of the answer; 0 if there is none, or none yet
 	Duration time.Duration
@@ -147,7 +148,12 @@ func (c *call) record(caller string) *Request {
 	if c.route.page {
 		return r
 	}
-	r.Body = c.redact(string(c.body))
+	if caller != "" {
+		r.Body = c.redact(string(c.body))
+		if len(r.Body) > maxKept {
+			r.Body = strings.Clone(r.Body[:maxKept]) // without the rest in memory
+		}
+	}
 	r.Header = http.Header{}
 	for name, values := range c.r.Header {
 		switch name {

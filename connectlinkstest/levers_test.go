@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -273,6 +274,51 @@ func TestRequestsAreBounded(t *testing.T) {
 	requests := a.srv.Requests()
 	assert.Len(t, requests, 10_000)
 	assert.Equal(t, "/10000", requests[9_999].Path)
+}
+
+// The server keeps the beginning of a body, and only of a caller that it knows.
+func TestRequestBodiesAreBounded(t *testing.T) {
+	a := newAPI(t)
+	// The token stands across the boundary, where a cut would hide it from redaction.
+	long := strings.Repeat("x", 64<<10-20) + a.srv.Token() + strings.Repeat("y", 512<<10)
+	for _, test := range []struct {
+		name, token, path string
+		status, kept      int
+	}{
+		{"known", a.srv.Token(), "/api/v1/source_connect_links", http.StatusBadRequest, 64 << 10},
+		{"known, wrong kind of token", a.srv.PersonalToken(), "/api/v1/source_connect_links", http.StatusForbidden, 64 << 10},
+		{"wrong token", "secret-token:guessed", "/api/v1/source_connect_links", http.StatusUnauthorized, 0},
+		{"no token", "", "/api/v1/source_connect_links", http.StatusUnauthorized, 0},
+		{"no token, no route", "", "/nowhere", http.StatusNotFound, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			resp, _ := a.as(test.token).raw(http.MethodPost, test.path, long)
+			assert.Equal(t, test.status, resp.StatusCode)
+			requests := a.srv.Requests()
+			body := requests[len(requests)-1].Body
+			assert.Equal(t, test.kept, len(body))
+			assert.NotContains(t, body, strings.TrimPrefix(a.srv.Token(), "secret-token:")[:6])
+		})
+	}
+}
+
+// A kept beginning must not keep the rest in memory.
+func TestRequestBodiesAreReleased(t *testing.T) {
+	a := inMemory(t)
+	body := strings.Repeat("x", 1<<20)
+	live := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := live()
+	for range 64 {
+		req := a.request(http.MethodPost, "/api/v1/source_connect_links", body)
+		a.srv.ServeHTTP(discard{}, req)
+	}
+	assert.Less(t, live()-before, int64(16<<20), "64 bodies of 1 MiB")
+	assert.Len(t, a.srv.Requests(), 64)
 }
 
 type discard struct{}

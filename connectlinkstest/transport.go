@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Transport is a new transport that reaches the server through memory, whatever
@@ -54,7 +55,7 @@ func (s *Server) dial(context.Context, string, string) (net.Conn, error) {
 }
 
 func (s *Server) serveListener(l net.Listener, h http.Handler) {
-	hs := &http.Server{Handler: h}
+	hs := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	s.stops = append(s.stops, hs.Close, l.Close) // Serve may not have got to l
 	go func() { _ = hs.Serve(l) }()
 }

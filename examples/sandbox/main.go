@@ -74,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	var (
 		mu      sync.Mutex // lines must not mingle
-		greeted bool       // before it there is only the greeting's own request
+		greeted bool       // the only request before it is the greeting's own
 	)
 	opts := []connectlinkstest.Option{
 		connectlinkstest.WithListener(l),
@@ -101,7 +101,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	srv := connectlinkstest.NewServer(opts...)
 	defer srv.Close()
-	link, err := srv.Client().Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
+	// In a workspace of its own: the one of the printed token begins empty.
+	greeting := srv.Client(connectlinks.WithToken(srv.AddWorkspace("Greeting").Token))
+	link, err := greeting.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
 	if err != nil {
 		return err
 	}

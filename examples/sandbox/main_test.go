@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go"
 )
 
 // buffer is a bytes.Buffer for several goroutines.
@@ -81,6 +83,31 @@ func TestRun(t *testing.T) {
 	_, err = net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 	require.Error(t, err, "it listens no more")
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// The greeting's link is not in the workspace that the printed token opens.
+func TestRunBeginsEmpty(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	var out buffer
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, &out, io.Discard) }()
+	eventually(t, &out, "Stop with Ctrl-C.")
+	printed := regexp.MustCompile(`base URL +(\S+)\n(?s:.*)workspace token +(\S+)\n`).FindStringSubmatch(out.String())
+	require.NotNil(t, printed, out.String())
+	client, err := connectlinks.NewClient(connectlinks.WithBaseURL(printed[1]), connectlinks.WithToken(printed[2]))
+	require.NoError(t, err)
+	defer client.CloseIdleConnections()
+
+	links, err := client.Sources.ListConnectLinks(ctx, connectlinks.ListOptions{})
+	require.NoError(t, err)
+	assert.Empty(t, links.Items)
+	workspace, err := client.Workspaces.Current(ctx)
+	require.NoError(t, err)
+	assert.Equal(t, "Sandbox", workspace.Name)
+	assert.Contains(t, out.String(), "/pbc?auth=", "a link to open is printed all the same")
+
+	stop()
+	require.NoError(t, <-ended)
 }
 
 // The printed link can be opened, where the pages are, by whom may embed them.

@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/connectlinks/connectlinks-go"
 )
@@ -32,17 +33,38 @@ type app struct {
 
 // flush prints the answer, if there is one.
 func (a *app) flush() error {
-	enc := json.NewEncoder(os.Stdout)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	switch {
-	case a.result == nil:
+	if a.result == nil {
 		return nil
-	case a.json:
-		return enc.Encode(a.result)
 	}
-	_, err := io.WriteString(os.Stdout, a.text.String())
+	text := a.text.String()
+	if a.json {
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(a.result); err != nil {
+			return err
+		}
+		text = escape(b.String())
+	}
+	_, err := io.WriteString(os.Stdout, text)
 	return err
+}
+
+// escape escapes what a terminal obeys and encoding/json leaves in a string, such
+// as C1 controls and changes of the writing direction. No data is lost.
+func escape(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // say adds a line to the text.
@@ -230,7 +252,10 @@ func wait(ctx context.Context, a *app) error {
 	if a.sandbox != nil {
 		defer a.sandbox.customer(l)()
 	}
-	stop := a.countdown(l)
+	stop := func() {}
+	if a.tty {
+		stop = countdown(os.Stderr, l)
+	}
 	c, err := await()
 	stop()
 	if err != nil {
@@ -249,23 +274,20 @@ func wait(ctx context.Context, a *app) error {
 	return cmp.Or(a.answer(c, nil), err)
 }
 
-// countdown shows somebody who watches how long the link still lives, until the
-// function that it returns is called.
-func (a *app) countdown(l link) (stop func()) {
-	if !a.tty {
-		return func() {}
-	}
+// countdown shows on w, every second, how long the link still lives. stop ends it
+// and wipes the line.
+func countdown(w io.Writer, l link) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		second := time.NewTicker(time.Second)
 		defer second.Stop()
 		for {
-			fmt.Fprintf(os.Stderr, "\r%-70s", fmt.Sprintf("waiting for the customer with link %d, %s left", l.ID, cmp.Or(l.left(), "unknown time")))
+			fmt.Fprintf(w, "\r%-70s", fmt.Sprintf("waiting for the customer with link %d, %s left", l.ID, cmp.Or(l.left(), "unknown time")))
 			select {
 			case <-second.C:
 			case <-quit:
-				fmt.Fprintf(os.Stderr, "\r%70s\r", "")
+				fmt.Fprintf(w, "\r%70s\r", "")
 				return
 			}
 		}

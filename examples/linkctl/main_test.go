@@ -11,13 +11,18 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
@@ -384,6 +389,25 @@ func TestWaitForActivationOfEarlier(t *testing.T) {
 	stdout, _, code = execute(t, w.linkctl(t, "wait 105 -since "+time.Now().Add(-time.Hour).Format(time.RFC3339)))
 	assert.Equal(t, w.fresh("test passed"), stdout)
 	assert.Zero(t, code)
+}
+
+func TestCountdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var shown bytes.Buffer
+		l := newLink(connectlinks.ConnectLink{ID: 105, ExpiresAt: time.Now().Add(2 * time.Second)}, 0, "")
+		stop := countdown(&shown, l)
+		time.Sleep(3500 * time.Millisecond)
+		stop()
+		time.Sleep(time.Minute)
+
+		var want strings.Builder
+		for _, left := range []string{"2s", "1s", "0s", "0s"} {
+			fmt.Fprintf(&want, "\r%-70s", "waiting for the customer with link 105, "+left+" left")
+		}
+		fmt.Fprintf(&want, "\r%70s\r", "")
+		assert.Equal(t, want.String(), shown.String())
+	})
 }
 
 func TestInterrupt(t *testing.T) {
@@ -767,6 +791,31 @@ func TestJSON(t *testing.T) {
 			assert.Equal(t, "ok", many[0]["status"])
 		})
 	}
+}
+
+// A terminal or an editor must not obey, or reorder by, what a customer typed.
+func TestJSONEscapesControls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "source")
+	const name = "a\u007f\u0085\u009b31m\u061c\u200b\u200f\u202e\u2066\ufeff\U000e0001\u2028 é 你 <&> \U0001f600 z"
+	link := w.Links()[1].ConnectLink
+	made, err := w.CompleteWith(link, connectlinkstest.Submission{Name: name, Fields: map[string]string{"database": name}})
+	require.NoError(t, err)
+
+	stdout, stderr, code := execute(t, w.linkctl(t, "list -connections -json"))
+	require.Zero(t, code, stderr)
+	for _, r := range stdout {
+		assert.True(t, r == '\n' || unicode.IsPrint(r), "%q is written as it is", r)
+	}
+	assert.Contains(t, stdout, `\u007f\u0085\u009b31m\u061c\u200b\u200f\u202e\u2066\ufeff\udb40\udc01\u2028 é 你 <&> 😀 z`)
+	var found []connection
+	require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(stdout, `"TIME"`, `"2026-01-02T03:04:05Z"`)), &found))
+	i := slices.IndexFunc(found, func(c connection) bool { return c.ID == strconv.FormatInt(made.ID, 10) })
+	require.GreaterOrEqual(t, i, 0)
+	assert.Equal(t, name, found[i].Name, "nothing is lost")
+	var details struct{ Database string }
+	require.NoError(t, json.Unmarshal(found[i].Details, &details))
+	assert.Equal(t, name, details.Database)
 }
 
 // Without tokens there is a sandbox, and a customer in it.

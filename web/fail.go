@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,14 +18,16 @@ import (
 // and logs it:
 //
 //   - 410: the link has expired or was revoked
-//   - 429 and 503, with Retry-After: the API asks for patience
+//   - 429 and 503, with Retry-After: the API, or the client's rate limiter, asks for patience
+//   - 503, without it: the request's context was cancelled before there was an answer
 //   - 504: the API took too long
 //   - 502: the API refused, made no sense, could not be reached, or its answer to
 //     a create was lost
 //   - 500: anything else, such as an error of the platform's own
 //
-// If the client has given the request up there is nobody to answer, and nothing is
-// logged. [WithErrorHandler] has no effect on Error: it may call it.
+// A context that was cancelled is logged at Debug only: the client has given the
+// request up, or the server is shutting down. [WithErrorHandler] has no effect on
+// Error: it may call it.
 func Error(w http.ResponseWriter, r *http.Request, err error, opts ...Option) {
 	s := newSettings(opts)
 	s.onError = nil
@@ -34,36 +37,39 @@ func Error(w http.ResponseWriter, r *http.Request, err error, opts ...Option) {
 
 // fail answers an error.
 func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if gone(r) {
-		return
-	}
-	if s.onError != nil {
+	// Nothing tells a client that went away from a server that shuts down, and a
+	// client that still listens must get an answer.
+	cancelled := errors.Is(r.Context().Err(), context.Canceled)
+	if s.onError != nil && !cancelled {
 		s.onError(w, r, err)
 		return
 	}
-	v := judge(err)
-	level := slog.LevelError
-	if v.status < 500 {
+	a, level := answerTo(err), slog.LevelError
+	switch {
+	case cancelled:
+		a, level = interrupted, slog.LevelDebug
+	case a.status < 500:
 		level = slog.LevelWarn
 	}
 	s.logger().LogAttrs(logContext(r), level, "connectlinks: request of a customer failed",
-		slog.Int("status", v.status), slog.String("pattern", r.Pattern), slog.Any("error", err))
+		slog.Int("status", a.status), slog.String("pattern", r.Pattern), slog.Any("error", err))
 
-	if v.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(v.retryAfter))
+	retryAfter := seconds(a.pause)
+	if retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(retryAfter, 10))
 	}
 	if prefersJSON(r) {
-		writeJSON(w, v.status, problem{v.status, v.message, v.retryAfter})
+		writeJSON(w, a.status, problem{a.status, a.message, retryAfter})
 		return
 	}
-	p := Page{Kind: KindError, Status: v.status, Title: v.title, Message: v.message}
+	p := Page{Kind: KindError, Status: a.status, Title: a.title, Message: a.message}
 	switch {
-	case v.status == http.StatusGone:
+	case a.status == http.StatusGone:
 		p.Kind, p.BackText = KindEnded, "Start again"
 	case returning(r):
 		p.Button, p.Again = "Try again", address(r, 0)
-		if v.passes {
-			s.lookAgain(w, r, time.Duration(v.retryAfter)*time.Second) // the customer may well have finished
+		if a.passes {
+			s.lookAgain(w, r, a.pause) // the customer may well have finished
 		}
 	case r.Method == http.MethodPost:
 		p.Button = "Try again"
@@ -73,69 +79,97 @@ func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.show(w, r, p)
 }
 
-// gone reports whether the client has given the request up.
-func gone(r *http.Request) bool { return errors.Is(r.Context().Err(), context.Canceled) }
-
 // problem is an answer without a link, in JSON.
 type problem struct {
 	Status     int    `json:"status"`
 	Message    string `json:"message"`
-	RetryAfter int    `json:"retry_after,omitempty"` // in seconds
+	RetryAfter int64  `json:"retry_after,omitempty"` // in seconds
 }
 
-// verdict is what a customer is told about an error.
-type verdict struct {
+// answer is what a customer is told about an error.
+type answer struct {
 	status         int
 	title, message string
-	retryAfter     int  // in seconds
-	passes         bool // by itself, and soon
+	pause          time.Duration // before another try; 0 if nobody named one
+	passes         bool          // by itself, and soon
 }
 
-func judge(err error) verdict {
+var interrupted = answer{
+	status: http.StatusServiceUnavailable, title: "Interrupted", passes: true,
+	message: "We were interrupted before we had an answer. Please try again.",
+}
+
+// answerTo says what to tell a customer about err.
+func answerTo(err error) answer {
 	var refused *connectlinks.APIError
-	status := 0
+	var status int
+	var pause time.Duration
 	if errors.As(err, &refused) {
-		status = refused.StatusCode
+		status, pause = refused.StatusCode, refused.RetryAfter
 	}
 	var timeout interface{ Timeout() bool }
 	var network net.Error
 	switch {
 	case errors.Is(err, connectlinks.ErrLinkExpired):
-		return verdict{http.StatusGone, "This took too long", "The page you were on is no longer valid, and nothing was connected. Please start again.", 0, false}
+		return answer{
+			status: http.StatusGone, title: "This took too long",
+			message: "The page you were on is no longer valid, and nothing was connected. Please start again.",
+		}
 	case errors.Is(err, connectlinks.ErrLinkRevoked):
-		return verdict{http.StatusGone, "This was cancelled", "The page you were on was withdrawn, and nothing was connected. Please start again.", 0, false}
-	case status == http.StatusTooManyRequests:
-		return patience(status, "Too many at once", refused.RetryAfter)
+		return answer{
+			status: http.StatusGone, title: "This was cancelled",
+			message: "The page you were on was withdrawn, and nothing was connected. Please start again.",
+		}
+	case errors.Is(err, connectlinks.ErrRateLimited):
+		return busy(http.StatusTooManyRequests, "Too many at once", pause)
 	case status == http.StatusServiceUnavailable:
-		return patience(status, "Not available right now", refused.RetryAfter)
+		return busy(http.StatusServiceUnavailable, "Not available right now", pause)
 	case errors.Is(err, context.DeadlineExceeded), status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout,
 		errors.As(err, &timeout) && timeout.Timeout():
-		return verdict{http.StatusGatewayTimeout, "No answer in time", "The service that we connect you with takes too long to answer. Please try again in a minute.", 0, true}
+		return answer{
+			status: http.StatusGatewayTimeout, title: "No answer in time", passes: true,
+			message: "This took too long. Please try again in a minute.",
+		}
 	case status != 0, errors.Is(err, connectlinks.ErrBadResponse), errors.Is(err, connectlinks.ErrOutcomeUnknown), errors.As(err, &network):
-		return verdict{http.StatusBadGateway, "That did not work", "The service that we connect you with gave no usable answer. Please try again in a minute; if that does not help, contact our support.", 0, false}
+		return answer{
+			status: http.StatusBadGateway, title: "That did not work",
+			message: "The service that we connect you with gave no usable answer. Please try again in a minute; if that does not help, contact our support.",
+		}
 	}
-	return verdict{http.StatusInternalServerError, "That did not work", "Something went wrong on our side. Please try again in a minute; if that does not help, contact our support.", 0, false}
+	return answer{
+		status: http.StatusInternalServerError, title: "That did not work",
+		message: "Something went wrong on our side. Please try again in a minute; if that does not help, contact our support.",
+	}
 }
 
-// defaultPatience is how long to wait where the API names no time.
-const defaultPatience = 10 * time.Second
+// defaultPause is how long to wait where the API names no time.
+const defaultPause = 10 * time.Second
 
-func patience(status int, title string, d time.Duration) verdict {
-	if d <= 0 {
-		d = defaultPatience
+func busy(status int, title string, pause time.Duration) answer {
+	if pause <= 0 {
+		pause = defaultPause
 	}
-	seconds := int((d + time.Second - 1) / time.Second)
-	return verdict{status, title, "The service that we connect you with asks for a pause. Please try again in " + inWords(seconds) + ".", seconds, true}
+	return answer{status: status, title: title, message: "Please try again in " + inWords(pause) + ".", pause: pause, passes: true}
 }
 
-func inWords(seconds int) string {
+// seconds rounds up.
+func seconds(d time.Duration) int64 {
+	n := int64(d / time.Second)
+	if d%time.Second > 0 {
+		n++
+	}
+	return n
+}
+
+func inWords(d time.Duration) string {
+	n := seconds(d)
 	switch {
-	case seconds == 1:
+	case n == 1:
 		return "a second"
-	case seconds <= 90:
-		return strconv.Itoa(seconds) + " seconds"
-	case seconds <= 90*60:
-		return strconv.Itoa((seconds+59)/60) + " minutes"
+	case n <= 90:
+		return fmt.Sprintf("%d seconds", n)
+	case n <= 90*60:
+		return fmt.Sprintf("%d minutes", (n+59)/60)
 	}
-	return strconv.Itoa((seconds+3599)/3600) + " hours"
+	return fmt.Sprintf("%d hours", (n+3599)/3600)
 }

@@ -61,7 +61,7 @@ func WithTemplate(t *template.Template) Option { return func(s *settings) { s.te
 //		web.Error(w, r, err)
 //	})
 //
-// It is not called for a request that the client has given up, for one that is
+// It is not called for a request whose context was cancelled, for one that is
 // refused before mint (another method, another origin), and for a customer who has
 // not finished yet.
 func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error)) Option {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/connectlinks/connectlinks-go"
 )
 
 // Return answers at the links' RedirectURI, where the customer comes back to.
@@ -13,11 +15,12 @@ import (
 // check looks up in the customer's session which link this is about, and asks the
 // API with the fitting WaitFor... and the request's context, which ends after the
 // time of [WithWait]. If it returns nil, connected answers, to the request without
-// that limit. If it runs out of time ([context.DeadlineExceeded]), the
-// answer is 202 with a page that says "not yet" and looks again by itself, with
-// script or without, at growing intervals; or JSON, if the request prefers it. [connectlinks.ErrLinkExpired] and
-// [connectlinks.ErrLinkRevoked] are answered with 410 and a page that leads to the
-// address of [WithBack] to start again; other errors as [Error] has it.
+// that limit. If that time runs out ([context.DeadlineExceeded]), or the client's
+// rate limiter refuses, the answer is 202 with a page that says "not yet" and looks
+// again by itself, with script or without, at growing intervals; or JSON, if the
+// request prefers it. [connectlinks.ErrLinkExpired] and [connectlinks.ErrLinkRevoked]
+// are answered with 410 and a page that leads to the address of [WithBack] to start
+// again. [Error] answers all other errors, including deadlines that check set itself.
 //
 // The query is not believed: that the browser is here proves nothing, a customer
 // who cancels may be sent here too. Return keeps one number in it, how often the
@@ -35,19 +38,28 @@ func Return(check func(w http.ResponseWriter, r *http.Request) error, connected 
 			notAllowed(w, "GET, HEAD")
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), s.wait)
+		limit := time.Now().Add(s.wait)
+		ctx, cancel := context.WithDeadline(r.Context(), limit)
 		err := check(w, r.WithContext(ctx))
 		cancel()
 		private(w)
+		// Other deadlines are the server's, or of check's own making.
+		ranOut := r.Context().Err() == nil && !time.Now().Before(limit) && errors.Is(err, context.DeadlineExceeded)
 		switch {
 		case err == nil:
 			connected.ServeHTTP(w, r)
-		case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
+		case ranOut, refusedByLimiter(err):
 			s.notYet(w, r)
 		default:
 			s.fail(w, r.WithContext(context.WithValue(r.Context(), returnKey{}, true)), err)
 		}
 	})
+}
+
+// refusedByLimiter reports whether a rate limiter of the platform's own refused
+// the call, and not the API.
+func refusedByLimiter(err error) bool {
+	return errors.Is(err, connectlinks.ErrRateLimited) && !errors.As(err, new(*connectlinks.APIError))
 }
 
 // returnKey marks the request of an error, so that Error knows whose it is.
@@ -94,8 +106,7 @@ func (s *settings) lookAgain(w http.ResponseWriter, r *http.Request, atLeast tim
 		}
 	}
 	pause = max(pause, atLeast)
-	seconds := int((pause + time.Second - 1) / time.Second)
-	w.Header().Set("Refresh", strconv.Itoa(seconds)+"; url="+address(r, look+1))
+	w.Header().Set("Refresh", strconv.FormatInt(seconds(pause), 10)+"; url="+address(r, look+1))
 	return true
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -29,6 +30,12 @@ func checking(err error) func(http.ResponseWriter, *http.Request) error {
 	return func(http.ResponseWriter, *http.Request) error { return err }
 }
 
+// notYet is a check that waits as long as it may, and has no word by then.
+func notYet(_ http.ResponseWriter, r *http.Request) error {
+	<-r.Context().Done()
+	return r.Context().Err()
+}
+
 func TestReturnAnswersAsCheckHasIt(t *testing.T) {
 	throttled := &connectlinks.APIError{StatusCode: 429, RetryAfter: 40 * time.Second}
 	for _, test := range []struct {
@@ -39,12 +46,13 @@ func TestReturnAnswersAsCheckHasIt(t *testing.T) {
 		contains string
 	}{
 		{"connected", nil, 200, "", "connected, limited: false"},
-		{"not yet", fmt.Errorf("waiting: %w", context.DeadlineExceeded), 202, "2; url=?connectlink_look=1", "Not connected yet"},
-		{"not yet, the last answer an error", errors.Join(context.DeadlineExceeded, throttled), 202, "2; url=?connectlink_look=1", "Not connected yet"},
+		{"a limiter that refuses", fmt.Errorf("waiting: %w", limiterRefused{}), 202, "2; url=?connectlink_look=1", "Not connected yet"},
 		{"expired", fmt.Errorf("link 1: %w", connectlinks.ErrLinkExpired), 410, "", `<a id="connectlink-back" href="/integrations" class="button">Start again</a>`},
 		{"revoked", fmt.Errorf("link 1: %w", connectlinks.ErrLinkRevoked), 410, "", "Start again"},
 		{"throttled", throttled, 429, "40; url=?connectlink_look=1", `<a id="connectlink-again" class="button" href="?">Try again</a>`},
 		{"unavailable", &connectlinks.APIError{StatusCode: 503}, 503, "10; url=?connectlink_look=1", "Try again"},
+		{"throttled, to the end of time", &connectlinks.APIError{StatusCode: 429, RetryAfter: math.MaxInt64}, 429, "9223372037; url=?connectlink_look=1", "Try again"},
+		{"a deadline that is not Return's", fmt.Errorf("database: %w", context.DeadlineExceeded), 504, "2; url=?connectlink_look=1", "Try again"},
 		{"timed out", timedOut{}, 504, "2; url=?connectlink_look=1", "Try again"},
 		{"refused", &connectlinks.APIError{StatusCode: 401}, 502, "", "Try again"},
 		{"unknown flow", errors.New("not in the session"), 500, "", "Try again"},
@@ -69,6 +77,34 @@ func TestReturnAnswersAsCheckHasIt(t *testing.T) {
 	}
 }
 
+func TestReturnSaysNotYetWhenItsOwnLimitRanOut(t *testing.T) {
+	throttled := &connectlinks.APIError{StatusCode: 429, RetryAfter: 40 * time.Second}
+	for name, wrap := range map[string]func(error) error{
+		"alone":                    func(err error) error { return fmt.Errorf("waiting: %w", err) },
+		"the last answer an error": func(err error) error { return errors.Join(err, throttled) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := web.Return(func(w http.ResponseWriter, r *http.Request) error {
+					return wrap(notYet(w, r))
+				}, connected, silent)
+				start := time.Now()
+				w := ask(h, "GET", "/connected")
+				assert.Equal(t, 5*time.Second, time.Since(start), "the default")
+				assert.Equal(t, http.StatusAccepted, w.Code)
+				assert.Equal(t, "2; url=?connectlink_look=1", w.Header().Get("Refresh"))
+				assert.Contains(t, w.Body.String(), "Not connected yet")
+				private(t, w, "no-referrer")
+
+				w = ask(h, "GET", "/connected", "Accept", "application/json")
+				assert.Equal(t, http.StatusAccepted, w.Code)
+				assert.Contains(t, w.Body.String(), `"status":202`)
+				private(t, w, "no-referrer")
+			})
+		})
+	}
+}
+
 func TestReturnOtherMethods(t *testing.T) {
 	called := false
 	h := web.Return(func(http.ResponseWriter, *http.Request) error { called = true; return nil }, connected)
@@ -85,14 +121,14 @@ func TestReturnOtherMethods(t *testing.T) {
 // Whatever the query claims, check decides.
 func TestReturnBelievesNothing(t *testing.T) {
 	for _, query := range []string{"?status=created&source_id=5&connected=true", "?connectlink_look=999999999999999999999", "?connectlink_look=-3", "?connectlink_look=x", "?%zz"} {
-		w := ask(web.Return(checking(context.DeadlineExceeded), connected), "GET", "/connected"+query)
+		w := ask(web.Return(notYet, connected, web.WithWait(0)), "GET", "/connected"+query)
 		assert.Equal(t, http.StatusAccepted, w.Code)
 		assert.NotContains(t, w.Body.String(), "limited:")
 	}
 }
 
 func TestReturnLooksAgainLessAndLessOften(t *testing.T) {
-	h := web.Return(checking(context.DeadlineExceeded), connected, web.WithRefresh(3*time.Second))
+	h := web.Return(notYet, connected, web.WithWait(0), web.WithRefresh(3*time.Second))
 	target, pauses := "/connected?flow=a%26b&x=%22%3E%0D%0A", []string{}
 	for {
 		w := ask(h, "GET", target)
@@ -112,9 +148,9 @@ func TestReturnLooksAgainLessAndLessOften(t *testing.T) {
 	assert.Equal(t, []string{"3;", "6;", "12;", "24;", "30;", "30;"}, pauses[:6])
 	assert.Len(t, pauses, 28)
 
-	h = web.Return(checking(context.DeadlineExceeded), connected, web.WithRefresh(0))
+	h = web.Return(notYet, connected, web.WithWait(0), web.WithRefresh(0))
 	assert.Empty(t, ask(h, "GET", "/connected").Header().Get("Refresh"))
-	h = web.Return(checking(context.DeadlineExceeded), connected, web.WithRefresh(time.Hour))
+	h = web.Return(notYet, connected, web.WithWait(0), web.WithRefresh(time.Hour))
 	assert.Equal(t, "3600; url=?connectlink_look=10", ask(h, "GET", "/connected?connectlink_look=9").Header().Get("Refresh"))
 }
 
@@ -130,7 +166,7 @@ func TestReturnErrorHandler(t *testing.T) {
 	w := ask(web.Return(checking(throttled), connected, hook), "GET", "/")
 	assert.Equal(t, http.StatusTooManyRequests, w.Code)
 	assert.Equal(t, "10; url=?connectlink_look=1", w.Header().Get("Refresh"), "as without a handler")
-	assert.Equal(t, http.StatusAccepted, ask(web.Return(checking(context.DeadlineExceeded), connected, hook), "GET", "/").Code)
+	assert.Equal(t, http.StatusAccepted, ask(web.Return(notYet, connected, web.WithWait(0), hook), "GET", "/").Code)
 	assert.Equal(t, []error{gone, throttled}, got)
 }
 

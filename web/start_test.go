@@ -8,9 +8,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html/template"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -241,6 +243,14 @@ type timedOut struct{}
 func (timedOut) Error() string { return "no answer within 30s" }
 func (timedOut) Timeout() bool { return true }
 
+// limiterRefused is an error such as the SDK's where a limiter refuses.
+type limiterRefused struct{}
+
+func (limiterRefused) Error() string {
+	return "not sent: rate limiter: rate: Wait(n=1) would exceed context deadline"
+}
+func (limiterRefused) Is(target error) bool { return target == connectlinks.ErrRateLimited }
+
 func TestErrorsBecomeHonestAnswers(t *testing.T) {
 	api := func(status int, retryAfter time.Duration) error {
 		return &connectlinks.APIError{StatusCode: status, RetryAfter: retryAfter, Method: "POST", Path: "/api/v1/x", Message: "internal-detail"}
@@ -256,6 +266,9 @@ func TestErrorsBecomeHonestAnswers(t *testing.T) {
 		{"throttled, a fraction", api(429, 1500*time.Millisecond), 429, "2"},
 		{"throttled, no time named", api(429, 0), 429, "10"},
 		{"throttled, wrapped", wrapped(api(429, time.Hour)), 429, "3600"},
+		{"throttled, to the end of time", api(429, math.MaxInt64), 429, "9223372037"},
+		{"unavailable, to the end of time", api(503, math.MaxInt64), 503, "9223372037"},
+		{"a limiter that refuses", wrapped(limiterRefused{}), 429, "10"},
 		{"unavailable", api(503, 20*time.Second), 503, "20"},
 		{"unavailable, no time named", wrapped(errors.Join(api(503, 0), connectlinks.ErrOutcomeUnknown)), 503, "10"},
 		{"unauthorized", api(401, 0), 502, ""},
@@ -395,11 +408,58 @@ func TestAClientThatWentAwayIsNoError(t *testing.T) {
 	for _, opts := range [][]web.Option{{logger}, {logger, hook}} {
 		w := httptest.NewRecorder()
 		web.Start(mint, opts...).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/", nil))
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 		check := func(w http.ResponseWriter, r *http.Request) error { _, err := mint(w, r); return err }
+		w = httptest.NewRecorder()
 		web.Return(check, http.NotFoundHandler(), opts...).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
-		assert.Empty(t, w.Body.String())
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	}
 	assert.Empty(t, log.String())
+}
+
+// A server that shuts down ends its BaseContext. The customer still listens.
+func TestAServerThatShutsDownAnswers(t *testing.T) {
+	for _, method := range []string{"POST", "GET"} {
+		for _, accept := range []string{"text/html", "application/json"} {
+			t.Run(method+" "+accept, func(t *testing.T) {
+				base, shutDown := context.WithCancel(t.Context())
+				defer shutDown()
+				busy := func(r *http.Request) error {
+					shutDown()
+					<-r.Context().Done()
+					return fmt.Errorf("making a link: %w", r.Context().Err())
+				}
+				mux := http.NewServeMux()
+				mux.Handle("POST /", web.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+					return connectlinks.ConnectLink{}, busy(r)
+				}))
+				mux.Handle("GET /", web.Return(func(_ http.ResponseWriter, r *http.Request) error { return busy(r) }, http.NotFoundHandler()))
+				srv := httptest.NewUnstartedServer(mux)
+				srv.Config.BaseContext = func(net.Listener) context.Context { return base }
+				srv.Start()
+				defer srv.Close()
+
+				req, err := http.NewRequestWithContext(t.Context(), method, srv.URL, nil)
+				require.NoError(t, err)
+				req.Header.Set("Accept", accept)
+				resp, err := srv.Client().Do(req)
+				require.NoError(t, err)
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				assert.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+				assert.Contains(t, string(body), "Please try again")
+				switch {
+				case accept == "application/json":
+					assert.Contains(t, string(body), `"status":503`)
+				case method == "POST":
+					assert.Contains(t, string(body), `id="connectlink-start"`)
+				default:
+					assert.Equal(t, "2; url=?connectlink_look=1", resp.Header.Get("Refresh"))
+				}
+			})
+		}
+	}
 }
 
 func TestErrorWithoutAForm(t *testing.T) {

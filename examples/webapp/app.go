@@ -39,6 +39,7 @@ type tenant struct {
 
 type app struct {
 	config
+	host      string // of PublicURL, as browsers send it
 	sessions  sessions
 	templates *template.Template
 	types     typeCache
@@ -62,6 +63,7 @@ func newApp(cfg config) (http.Handler, error) {
 	cfg.Wait = cmp.Or(cfg.Wait, 5*time.Second)
 	a := &app{
 		config:   cfg,
+		host:     strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]),
 		sessions: sessions{secure: u.Scheme == "https", m: map[string]*session{}},
 		types:    typeCache{m: map[string]cachedTypes{}},
 	}
@@ -99,9 +101,15 @@ func static(w http.ResponseWriter, r *http.Request) {
 // policy has no form-action: browsers apply it to the redirect to a link too.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// secure sets what all answers have in common.
+// secure sets what all answers have in common. It refuses other hosts, since
+// an attacker can point a host name here (DNS rebinding): to a browser, the attacker's
+// page and this app are then one origin.
 func (a *app) secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.EqualFold(r.Host, a.host) {
+			http.Error(w, "This app is at "+a.PublicURL, http.StatusMisdirectedRequest)
+			return
+		}
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Referrer-Policy", "same-origin")

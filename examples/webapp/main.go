@@ -14,8 +14,8 @@
 //	CENSUS_API_TOKEN              without CENSUS_TENANTS: the API key of the only tenant's workspace
 //	CENSUS_GROUP                  without CENSUS_TENANTS: the group of the only tenant
 //
-// Customers are sent back to -public-url, http on the loopback interface unless it
-// says otherwise. Embedding needs an origin that the vendor has approved, so on the
+// Customers reach this, and are sent back, at -public-url: http on the loopback
+// interface unless it says otherwise. Requests for any other host are refused. Embedding needs an origin that the vendor has approved, so on the
 // real service localhost needs a tunnel; redirecting does not.
 //
 // What a platform would do otherwise: tenants sign in with a password or SSO, and
@@ -73,6 +73,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	defer l.Close()
+	if *publicURL == "" && l.Addr().(*net.TCPAddr).IP.IsUnspecified() {
+		return fmt.Errorf("-addr %s is not where customers can reach this: set -public-url", *addr)
+	}
 	cfg := config{
 		PublicURL: cmp.Or(*publicURL, "http://"+l.Addr().String()),
 		Log:       slog.New(slog.NewTextHandler(stdout, nil)),

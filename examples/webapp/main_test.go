@@ -418,6 +418,51 @@ func TestOtherSitesCannotPost(t *testing.T) {
 	assert.Equal(t, "/integrations", b.get("/integrations").url, "still signed in")
 }
 
+// An attacker's page whose host name was pointed here is of the same origin to the
+// browser. Only the Host header tells it apart.
+func TestOtherHostsAreRefused(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	ask := func(method, path, host string) int {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, p.url+path, nil)
+		require.NoError(t, err)
+		req.Host = host
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+		resp, err := b.http.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	own := strings.TrimPrefix(p.url, "http://")
+	_, port, _ := strings.Cut(own, ":")
+	for _, host := range []string{"evil.example", "evil.example:" + port, "127.0.0.1", "localhost:" + port, own + ".evil.example"} {
+		assert.Equal(t, http.StatusMisdirectedRequest, ask("POST", "/connect/source/postgres", host), host)
+		assert.Equal(t, http.StatusMisdirectedRequest, ask("GET", "/integrations", host), host)
+		assert.Equal(t, http.StatusMisdirectedRequest, ask("GET", "/static/app.js", host), host)
+	}
+	assert.Empty(t, p.sandbox.Links())
+	assert.Equal(t, http.StatusOK, ask("GET", "/integrations", own))
+}
+
+func TestPublicURLs(t *testing.T) {
+	for publicURL, host := range map[string]string{
+		"https://App.Example.com":             "app.example.com",
+		"https://app.example.com:443/ignored": "APP.example.com",
+		"http://app.example.com:80":           "app.example.com",
+		"http://app.example.com:443":          "app.example.com:443",
+		"http://[::1]:8080":                   "[::1]:8080",
+	} {
+		app, err := newApp(config{PublicURL: publicURL, Tenants: make([]tenant, 1)})
+		require.NoError(t, err, publicURL)
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", "/sign-in", nil)
+		r.Host = host
+		app.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusOK, w.Code, publicURL)
+	}
+}
+
 func TestNothingThere(t *testing.T) {
 	p := newPlatform(t)
 	b := p.browser(t).signIn("acme")
@@ -479,6 +524,7 @@ func TestRun(t *testing.T) {
 
 	require.Error(t, run(t.Context(), []string{"extra"}, io.Discard))
 	require.Error(t, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-public-url", "ftp://x"}, io.Discard))
+	require.ErrorContains(t, run(t.Context(), []string{"-addr", ":0"}, io.Discard), "-public-url")
 }
 
 func TestTenantsOfTheRealService(t *testing.T) {

@@ -83,10 +83,10 @@ var hardWaits = map[string]struct {
 		}))
 	}},
 	"the answer": {true, func(t *testing.T) *connectlinks.Client {
-		return hardServed(t, connectlinkstest.Failure{Hang: true})
+		return hardServed(t, connectlinkstest.Failure{Hang: true, Times: -1})
 	}},
 	"the answer's next byte": {true, func(t *testing.T) *connectlinks.Client {
-		return hardServed(t, connectlinkstest.Failure{Drip: 24 * time.Hour, Status: http.StatusOK, Body: `{"status":"success"}`})
+		return hardServed(t, connectlinkstest.Failure{Drip: 24 * time.Hour, Status: http.StatusOK, Body: `{"status":"success"}`, Times: -1})
 	}},
 	"the body": {true, func(t *testing.T) *connectlinks.Client {
 		return hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {

@@ -526,15 +526,15 @@ func TestFailedCallsLeaveNoConnection(t *testing.T) {
 		failure connectlinkstest.Failure
 		most    int // connections
 	}{
-		"400":      {connectlinkstest.Failure{Status: 400, Body: `{"status":400}`}, 1},
-		"500":      {connectlinkstest.Failure{Status: 500, Body: strings.Repeat("<p>no</p>", 100)}, 1},
-		"429":      {connectlinkstest.Failure{Status: 429}, 1},
-		"not JSON": {connectlinkstest.Failure{Status: 201, Body: "<html>"}, 1},
-		"redirect": {connectlinkstest.Failure{Status: 302, Header: http.Header{"Location": {"/elsewhere"}}}, 1},
-		"cut off":  {connectlinkstest.Failure{Cut: true}, calls},
-		"reset":    {connectlinkstest.Failure{Reset: true}, calls},
-		"time-out": {connectlinkstest.Failure{Hang: true}, calls},
-		"stalled":  {connectlinkstest.Failure{Drip: time.Hour}, calls},
+		"400":      {connectlinkstest.Failure{Status: 400, Body: `{"status":400}`, Times: -1}, 1},
+		"500":      {connectlinkstest.Failure{Status: 500, Body: strings.Repeat("<p>no</p>", 100), Times: -1}, 1},
+		"429":      {connectlinkstest.Failure{Status: 429, Times: -1}, 1},
+		"not JSON": {connectlinkstest.Failure{Status: 201, Body: "<html>", Times: -1}, 1},
+		"redirect": {connectlinkstest.Failure{Status: 302, Header: http.Header{"Location": {"/elsewhere"}}, Times: -1}, 1},
+		"cut off":  {connectlinkstest.Failure{Cut: true, Times: -1}, calls},
+		"reset":    {connectlinkstest.Failure{Reset: true, Times: -1}, calls},
+		"time-out": {connectlinkstest.Failure{Hang: true, Times: -1}, calls},
+		"stalled":  {connectlinkstest.Failure{Drip: time.Hour, Times: -1}, calls},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

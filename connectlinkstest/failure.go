@@ -21,7 +21,7 @@ type Failure struct {
 	// are the hosted pages. Empty: the whole API, routes that do not exist included.
 	Route string
 
-	// Times is how many answers fail. 0: all, until StopFailing.
+	// Times is how many answers fail. 0 and -1: all, until StopFailing.
 	Times int
 
 	// Status, if not 0, answers with this status, Header and Body instead of the
@@ -56,8 +56,10 @@ func (f Failure) check() error {
 	switch {
 	case f.Route != "" && !isRoute(f.Route):
 		return fmt.Errorf("%q is not a route that is served", f.Route)
-	case f.Times < 0 || f.Delay < 0 || f.Drip < 0:
-		return errors.New("a failure's Times, Delay and Drip must not be negative")
+	case f.Times < -1:
+		return fmt.Errorf("a failure's Times must not be %d", f.Times)
+	case f.Delay < 0 || f.Drip < 0:
+		return errors.New("a failure's Delay and Drip must not be negative")
 	case f.Status != 0 && (f.Status < 200 || f.Status > 999):
 		return fmt.Errorf("a failure's Status must not be %d", f.Status)
 	case (f.Status == http.StatusNoContent || f.Status == http.StatusNotModified) && (f.Body != "" || f.Drip != 0 || f.Cut):

@@ -68,7 +68,7 @@ func TestFailWithPage(t *testing.T) {
 func TestFailOrder(t *testing.T) {
 	a := newAPI(t)
 	require.NoError(t, a.srv.Fail(
-		connectlinkstest.Failure{Route: "GET /api/v1/sources/{source_id}", Status: 500},
+		connectlinkstest.Failure{Route: "GET /api/v1/sources/{source_id}", Status: 500, Times: -1},
 		connectlinkstest.Failure{Times: 1, Status: 502},
 	))
 	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Times: 1, Status: 503}))
@@ -100,7 +100,7 @@ func TestFailPages(t *testing.T) {
 	a := newAPI(t)
 	a.source()
 	page := a.srv.Links()[0].ConnectLink.URL[len(a.srv.URL):]
-	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500}))
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500, Times: -1}))
 	resp, _ := a.raw(http.MethodGet, page, "")
 	assert.Equal(t, 200, resp.StatusCode, "a page is not the API")
 	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Route: "GET /pbc", Times: 1, Status: 502}))
@@ -115,7 +115,9 @@ func TestFailRefusesNonsense(t *testing.T) {
 		failure connectlinkstest.Failure
 	}{
 		{`"POST /sources" is not a route that is served`, connectlinkstest.Failure{Route: "POST /sources", Status: 500}},
-		{"a failure's Times, Delay and Drip must not be negative", connectlinkstest.Failure{Times: -1}},
+		{"a failure's Times must not be -2", connectlinkstest.Failure{Times: -2}},
+		{"a failure's Delay and Drip must not be negative", connectlinkstest.Failure{Delay: -1}},
+		{"a failure's Delay and Drip must not be negative", connectlinkstest.Failure{Drip: -1}},
 		{"a failure's Status must not be 99", connectlinkstest.Failure{Status: 99}},
 		{"an answer of status 204 has no body", connectlinkstest.Failure{Status: 204, Body: "x"}},
 		{"a failure's Header and Body need a Status", connectlinkstest.Failure{Body: "x"}},
@@ -235,7 +237,7 @@ func TestFailDrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := inMemory(t)
 		want := `{"status":"success","data":"slowly"}`
-		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Drip: time.Second, Status: 200, Body: want}))
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Drip: time.Second, Status: 200, Body: want, Times: -1}))
 		resp, err := a.http.Do(a.request(http.MethodGet, "/api/v1/sources", ""))
 		require.NoError(t, err)
 		defer resp.Body.Close()
@@ -257,7 +259,7 @@ func TestFailDrip(t *testing.T) {
 func TestFailHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := inMemory(t)
-		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Hang: true}))
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Hang: true, Times: -1}))
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -271,9 +273,9 @@ func TestFailHang(t *testing.T) {
 // the bubble to complain about, and nothing for Close to wait for.
 func TestGivingUp(t *testing.T) {
 	for name, f := range map[string]connectlinkstest.Failure{
-		"Delay": {Delay: time.Hour},
-		"Drip":  {Drip: time.Hour},
-		"Hang":  {Hang: true},
+		"Delay": {Delay: time.Hour, Times: -1},
+		"Drip":  {Drip: time.Hour, Times: -1},
+		"Hang":  {Hang: true, Times: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -296,9 +298,9 @@ func TestGivingUp(t *testing.T) {
 
 func TestCloseEndsSlowRequests(t *testing.T) {
 	for name, f := range map[string]connectlinkstest.Failure{
-		"Delay": {Delay: time.Hour},
-		"Drip":  {Drip: time.Hour},
-		"Hang":  {Hang: true},
+		"Delay": {Delay: time.Hour, Times: -1},
+		"Drip":  {Drip: time.Hour, Times: -1},
+		"Hang":  {Hang: true, Times: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(t *testing.T, a api) {

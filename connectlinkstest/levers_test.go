@@ -530,7 +530,7 @@ func use(srv *connectlinkstest.Server, link map[string]any) error {
 	srv.AddGroup("decent_dropsy")
 	srv.AddSourceType(connectlinkstest.Type{ServiceName: "acme_db"})
 	_, err := srv.Complete(lever(link))
-	return errors.Join(err, srv.Revoke(lever(link)), srv.Fail(connectlinkstest.Failure{Route: "GET /api/v1/syncs", Status: 500}))
+	return errors.Join(err, srv.Revoke(lever(link)), srv.Fail(connectlinkstest.Failure{Route: "GET /api/v1/syncs", Status: 500, Times: -1}))
 }
 
 func TestClose(t *testing.T) {

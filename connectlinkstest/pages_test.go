@@ -598,7 +598,7 @@ func TestWithPagesListener(t *testing.T) {
 	}
 
 	// A failure of the whole API is none of the pages', wherever.
-	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500}))
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500, Times: -1}))
 	for path, want := range map[string]int{"/": 404, "/pbc": 404} {
 		resp, _ := a.browse(http.MethodGet, a.srv.PagesURL+path, nil, nil)
 		assert.Equal(t, want, resp.StatusCode)

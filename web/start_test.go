@@ -339,13 +339,13 @@ func TestErrorsOfTheClient(t *testing.T) {
 		failure connectlinkstest.Failure
 		status  int
 	}{
-		{"throttled", connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"60"}}}, 429},
-		{"unavailable", connectlinkstest.Failure{Status: 503}, 503},
-		{"refused", connectlinkstest.Failure{Status: 403}, 502},
-		{"HTML", connectlinkstest.Failure{Status: 200, Body: "<html>"}, 502},
-		{"reset", connectlinkstest.Failure{Reset: true}, 502},
-		{"cut off", connectlinkstest.Failure{Cut: true}, 502},
-		{"hangs", connectlinkstest.Failure{Hang: true}, 504},
+		{"throttled", connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"60"}}, Times: -1}, 429},
+		{"unavailable", connectlinkstest.Failure{Status: 503, Times: -1}, 503},
+		{"refused", connectlinkstest.Failure{Status: 403, Times: -1}, 502},
+		{"HTML", connectlinkstest.Failure{Status: 200, Body: "<html>", Times: -1}, 502},
+		{"reset", connectlinkstest.Failure{Reset: true, Times: -1}, 502},
+		{"cut off", connectlinkstest.Failure{Cut: true, Times: -1}, 502},
+		{"hangs", connectlinkstest.Failure{Hang: true, Times: -1}, 504},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			srv := connectlinkstest.NewServer()

@@ -457,7 +457,7 @@ func TestFailures(t *testing.T) {
 			code: exitRefused,
 		},
 		{
-			name: "forbidden", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 403}),
+			name: "forbidden", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 403, Times: -1}),
 			err: "linkctl: the token may not do this\n" +
 				"  to do:  activations take a personal access token, sources and destinations a workspace API key: see linkctl doctor\n",
 			code: exitRefused,
@@ -476,36 +476,36 @@ func TestFailures(t *testing.T) {
 		},
 		{
 			name: "throttled", args: "create -type hubspot",
-			fail: answer(creating, connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"3000"}}}),
+			fail: answer(creating, connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"3000"}}, Times: -1}),
 			err:  "linkctl: the API is throttling this token\n  to do:  try again in 50m0s, not before\n", code: exitThrottled,
 		},
 		{
 			name: "lost answer", args: "create -type hubspot",
-			fail: answer(creating, connectlinkstest.Failure{Reset: true, CarryOut: true}),
+			fail: answer(creating, connectlinkstest.Failure{Reset: true, CarryOut: true, Times: -1}),
 			err: "linkctl: the answer was lost: there may be a link now that nobody has\n" +
 				"  to do:  find it with \"linkctl list\" and revoke it; or try again, since an unused link does no harm until it expires\n",
 			code: exitUnknown, links: 5,
 		},
 		{
 			name: "lost answer of a reauthorization", args: "reauthorize {conn}",
-			fail: answer("POST /api/v1/destinations/{destination_id}/connect_links", connectlinkstest.Failure{Status: 502, CarryOut: true}),
+			fail: answer("POST /api/v1/destinations/{destination_id}/connect_links", connectlinkstest.Failure{Status: 502, CarryOut: true, Times: -1}),
 			err: "linkctl: the answer was lost: there may be a link now that nobody has\n" +
 				"  to do:  find it with \"linkctl list\" and revoke it; or try again, since an unused link does no harm until it expires\n",
 			code: exitUnknown, links: 5,
 		},
 		{
-			name: "server error", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 500}),
+			name: "server error", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 500, Times: -1}),
 			err: "linkctl: the API has a problem of its own\n" +
 				"  to do:  nothing is wrong here: try again later; the vendor's support wants the request id\n",
 			code: exitOther,
 		},
 		{
-			name: "not the API", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 200, Body: "<html>"}),
+			name: "not the API", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 200, Body: "<html>", Times: -1}),
 			err:  "linkctl: what answers does not talk like the API\n  to do:  does CENSUS_BASE_URL lead to it? is a proxy in between?\n",
 			code: exitOther,
 		},
 		{
-			name: "odd status", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 301}),
+			name: "odd status", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 301, Times: -1}),
 			err:  "linkctl: the API's answer is none that anybody expects\n  to do:  does CENSUS_BASE_URL lead to it?\n",
 			code: exitOther,
 		},
@@ -681,11 +681,11 @@ func TestDoctorFindsProblems(t *testing.T) {
 		},
 		{
 			name: "throttled", kind: "destination", code: exitThrottled,
-			fail: connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"60"}}},
+			fail: connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"60"}}, Times: -1},
 			out:  []string{region, "problem  workspace  the API is throttling this token\n"},
 		},
 		{
-			name: "V1 is retired", kind: "destination", code: exitNotFound, fail: connectlinkstest.Failure{Status: 410},
+			name: "V1 is retired", kind: "destination", code: exitNotFound, fail: connectlinkstest.Failure{Status: 410, Times: -1},
 			out: []string{region, "problem  workspace  there are no workspaces here\n", "is API V1 retired? then -kind activation\n"},
 		},
 		{

@@ -480,7 +480,7 @@ func TestAnAPIInTrouble(t *testing.T) {
 	p := newPlatform(t)
 	b := p.browser(t).signIn("acme")
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{
-		Route: "POST /api/v1/source_connect_links", Status: 429, Header: http.Header{"Retry-After": {"60"}},
+		Route: "POST /api/v1/source_connect_links", Status: 429, Header: http.Header{"Retry-After": {"60"}}, Times: -1,
 	}))
 	for _, path := range []string{"/connect/source/postgres", "/embed/source/postgres"} {
 		got := b.post(path)
@@ -493,7 +493,7 @@ func TestAnAPIInTrouble(t *testing.T) {
 
 	// The throttled token pauses, all its calls with it; birch has another.
 	b = p.browser(t).signIn("birch")
-	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: "GET /api/v2/activations", Status: 403}))
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: "GET /api/v2/activations", Status: 403, Times: -1}))
 	got := b.get("/integrations")
 	assert.Equal(t, http.StatusOK, got.status)
 	assert.Contains(t, got.body, `id="activation-failed"`)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
 	"github.com/connectlinks/connectlinks-go/internal/pace"
-	"github.com/connectlinks/connectlinks-go/internal/wire"
 )
 
 const (
@@ -102,7 +101,7 @@ func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) o
 	body, err := httpx.ReadAll(resp.Body, resp.ContentLength, maxSuccess)
 	switch err {
 	case nil:
-		err = a.call.decode(body)
+		err = a.call.decode(a.ctx, body)
 	case httpx.ErrTooLong:
 		err = badResponse("longer than %d bytes", maxSuccess)
 	}
@@ -128,12 +127,12 @@ func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) o
 // answered completes an APIError from the answer, and judges it.
 func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcome {
 	c := a.core
-	clean := func(s wire.Text) string { return c.scrub.Line(string(s), maxMessage, a.secrets[:]...) }
-	var env struct{ Status, Message, Error wire.Text }
+	clean := func(s wireText) string { return c.scrub.Line(string(s), maxMessage, a.secrets[:]...) }
+	var env struct{ Status, Message, Error wireText }
 	_ = json.Unmarshal(body, &env) // what is no JSON has none
 	e.Status = clean(env.Status)
 	e.Message = clean(cmp.Or(env.Message, env.Error))
-	e.RequestID = clean(wire.Text(resp.Header.Get("X-Request-Id")))
+	e.RequestID = clean(wireText(resp.Header.Get("X-Request-Id")))
 	e.Method, e.Path = a.call.method, a.call.path
 	body = body[:min(len(body), maxError)]
 	e.Body = []byte(c.scrub.Cut(string(body), maxErrorBody, len(body) == maxError, a.secrets[:]...))

@@ -5,13 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"unicode"
-
-	"github.com/connectlinks/connectlinks-go/internal/wire"
 )
 
 // call is one request, and what to make of its answer.
@@ -20,10 +19,10 @@ type call struct {
 	path    string // below the base URL
 	escaped string // the path as it is sent
 	query   string
-	body    []byte                  // JSON; nil for none
-	mints   bool                    // it makes a link, and may never take effect twice
-	decode  func(body []byte) error // reads a success
-	refused error                   // why it cannot be sent: an *InputError
+	body    []byte                                       // JSON; nil for none
+	mints   bool                                         // it makes a link, and may never take effect twice
+	decode  func(ctx context.Context, body []byte) error // reads a success; ends with ctx
+	refused error                                        // why it cannot be sent: an *InputError
 
 	repeated bool // set once an attempt that may have taken effect is followed by another
 }
@@ -72,7 +71,7 @@ func (k *call) mint(p params) *call {
 // fetch sends a call whose answer is one object, and converts it.
 func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*T, error) {
 	out := new(T)
-	k.decode = func(body []byte) error {
+	k.decode = func(_ context.Context, body []byte) error {
 		var env envelope[W]
 		if err := decode(body, &env, &env.Status); err != nil {
 			return err
@@ -97,33 +96,47 @@ type object[W any] interface {
 	check(alone bool) error
 }
 
-type envelope[D any] struct {
-	Status     wire.Text   `json:"status"`
-	Data       D           `json:"data"`
-	Pagination *pagination `json:"pagination"`
-}
-
 // decode reads a success into v, status being a part of v. One whose status
 // speaks of a failure is an *APIError, of which only StatusCode may be set.
-func decode(body []byte, v any, status *wire.Text) error {
+func decode(body []byte, v any, status *wireText) error {
 	err := json.Unmarshal(body, v)
-	if code, failed := status.Failure(); failed {
+	if code, failed := status.failure(); failed {
 		return &APIError{StatusCode: code}
 	}
 	if err != nil {
-		return badResponse("%s", wire.Wrong(body, err))
+		return badResponse("%s", describe(body, err))
 	}
 	return nil
+}
+
+// describe says what is wrong with a body that json.Unmarshal refused with err,
+// without quoting it.
+func describe(body []byte, err error) string {
+	var (
+		syntax *json.SyntaxError
+		kind   *json.UnmarshalTypeError
+	)
+	switch trimmed := bytes.TrimSpace(body); {
+	case len(trimmed) == 0:
+		return "empty"
+	case trimmed[0] == '<':
+		return "HTML in place of JSON"
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("no JSON at byte %d of %d", syntax.Offset, len(body))
+	case errors.As(err, &kind):
+		return fmt.Sprintf("%q is not of type %s", kind.Field, kind.Type.Kind())
+	}
+	return "JSON of another shape"
 }
 
 // discard sends a call whose answer, of which there may be none, says nothing
 // more. What was there no more when it was repeated is what was wanted.
 func discard(ctx context.Context, s *service, k *call) error {
-	k.decode = func(body []byte) error {
+	k.decode = func(_ context.Context, body []byte) error {
 		if len(bytes.TrimSpace(body)) == 0 {
 			return nil
 		}
-		var env struct{ Status wire.Text }
+		var env struct{ Status wireText }
 		return decode(body, &env, &env.Status)
 	}
 	err := s.do(ctx, k)

@@ -62,15 +62,6 @@ func (p Page[T]) LogValue() slog.Value {
 	)
 }
 
-type pagination struct {
-	TotalRecords int `json:"total_records"`
-	PerPage      int `json:"per_page"`
-	Prev         int `json:"prev_page"`
-	Number       int `json:"page"`
-	Next         int `json:"next_page"`
-	Last         int `json:"last_page"`
-}
-
 // list sends a call whose answer is a page of objects, and converts them.
 func list[T, W any, P object[W]](ctx context.Context, s *service, path string, opts ListOptions, convert func(P) T) (*Page[T], error) {
 	k := get(path)
@@ -79,7 +70,7 @@ func list[T, W any, P object[W]](ctx context.Context, s *service, path string, o
 		k.query, k.refused = values.Encode(), err
 	}
 	var page *Page[T]
-	k.decode = func(body []byte) error {
+	k.decode = func(_ context.Context, body []byte) error {
 		var env envelope[[]W]
 		if err := decode(body, &env, &env.Status); err != nil {
 			var loose envelope[[]json.RawMessage]

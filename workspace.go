@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/flight"
-	"github.com/connectlinks/connectlinks-go/internal/wire"
 )
 
 // WorkspacesService says whose token a client has and, with a personal access
@@ -60,9 +59,9 @@ func (s *WorkspacesService) All(ctx context.Context, opts ListOptions) iter.Seq2
 func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (string, error) {
 	var key string
 	k := get(workspaces).id("workspaceID", workspaceID).then("/api_key")
-	k.decode = func(body []byte) error { // this answer has no envelope
+	k.decode = func(_ context.Context, body []byte) error { // this answer has no envelope
 		var answer struct {
-			Status wire.Text
+			Status wireText
 			APIKey string `json:"api_key"`
 		}
 		if err := decode(body, &answer, &answer.Status); err != nil {

@@ -1,4 +1,4 @@
-package wire_test
+package connectlinks
 
 import (
 	"encoding/json"
@@ -10,13 +10,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/connectlinks/connectlinks-go/internal/wire"
 )
 
-func TestText(t *testing.T) {
+func TestWireText(t *testing.T) {
 	t.Parallel()
-	for raw, want := range map[string]wire.Text{
+	for raw, want := range map[string]wireText{
 		`"error"`:      "error",
 		`"a\u003db\n"`: "a=b\n",
 		`""`:           "",
@@ -27,32 +25,32 @@ func TestText(t *testing.T) {
 		`{"a": [1]}`:   `{"a": [1]}`,
 		`[]`:           `[]`,
 	} {
-		got := wire.Text("before")
+		got := wireText("before")
 		require.NoError(t, json.Unmarshal([]byte(raw), &got), raw)
 		assert.Equal(t, want, got, raw)
 	}
 }
 
-func TestFailure(t *testing.T) {
+func TestWireFailure(t *testing.T) {
 	t.Parallel()
-	for status, code := range map[wire.Text]int{
+	for status, code := range map[wireText]int{
 		"error": 0, "not_found": 404, "400": 400, "404": 404, "500": 500, "599": 599,
 	} {
-		got, failed := status.Failure()
+		got, failed := status.failure()
 		assert.True(t, failed, status)
 		assert.Equal(t, code, got, status)
 	}
-	for _, status := range []wire.Text{
+	for _, status := range []wireText{
 		"", "success", "created", "updated", "deleted", "200", "201", "399", "-404", "4e2", "404.0", " 404", "errors", "whatever comes next",
 	} {
-		_, failed := status.Failure()
+		_, failed := status.failure()
 		assert.False(t, failed, status)
 	}
 }
 
-func TestTexts(t *testing.T) {
+func TestWireTexts(t *testing.T) {
 	t.Parallel()
-	for raw, want := range map[string]wire.Texts{
+	for raw, want := range map[string]wireTexts{
 		`["a","b"]`:        {"a", "b"},
 		`["a",1,true,{}]`:  {"a", "1", "true", "{}"},
 		`["a",null]`:       {"a", ""},
@@ -64,13 +62,13 @@ func TestTexts(t *testing.T) {
 		`"a|b"`:            {"a", "b"},
 		`5`:                {"5"},
 	} {
-		got := wire.Texts{"before"}
+		got := wireTexts{"before"}
 		require.NoError(t, json.Unmarshal([]byte(raw), &got), raw)
 		assert.Equal(t, want, got, raw)
 	}
 }
 
-func TestTime(t *testing.T) {
+func TestWireTime(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2023, 7, 22, 23, 42, 47, 239e6, time.UTC)
 	for raw, want := range map[string]time.Time{
@@ -79,44 +77,44 @@ func TestTime(t *testing.T) {
 		`"2023-07-22T23:42:47Z"`:          at.Truncate(time.Second),
 		`null`:                            {},
 	} {
-		var got wire.Time
+		var got wireTime
 		require.NoError(t, json.Unmarshal([]byte(raw), &got), raw)
-		assert.False(t, got.Unreadable, raw)
+		assert.False(t, got.unreadable, raw)
 		assert.True(t, want.Equal(got.Time), raw)
 	}
 	for _, raw := range []string{`""`, `"tomorrow"`, `1690069367`, `true`, `{}`, `[]`, `"2023-07-22"`, `"2023-07-22 23:42:47"`, `"2023-13-01T00:00:00Z"`} {
 		var got struct {
-			At    wire.Time
+			At    wireTime
 			After string
 		}
 		require.NoError(t, json.Unmarshal([]byte(`{"at":`+raw+`,"after":"read"}`), &got), raw)
-		assert.True(t, got.At.Unreadable, raw)
+		assert.True(t, got.At.unreadable, raw)
 		assert.Equal(t, "read", got.After, "what is around it is read")
 	}
 }
 
-func TestSteps(t *testing.T) {
+func TestWireSteps(t *testing.T) {
 	t.Parallel()
-	var got wire.Steps
+	var got wireSteps
 	require.NoError(t, json.Unmarshal([]byte(`{"steps":[
 		{"step":"Connect","status":"success","error":null},
 		{"step":"Read","status":"failure","error":{"message":"denied"},"later":1},
 		{"step":3,"status":null}]}`), &got))
-	assert.Equal(t, wire.Steps{{"Connect", "success", ""}, {"Read", "failure", "denied"}, {"3", "", ""}}, got)
+	assert.Equal(t, wireSteps{{"Connect", "success", ""}, {"Read", "failure", "denied"}, {"3", "", ""}}, got)
 	require.NoError(t, json.Unmarshal([]byte(`{}`), &got))
 	assert.Empty(t, got)
 	require.NoError(t, json.Unmarshal([]byte(`null`), &got))
 	assert.Empty(t, got)
 }
 
-func TestFields(t *testing.T) {
+func TestWireFields(t *testing.T) {
 	t.Parallel()
-	var got wire.Fields
+	var got wireFields
 	require.NoError(t, json.Unmarshal([]byte(`{"fields":[
 		{"id":"host","label":"Host","type":"string","rules":["required","max:9"],"placholder":"db.example.com","hint":" where \n","is_password_type_field":false,"possible_values":null},
 		{"id":"mode","rules":"required|in:a,b","placeholder":"one","placholder":"two","is_password_type_field":true,"possible_values":["a","b"]},
 		{"id":"port","rules":"optional","possible_values":"a, b"}]}`), &got))
-	assert.Equal(t, wire.Fields{
+	assert.Equal(t, wireFields{
 		{ID: "host", Label: "Host", Type: "string", Placeholder: "db.example.com", Hint: "where", Required: true},
 		{ID: "mode", Placeholder: "one", Required: true, Password: true, PossibleValues: []string{"a", "b"}},
 		{ID: "port", PossibleValues: []string{"a", "b"}},
@@ -152,11 +150,11 @@ func TestWrongQuotesNothing(t *testing.T) {
 		}
 		err := json.Unmarshal([]byte(body), &v)
 		require.Error(t, err, body)
-		got := wire.Wrong([]byte(body), err)
+		got := describe([]byte(body), err)
 		assert.Contains(t, got, want, body)
 		assert.NotContains(t, got, secret, body)
 	}
-	assert.Equal(t, "JSON of another shape", wire.Wrong([]byte("{}"), errors.New(secret)))
+	assert.Equal(t, "JSON of another shape", describe([]byte("{}"), errors.New(secret)))
 }
 
 // FuzzJSON: what is JSON is read without an error, whatever its types; the rest
@@ -172,33 +170,33 @@ func FuzzJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var v struct {
-			Text  wire.Text
-			Texts wire.Texts
-			Time  wire.Time
+			Text  wireText
+			Texts wireTexts
+			Time  wireTime
 		}
 		err := json.Unmarshal(body, &v)
 		var kind *json.UnmarshalTypeError
 		if json.Valid(body) && err != nil && !(errors.As(err, &kind) && kind.Field == "") {
 			t.Errorf("%q: %v", body, err)
 		}
-		_, _ = v.Text.Failure()
-		if v.Time.Unreadable && !v.Time.IsZero() {
+		_, _ = v.Text.failure()
+		if v.Time.unreadable && !v.Time.IsZero() {
 			t.Errorf("%q: a time that cannot be read is %v", body, v.Time.Time)
 		}
 		var w struct {
-			Steps  wire.Steps
-			Fields wire.Fields
+			Steps  wireSteps
+			Fields wireFields
 			N      int
 			At     time.Time
 		}
 		if err := json.Unmarshal(body, &w); err != nil {
-			text := wire.Wrong(body, err)
+			text := describe(body, err)
 			if text == "" || len(text) > 200 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
 				t.Errorf("%q: %q", body, text)
 			}
 			const secret = "wJ5hD3gF6kL1pS0"
 			quoted := fmt.Sprintf(`{"n":%q,"at":%q,"x":%s`, secret, secret, body)
-			if err := json.Unmarshal([]byte(quoted), &w); err == nil || strings.Contains(wire.Wrong([]byte(quoted), err), secret) {
+			if err := json.Unmarshal([]byte(quoted), &w); err == nil || strings.Contains(describe([]byte(quoted), err), secret) {
 				t.Errorf("%q: %v", quoted, err)
 			}
 		}

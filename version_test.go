@@ -38,7 +38,7 @@ func TestVersionIsTheChangelogsNewest(t *testing.T) {
 var lifeReadmeImports = map[string]string{
 	"connectlinks":     "github.com/connectlinks/connectlinks-go",
 	"connectlinkstest": "github.com/connectlinks/connectlinks-go/connectlinkstest",
-	"web":              "github.com/connectlinks/connectlinks-go/web",
+	"connectlinksweb":  "github.com/connectlinks/connectlinks-go/connectlinksweb",
 	"context":          "context",
 	"errors":           "errors",
 	"fmt":              "fmt",

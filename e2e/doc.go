@@ -1,6 +1,6 @@
-// Package e2e proves in a real browser what package web, the example webapp and the
-// sandbox's hosted pages promise: what a customer sees and does on the way from the
-// button to the connection.
+// Package e2e proves in a real browser what package connectlinksweb, the example
+// webapp and the sandbox's hosted pages promise: what a customer sees and does on
+// the way from the button to the connection.
 //
 // Its tests drive an installed Chromium, which they look for in the environment
 // variable CHROMIUM and then in the PATH. Nothing outside of this machine is

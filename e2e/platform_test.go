@@ -24,7 +24,7 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
-	"github.com/connectlinks/connectlinks-go/web"
+	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
 // newSandbox is a service whose links' pages are on another host than any platform
@@ -49,7 +49,7 @@ func serve(t *testing.T, name string, h http.Handler) string {
 	return strings.Replace(srv.URL, "127.0.0.1", name+".localhost", 1)
 }
 
-// platform is a small one, on package web alone.
+// platform is a small one, on package connectlinksweb alone.
 type platform struct {
 	t       *testing.T
 	sandbox *connectlinkstest.Server
@@ -72,14 +72,14 @@ type flow struct {
 func newPlatform(t *testing.T, sandbox *connectlinkstest.Server) *platform {
 	t.Helper()
 	p := &platform{t: t, sandbox: sandbox, mux: http.NewServeMux(), sessions: map[string]*flow{}}
-	quiet := web.WithLogger(slog.New(slog.DiscardHandler))
-	back := web.WithBack("/")
+	quiet := connectlinksweb.WithLogger(slog.New(slog.DiscardHandler))
+	back := connectlinksweb.WithBack("/")
 	p.page("/{$}", "Integrations", "")
 	p.page("/done", "All done", `<a href="/">Integrations</a>`)
-	p.mux.Handle("/connect/{kind}/{type}", web.Start(p.mint, web.WithTitle("Connect your tool"), back, quiet))
-	p.mux.Handle("/return", web.Return(p.check, http.RedirectHandler("/done", http.StatusSeeOther),
-		back, quiet, web.WithWait(100*time.Millisecond), web.WithRefresh(time.Second)))
-	p.mux.Handle("GET /connect-link.js", web.Script())
+	p.mux.Handle("/connect/{kind}/{type}", connectlinksweb.Start(p.mint, connectlinksweb.WithTitle("Connect your tool"), back, quiet))
+	p.mux.Handle("/return", connectlinksweb.Return(p.check, http.RedirectHandler("/done", http.StatusSeeOther),
+		back, quiet, connectlinksweb.WithWait(100*time.Millisecond), connectlinksweb.WithRefresh(time.Second)))
+	p.mux.Handle("GET /connect-link.js", connectlinksweb.Script())
 	p.mux.HandleFunc("GET /page.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = io.WriteString(w, pageScript)
@@ -87,10 +87,10 @@ func newPlatform(t *testing.T, sandbox *connectlinkstest.Server) *platform {
 	p.mux.HandleFunc("GET /embed/{kind}/{type}", func(w http.ResponseWriter, r *http.Request) {
 		link, err := p.mint(w, r)
 		if err != nil {
-			web.Error(w, r, err, quiet)
+			connectlinksweb.Error(w, r, err, quiet)
 			return
 		}
-		p.write(w, "Connect here", web.Element(link)+`<p><a id="check" href="/return">Check</a></p>`, web.FrameOrigin(link))
+		p.write(w, "Connect here", connectlinksweb.Element(link)+`<p><a id="check" href="/return">Check</a></p>`, connectlinksweb.FrameOrigin(link))
 	})
 	p.url = serve(t, "shop", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if dump, err := httputil.DumpRequest(r, true); assert.NoError(t, err) {
@@ -135,7 +135,7 @@ func (p *platform) write(w http.ResponseWriter, title string, body template.HTML
 	fmt.Fprintf(w, `<!DOCTYPE html><html lang="en"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>%s</title><link rel="icon" href="data:,">
 <script src="/page.js"></script><script src=%q defer></script>
-<h1>%s</h1>%s`, title, web.ScriptURL("/connect-link.js"), title, body)
+<h1>%s</h1>%s`, title, connectlinksweb.ScriptURL("/connect-link.js"), title, body)
 }
 
 // flow is the session's, or nil.
@@ -149,7 +149,7 @@ func (p *platform) flow(r *http.Request) *flow {
 	return p.sessions[c.Value]
 }
 
-// mint is as package web's documentation has it.
+// mint is as package connectlinksweb's documentation has it.
 func (p *platform) mint(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
 	f := p.flow(r)
 	if f == nil {

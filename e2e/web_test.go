@@ -18,7 +18,7 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
-	"github.com/connectlinks/connectlinks-go/web"
+	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
 // braze is a destination whose page has a field and a password.
@@ -441,7 +441,7 @@ func TestWebTwoClicks(t *testing.T) {
 	p, b := newPlatform(t, newSandbox(t, false)), newTab(t)
 	var asked atomic.Int32
 	answer := make(chan struct{})
-	p.mux.Handle("/slow", web.Start(func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+	p.mux.Handle("/slow", connectlinksweb.Start(func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
 		asked.Add(1)
 		select {
 		case <-answer:

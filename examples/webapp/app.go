@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
-	"github.com/connectlinks/connectlinks-go/web"
+	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
 type config struct {
@@ -68,7 +68,7 @@ func newApp(cfg config) (http.Handler, error) {
 		types:    typeCache{m: map[string]cachedTypes{}},
 	}
 	if a.templates, err = template.New("").Funcs(template.FuncMap{
-		"initial": initial, "hue": hue, "ago": ago, "script": func() string { return web.ScriptURL("/connect-link.js") },
+		"initial": initial, "hue": hue, "ago": ago, "script": func() string { return connectlinksweb.ScriptURL("/connect-link.js") },
 	}).ParseFS(files, "templates/*.html"); err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func newApp(cfg config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /static/app.css", static)
 	mux.HandleFunc("GET /static/app.js", static)
-	mux.Handle("GET /connect-link.js", web.Script())
+	mux.Handle("GET /connect-link.js", connectlinksweb.Script())
 	mux.Handle("GET /{$}", http.RedirectHandler(home, http.StatusSeeOther))
 	mux.HandleFunc("GET /sign-in", a.signInPage)
 	mux.HandleFunc("POST /sign-in", a.signIn)
@@ -157,15 +157,15 @@ func (a *app) render(w http.ResponseWriter, r *http.Request, status int, name, t
 	_, _ = w.Write(body.Bytes())
 }
 
-// options are those of package web, with the app's own look.
-func (a *app) options(title string) []web.Option {
-	return []web.Option{
-		web.WithTitle(title),
-		web.WithBack(home),
-		web.WithTemplate(a.templates.Lookup("web.html")),
-		web.WithErrorHandler(a.fail),
-		web.WithLogger(a.Log),
-		web.WithWait(a.Wait),
+// options are those of package connectlinksweb, with the app's own look.
+func (a *app) options(title string) []connectlinksweb.Option {
+	return []connectlinksweb.Option{
+		connectlinksweb.WithTitle(title),
+		connectlinksweb.WithBack(home),
+		connectlinksweb.WithTemplate(a.templates.Lookup("web.html")),
+		connectlinksweb.WithErrorHandler(a.fail),
+		connectlinksweb.WithLogger(a.Log),
+		connectlinksweb.WithWait(a.Wait),
 	}
 }
 
@@ -175,7 +175,7 @@ func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 		a.render(w, r, http.StatusNotFound, "notfound.html", "Not found", nil)
 		return
 	}
-	web.Error(w, r, err, a.options("")...)
+	connectlinksweb.Error(w, r, err, a.options("")...)
 }
 
 func (a *app) signInPage(w http.ResponseWriter, r *http.Request) {
@@ -330,7 +330,7 @@ func (a *app) redirect(w http.ResponseWriter, r *http.Request, verb string) {
 		a.fail(w, r, err)
 		return
 	}
-	web.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+	connectlinksweb.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
 		f, err := a.begin(r, k, f)
 		if err != nil {
 			return connectlinks.ConnectLink{}, err
@@ -360,11 +360,11 @@ func (a *app) embedded(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	w.Header().Set("Content-Security-Policy", policy+"; frame-src "+web.FrameOrigin(f.link))
+	w.Header().Set("Content-Security-Policy", policy+"; frame-src "+connectlinksweb.FrameOrigin(f.link))
 	a.render(w, r, http.StatusOK, "embedded.html", "Connect "+f.Label, struct {
 		Element template.HTML
 		Flow    *flow
-	}{web.Element(f.link), f})
+	}{connectlinksweb.Element(f.link), f})
 }
 
 // comeBack is where the links' pages send the customer, and where the embedding
@@ -389,7 +389,7 @@ func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 		news = sess.finish(f)
 		return nil
 	}
-	web.Return(check, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	connectlinksweb.Return(check, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !news:
 		case made.Works != nil && !*made.Works:

@@ -101,10 +101,7 @@ func TestAModuleElsewhereBuildsAgainstTheSDK(t *testing.T) {
 
 	assert.Equal(t, []string{"consumer.example", "github.com/connectlinks/connectlinks-go", "github.com/google/go-querystring", "golang.org/x/time"},
 		modules(t, dir, env, "."), "what the program links")
-	everything := append([]string{"."}, module+"/connectlinkstest")
-	if _, err := os.Stat(filepath.Join(checkout, "web")); err == nil {
-		everything = append(everything, module+"/web")
-	}
+	everything := []string{".", module + "/connectlinkstest", module + "/connectlinksweb"}
 	assert.Equal(t, []string{"consumer.example", "github.com/connectlinks/connectlinks-go", "github.com/google/go-querystring", "golang.org/x/time"},
 		modules(t, dir, env, everything...), "with the sandbox and the web handlers")
 	goRun(t, dir, env, append([]string{"build"}, everything[1:]...)...)

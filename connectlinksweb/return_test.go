@@ -1,4 +1,4 @@
-package web_test
+package connectlinksweb_test
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
-	"github.com/connectlinks/connectlinks-go/web"
+	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
 var connected = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +58,7 @@ func TestReturnAnswersAsCheckHasIt(t *testing.T) {
 		{"unknown flow", errors.New("not in the session"), 500, "", "Try again"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := web.Return(checking(test.err), connected, web.WithBack("/integrations"), silent)
+			h := connectlinksweb.Return(checking(test.err), connected, connectlinksweb.WithBack("/integrations"), silent)
 			w := ask(h, "GET", "/connected")
 			assert.Equal(t, test.status, w.Code)
 			assert.Equal(t, test.refresh, w.Header().Get("Refresh"))
@@ -85,7 +85,7 @@ func TestReturnSaysNotYetWhenItsOwnLimitRanOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				h := web.Return(func(w http.ResponseWriter, r *http.Request) error {
+				h := connectlinksweb.Return(func(w http.ResponseWriter, r *http.Request) error {
 					return wrap(notYet(w, r))
 				}, connected, silent)
 				start := time.Now()
@@ -107,7 +107,7 @@ func TestReturnSaysNotYetWhenItsOwnLimitRanOut(t *testing.T) {
 
 func TestReturnOtherMethods(t *testing.T) {
 	called := false
-	h := web.Return(func(http.ResponseWriter, *http.Request) error { called = true; return nil }, connected)
+	h := connectlinksweb.Return(func(http.ResponseWriter, *http.Request) error { called = true; return nil }, connected)
 	for _, method := range []string{"POST", "PUT", "DELETE"} {
 		w := ask(h, method, "/connected")
 		assert.Equal(t, http.StatusMethodNotAllowed, w.Code)
@@ -121,14 +121,14 @@ func TestReturnOtherMethods(t *testing.T) {
 // Whatever the query claims, check decides.
 func TestReturnBelievesNothing(t *testing.T) {
 	for _, query := range []string{"?status=created&source_id=5&connected=true", "?connectlink_look=999999999999999999999", "?connectlink_look=-3", "?connectlink_look=x", "?%zz"} {
-		w := ask(web.Return(notYet, connected, web.WithWait(0)), "GET", "/connected"+query)
+		w := ask(connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0)), "GET", "/connected"+query)
 		assert.Equal(t, http.StatusAccepted, w.Code)
 		assert.NotContains(t, w.Body.String(), "limited:")
 	}
 }
 
 func TestReturnLooksAgainLessAndLessOften(t *testing.T) {
-	h := web.Return(notYet, connected, web.WithWait(0), web.WithRefresh(3*time.Second))
+	h := connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0), connectlinksweb.WithRefresh(3*time.Second))
 	target, pauses := "/connected?flow=a%26b&x=%22%3E%0D%0A", []string{}
 	for {
 		w := ask(h, "GET", target)
@@ -148,25 +148,25 @@ func TestReturnLooksAgainLessAndLessOften(t *testing.T) {
 	assert.Equal(t, []string{"3;", "6;", "12;", "24;", "30;", "30;"}, pauses[:6])
 	assert.Len(t, pauses, 28)
 
-	h = web.Return(notYet, connected, web.WithWait(0), web.WithRefresh(0))
+	h = connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0), connectlinksweb.WithRefresh(0))
 	assert.Empty(t, ask(h, "GET", "/connected").Header().Get("Refresh"))
-	h = web.Return(notYet, connected, web.WithWait(0), web.WithRefresh(time.Hour))
+	h = connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0), connectlinksweb.WithRefresh(time.Hour))
 	assert.Equal(t, "3600; url=?connectlink_look=10", ask(h, "GET", "/connected?connectlink_look=9").Header().Get("Refresh"))
 }
 
 func TestReturnErrorHandler(t *testing.T) {
 	var got []error
-	hook := web.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
+	hook := connectlinksweb.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
 		got = append(got, err)
-		web.Error(w, r, err, silent)
+		connectlinksweb.Error(w, r, err, silent)
 	})
 	gone := fmt.Errorf("link 1: %w", connectlinks.ErrLinkExpired)
 	throttled := &connectlinks.APIError{StatusCode: 429}
-	assert.Equal(t, http.StatusGone, ask(web.Return(checking(gone), connected, hook), "GET", "/").Code)
-	w := ask(web.Return(checking(throttled), connected, hook), "GET", "/")
+	assert.Equal(t, http.StatusGone, ask(connectlinksweb.Return(checking(gone), connected, hook), "GET", "/").Code)
+	w := ask(connectlinksweb.Return(checking(throttled), connected, hook), "GET", "/")
 	assert.Equal(t, http.StatusTooManyRequests, w.Code)
 	assert.Equal(t, "10; url=?connectlink_look=1", w.Header().Get("Refresh"), "as without a handler")
-	assert.Equal(t, http.StatusAccepted, ask(web.Return(notYet, connected, web.WithWait(0), hook), "GET", "/").Code)
+	assert.Equal(t, http.StatusAccepted, ask(connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0), hook), "GET", "/").Code)
 	assert.Equal(t, []error{gone, throttled}, got)
 }
 
@@ -185,10 +185,10 @@ func TestReturnWaitsForTheAPI(t *testing.T) {
 		}
 
 		start := time.Now()
-		assert.Equal(t, http.StatusAccepted, ask(web.Return(check, connected), "GET", "/").Code)
+		assert.Equal(t, http.StatusAccepted, ask(connectlinksweb.Return(check, connected), "GET", "/").Code)
 		assert.Equal(t, 5*time.Second, time.Since(start), "the default")
 		start = time.Now()
-		assert.Equal(t, http.StatusAccepted, ask(web.Return(check, connected, web.WithWait(time.Minute)), "GET", "/").Code)
+		assert.Equal(t, http.StatusAccepted, ask(connectlinksweb.Return(check, connected, connectlinksweb.WithWait(time.Minute)), "GET", "/").Code)
 		assert.Equal(t, time.Minute, time.Since(start))
 
 		go func() {
@@ -196,13 +196,13 @@ func TestReturnWaitsForTheAPI(t *testing.T) {
 			_, err := srv.Complete(link.ConnectLink)
 			assert.NoError(t, err)
 		}()
-		assert.Equal(t, "connected, limited: false", ask(web.Return(check, connected), "GET", "/").Body.String())
+		assert.Equal(t, "connected, limited: false", ask(connectlinksweb.Return(check, connected), "GET", "/").Body.String())
 
 		dead, err := client.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "postgres"})
 		require.NoError(t, err)
 		require.NoError(t, srv.Expire(dead.ConnectLink))
 		link = dead
-		assert.Equal(t, http.StatusGone, ask(web.Return(check, connected, silent), "GET", "/").Code)
+		assert.Equal(t, http.StatusGone, ask(connectlinksweb.Return(check, connected, silent), "GET", "/").Code)
 	})
 }
 
@@ -213,7 +213,7 @@ func TestReturnUnderADeadlineOfTheServer(t *testing.T) {
 	defer cancel()
 	var log bytes.Buffer
 	w := httptest.NewRecorder()
-	h := web.Return(func(_ http.ResponseWriter, r *http.Request) error { return r.Context().Err() }, connected, web.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	h := connectlinksweb.Return(func(_ http.ResponseWriter, r *http.Request) error { return r.Context().Err() }, connected, connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
 	assert.Equal(t, http.StatusGatewayTimeout, w.Code)
 	assert.Contains(t, log.String(), "deadline")

@@ -1,4 +1,4 @@
-package web
+package connectlinksweb
 
 import (
 	"context"
@@ -29,7 +29,7 @@ import (
 // Only GET and HEAD are answered. No answer may be stored.
 func Return(check func(w http.ResponseWriter, r *http.Request) error, connected http.Handler, opts ...Option) http.Handler {
 	if check == nil || connected == nil {
-		panic("connectlinks: web.Return without check or connected")
+		panic("connectlinksweb: Return without check or connected")
 	}
 	s := newSettings(opts)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

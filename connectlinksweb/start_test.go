@@ -1,4 +1,4 @@
-package web_test
+package connectlinksweb_test
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
-	"github.com/connectlinks/connectlinks-go/web"
+	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
 const secret = "s3cr3t-auth"
@@ -49,7 +49,7 @@ func (m *minter) mint(w http.ResponseWriter, r *http.Request) (connectlinks.Conn
 	return m.link, m.err
 }
 
-var silent = web.WithLogger(slog.New(slog.DiscardHandler))
+var silent = connectlinksweb.WithLogger(slog.New(slog.DiscardHandler))
 
 func ask(h http.Handler, method, target string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, nil)
@@ -71,14 +71,14 @@ func private(t *testing.T, w *httptest.ResponseRecorder, referrer string) {
 func TestStartMintsOnPostOnly(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD"} {
 		m := &minter{link: testLink}
-		w := ask(web.Start(m.mint), method, "/connect/hubspot", "Sec-Purpose", "prefetch", "Accept", "application/json")
+		w := ask(connectlinksweb.Start(m.mint), method, "/connect/hubspot", "Sec-Purpose", "prefetch", "Accept", "application/json")
 		assert.Equal(t, http.StatusOK, w.Code)
 		assert.Zero(t, m.calls)
 		private(t, w, "same-origin")
 	}
 	for _, method := range []string{"PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
 		m := &minter{link: testLink}
-		w := ask(web.Start(m.mint), method, "/connect/hubspot")
+		w := ask(connectlinksweb.Start(m.mint), method, "/connect/hubspot")
 		assert.Equal(t, http.StatusMethodNotAllowed, w.Code)
 		assert.Equal(t, "GET, HEAD, POST", w.Header().Get("Allow"))
 		assert.Zero(t, m.calls)
@@ -88,7 +88,7 @@ func TestStartMintsOnPostOnly(t *testing.T) {
 
 func TestStartRedirects(t *testing.T) {
 	m := &minter{link: testLink}
-	w := ask(web.Start(m.mint), "POST", "/connect/hubspot")
+	w := ask(connectlinksweb.Start(m.mint), "POST", "/connect/hubspot")
 	assert.Equal(t, http.StatusSeeOther, w.Code)
 	assert.Equal(t, testLink.URL, w.Header().Get("Location"))
 	assert.Equal(t, "flow=1", w.Header().Get("Set-Cookie"), "mint can set a cookie")
@@ -120,7 +120,7 @@ func TestStartAnswersWithJSON(t *testing.T) {
 	} {
 		t.Run(test.accept, func(t *testing.T) {
 			m := &minter{link: testLink}
-			w := ask(web.Start(m.mint), "POST", "/", "Accept", test.accept)
+			w := ask(connectlinksweb.Start(m.mint), "POST", "/", "Accept", test.accept)
 			private(t, w, "no-referrer")
 			if !test.json {
 				assert.Equal(t, http.StatusSeeOther, w.Code)
@@ -144,13 +144,13 @@ func TestStartRefusesOtherOrigins(t *testing.T) {
 		{"Origin", "null"},
 	} {
 		m := &minter{link: testLink}
-		w := ask(web.Start(m.mint), "POST", "https://platform.example/connect", header...)
+		w := ask(connectlinksweb.Start(m.mint), "POST", "https://platform.example/connect", header...)
 		assert.Equal(t, http.StatusForbidden, w.Code)
 		assert.Zero(t, m.calls)
 		assert.NotContains(t, w.Body.String(), "<form")
 		private(t, w, "no-referrer")
 
-		w = ask(web.Start(m.mint), "POST", "https://platform.example/connect", append(header, "Accept", "application/json")...)
+		w = ask(connectlinksweb.Start(m.mint), "POST", "https://platform.example/connect", append(header, "Accept", "application/json")...)
 		assert.Equal(t, http.StatusForbidden, w.Code)
 		assert.JSONEq(t, `{"status": 403, "message": "This was sent from another site. Open the page here, and try again."}`, w.Body.String())
 		assert.Zero(t, m.calls)
@@ -162,14 +162,14 @@ func TestStartRefusesOtherOrigins(t *testing.T) {
 		{},
 	} {
 		m := &minter{link: testLink}
-		w := ask(web.Start(m.mint), "POST", "https://platform.example/connect", header...)
+		w := ask(connectlinksweb.Start(m.mint), "POST", "https://platform.example/connect", header...)
 		assert.Equal(t, http.StatusSeeOther, w.Code)
 	}
 
 	p := http.NewCrossOriginProtection()
 	require.NoError(t, p.AddTrustedOrigin("https://app.platform.example"))
 	m := &minter{link: testLink}
-	h := web.Start(m.mint, web.WithCrossOriginProtection(p))
+	h := connectlinksweb.Start(m.mint, connectlinksweb.WithCrossOriginProtection(p))
 	assert.Equal(t, http.StatusSeeOther, ask(h, "POST", "https://api.platform.example/", "Origin", "https://app.platform.example", "Sec-Fetch-Site", "same-site").Code)
 	assert.Equal(t, http.StatusForbidden, ask(h, "POST", "https://api.platform.example/", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site").Code)
 	assert.Equal(t, 1, m.calls)
@@ -180,7 +180,7 @@ func TestStartRefusesOtherSchemes(t *testing.T) {
 		var log bytes.Buffer
 		m := &minter{link: connectlinks.ConnectLink{ID: 7, URL: bad}}
 		for _, accept := range []string{"", "application/json"} {
-			w := ask(web.Start(m.mint, web.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "POST", "/", "Accept", accept)
+			w := ask(connectlinksweb.Start(m.mint, connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "POST", "/", "Accept", accept)
 			assert.Equal(t, http.StatusBadGateway, w.Code, bad)
 			assert.Empty(t, w.Header().Get("Location"))
 			assert.NotContains(t, w.Body.String(), secret)
@@ -191,7 +191,7 @@ func TestStartRefusesOtherSchemes(t *testing.T) {
 }
 
 func TestPagePolicyNamesItsOwnStyleAndScript(t *testing.T) {
-	w := ask(web.Start((&minter{}).mint, web.WithTitle("Connect <HubSpot>"), web.WithBack("/integrations?a=1&b=2")), "GET", "/connect")
+	w := ask(connectlinksweb.Start((&minter{}).mint, connectlinksweb.WithTitle("Connect <HubSpot>"), connectlinksweb.WithBack("/integrations?a=1&b=2")), "GET", "/connect")
 	body := w.Body.String()
 	policy := w.Header().Get("Content-Security-Policy")
 	for _, element := range []string{"style", "script"} {
@@ -213,7 +213,7 @@ func TestPagePolicyNamesItsOwnStyleAndScript(t *testing.T) {
 func TestOwnTemplate(t *testing.T) {
 	own := template.Must(template.New("").Parse(`{{.Kind}} {{.Title}} {{.Back}}: <form method="post"><button>{{.Button}}</button></form>`))
 	m := &minter{err: errors.New("no")}
-	h := web.Start(m.mint, web.WithTemplate(own), web.WithBack("/i"), silent)
+	h := connectlinksweb.Start(m.mint, connectlinksweb.WithTemplate(own), connectlinksweb.WithBack("/i"), silent)
 	w := ask(h, "GET", "/")
 	assert.Equal(t, `start Connect your account /i: <form method="post"><button>Continue</button></form>`, w.Body.String())
 	assert.Equal(t, "frame-ancestors 'self'", w.Header().Get("Content-Security-Policy"))
@@ -229,7 +229,7 @@ func TestOwnTemplate(t *testing.T) {
 
 	broken := template.Must(template.New("").Parse(`half a page {{.NoSuchField}}`))
 	var log bytes.Buffer
-	w = ask(web.Start(m.mint, web.WithTemplate(broken), web.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "GET", "/")
+	w = ask(connectlinksweb.Start(m.mint, connectlinksweb.WithTemplate(broken), connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "GET", "/")
 	assert.Equal(t, http.StatusOK, w.Code)
 	assert.NotContains(t, w.Body.String(), "half a page")
 	assert.Contains(t, w.Body.String(), "connectlink-start")
@@ -297,7 +297,7 @@ func TestErrorsBecomeHonestAnswers(t *testing.T) {
 			var log bytes.Buffer
 			m := &minter{err: test.err}
 			mux := http.NewServeMux()
-			mux.Handle("/connect/{type}", web.Start(m.mint, web.WithBack("/integrations"), web.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))))
+			mux.Handle("/connect/{type}", connectlinksweb.Start(m.mint, connectlinksweb.WithBack("/integrations"), connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))))
 			w := ask(mux, "POST", "/connect/hubspot?token="+secret)
 			assert.Equal(t, test.status, w.Code)
 			assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
@@ -364,7 +364,7 @@ func TestErrorsOfTheClient(t *testing.T) {
 }
 
 func startWith(client *connectlinks.Client) http.Handler {
-	return web.Start(func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+	return connectlinksweb.Start(func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
 		link, err := client.Destinations.CreateConnectLink(r.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
 		if err != nil {
 			return connectlinks.ConnectLink{}, err
@@ -378,8 +378,8 @@ func TestErrorHandlerReplacesAnswerAndLog(t *testing.T) {
 	var log bytes.Buffer
 	var got error
 	m := &minter{err: errNoPlan}
-	h := web.Start(m.mint, web.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
-		web.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
+	h := connectlinksweb.Start(m.mint, connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+		connectlinksweb.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
 			got = err
 			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 			http.Redirect(w, r, "/upgrade", http.StatusSeeOther)
@@ -403,15 +403,15 @@ func TestAClientThatWentAwayIsNoError(t *testing.T) {
 	mint := func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
 		return connectlinks.ConnectLink{}, cmp.Or(r.Context().Err(), io.EOF)
 	}
-	logger := web.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))
-	hook := web.WithErrorHandler(func(http.ResponseWriter, *http.Request, error) { t.Error("called") })
-	for _, opts := range [][]web.Option{{logger}, {logger, hook}} {
+	logger := connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))
+	hook := connectlinksweb.WithErrorHandler(func(http.ResponseWriter, *http.Request, error) { t.Error("called") })
+	for _, opts := range [][]connectlinksweb.Option{{logger}, {logger, hook}} {
 		w := httptest.NewRecorder()
-		web.Start(mint, opts...).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/", nil))
+		connectlinksweb.Start(mint, opts...).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/", nil))
 		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 		check := func(w http.ResponseWriter, r *http.Request) error { _, err := mint(w, r); return err }
 		w = httptest.NewRecorder()
-		web.Return(check, http.NotFoundHandler(), opts...).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+		connectlinksweb.Return(check, http.NotFoundHandler(), opts...).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/", nil))
 		assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 	}
 	assert.Empty(t, log.String())
@@ -430,10 +430,10 @@ func TestAServerThatShutsDownAnswers(t *testing.T) {
 					return fmt.Errorf("making a link: %w", r.Context().Err())
 				}
 				mux := http.NewServeMux()
-				mux.Handle("POST /", web.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+				mux.Handle("POST /", connectlinksweb.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
 					return connectlinks.ConnectLink{}, busy(r)
 				}))
-				mux.Handle("GET /", web.Return(func(_ http.ResponseWriter, r *http.Request) error { return busy(r) }, http.NotFoundHandler()))
+				mux.Handle("GET /", connectlinksweb.Return(func(_ http.ResponseWriter, r *http.Request) error { return busy(r) }, http.NotFoundHandler()))
 				srv := httptest.NewUnstartedServer(mux)
 				srv.Config.BaseContext = func(net.Listener) context.Context { return base }
 				srv.Start()
@@ -464,8 +464,8 @@ func TestAServerThatShutsDownAnswers(t *testing.T) {
 
 func TestErrorWithoutAForm(t *testing.T) {
 	w := httptest.NewRecorder()
-	web.Error(w, httptest.NewRequest("GET", "/embed/1", nil), connectlinks.ErrBadResponse, silent, web.WithBack("/i"),
-		web.WithErrorHandler(func(http.ResponseWriter, *http.Request, error) { t.Error("called") }))
+	connectlinksweb.Error(w, httptest.NewRequest("GET", "/embed/1", nil), connectlinks.ErrBadResponse, silent, connectlinksweb.WithBack("/i"),
+		connectlinksweb.WithErrorHandler(func(http.ResponseWriter, *http.Request, error) { t.Error("called") }))
 	assert.Equal(t, http.StatusBadGateway, w.Code)
 	assert.NotContains(t, w.Body.String(), "<form")
 	assert.Contains(t, w.Body.String(), `href="/i"`)
@@ -477,12 +477,12 @@ func TestTheDefaultLogger(t *testing.T) {
 	defer slog.SetDefault(before)
 	var log bytes.Buffer
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	ask(web.Start((&minter{err: errors.New("out of ids")}).mint), "POST", "/")
+	ask(connectlinksweb.Start((&minter{err: errors.New("out of ids")}).mint), "POST", "/")
 	assert.Contains(t, log.String(), "out of ids")
 }
 
 func TestNilHandlersPanic(t *testing.T) {
-	assert.Panics(t, func() { web.Start(nil) })
-	assert.Panics(t, func() { web.Return(nil, http.NotFoundHandler()) })
-	assert.Panics(t, func() { web.Return(func(http.ResponseWriter, *http.Request) error { return nil }, nil) })
+	assert.Panics(t, func() { connectlinksweb.Start(nil) })
+	assert.Panics(t, func() { connectlinksweb.Return(nil, http.NotFoundHandler()) })
+	assert.Panics(t, func() { connectlinksweb.Return(func(http.ResponseWriter, *http.Request) error { return nil }, nil) })
 }

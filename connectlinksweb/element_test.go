@@ -1,4 +1,4 @@
-package web_test
+package connectlinksweb_test
 
 import (
 	"io"
@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connectlinks/connectlinks-go"
-	"github.com/connectlinks/connectlinks-go/web"
+	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
 func TestElement(t *testing.T) {
@@ -31,14 +31,14 @@ func TestElement(t *testing.T) {
 		{"", "", `<connect-link src="" title="Connect">This link cannot be opened.</connect-link>`},
 		{"", "/pbc?auth=a", `<connect-link src="" title="Connect">This link cannot be opened.</connect-link>`},
 	} {
-		got := web.Element(connectlinks.ConnectLink{Type: test.typ, URL: test.url})
+		got := connectlinksweb.Element(connectlinks.ConnectLink{Type: test.typ, URL: test.url})
 		assert.Equal(t, test.want, string(got))
 	}
 }
 
 // What breaks out of an attribute elsewhere stays in it here.
 func TestElementEscapes(t *testing.T) {
-	got := string(web.Element(connectlinks.ConnectLink{Type: `x' onload='y`, URL: `https://h/?a="><script>alert(1)</script>`}))
+	got := string(connectlinksweb.Element(connectlinks.ConnectLink{Type: `x' onload='y`, URL: `https://h/?a="><script>alert(1)</script>`}))
 	assert.NotContains(t, got, "<script")
 	assert.NotContains(t, got, "'")
 	assert.Equal(t, 8, strings.Count(got, `"`), got)
@@ -66,12 +66,12 @@ func TestFrameOrigin(t *testing.T) {
 		{"//h/", ""},
 		{"", ""},
 	} {
-		assert.Equal(t, test.want, web.FrameOrigin(connectlinks.ConnectLink{URL: test.url}), test.url)
+		assert.Equal(t, test.want, connectlinksweb.FrameOrigin(connectlinks.ConnectLink{URL: test.url}), test.url)
 	}
 }
 
 func TestScript(t *testing.T) {
-	srv := httptest.NewServer(web.Script())
+	srv := httptest.NewServer(connectlinksweb.Script())
 	defer srv.Close()
 	get := func(target string, header ...string) (*http.Response, string) {
 		t.Helper()
@@ -88,7 +88,7 @@ func TestScript(t *testing.T) {
 		return resp, string(body)
 	}
 
-	versioned := web.ScriptURL("/connect-link.js")
+	versioned := connectlinksweb.ScriptURL("/connect-link.js")
 	assert.Regexp(t, `^/connect-link\.js\?v=[\w-]{16}$`, versioned)
 	resp, body := get(versioned)
 	assert.Equal(t, "public, max-age=31536000, immutable", resp.Header.Get("Cache-Control"))
@@ -109,5 +109,5 @@ func TestScript(t *testing.T) {
 		assert.Equal(t, "no-cache", resp.Header.Get("Cache-Control"))
 	}
 
-	assert.Equal(t, http.StatusMethodNotAllowed, ask(web.Script(), "POST", "/").Code)
+	assert.Equal(t, http.StatusMethodNotAllowed, ask(connectlinksweb.Script(), "POST", "/").Code)
 }

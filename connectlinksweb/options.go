@@ -1,4 +1,4 @@
-package web
+package connectlinksweb
 
 import (
 	"html/template"
@@ -53,12 +53,12 @@ func WithTemplate(t *template.Template) Option { return func(s *settings) { s.te
 // record in the log. The answer is marked as not to be stored already. Error can
 // still be called for the usual answer:
 //
-//	web.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
+//	connectlinksweb.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
 //		if errors.Is(err, errNoPlan) {
 //			http.Redirect(w, r, "/upgrade", http.StatusSeeOther)
 //			return
 //		}
-//		web.Error(w, r, err)
+//		connectlinksweb.Error(w, r, err)
 //	})
 //
 // It is not called for a request whose context was cancelled, for one that is

@@ -1,4 +1,4 @@
-package web
+package connectlinksweb
 
 import (
 	"encoding/json"
@@ -27,7 +27,7 @@ import (
 // No answer may be stored. The redirect sends no Referer.
 func Start(mint func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error), opts ...Option) http.Handler {
 	if mint == nil {
-		panic("connectlinks: web.Start without mint")
+		panic("connectlinksweb: Start without mint")
 	}
 	s := newSettings(opts)
 	protection := s.protection

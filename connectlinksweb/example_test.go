@@ -1,4 +1,4 @@
-package web_test
+package connectlinksweb_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
-	"github.com/connectlinks/connectlinks-go/web"
+	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
 // session is what a platform remembers of a customer.
@@ -37,7 +37,7 @@ func Example() {
 	customer := &session{} // looked up by a cookie in real life
 
 	mux := http.NewServeMux()
-	mux.Handle("/connect/hubspot", web.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+	mux.Handle("/connect/hubspot", connectlinksweb.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
 		customer.mu.Lock() // two clicks, one link
 		defer customer.mu.Unlock()
 		if link, ok := customer.open(r.Context(), client); ok {
@@ -52,12 +52,12 @@ func Example() {
 		}
 		customer.linkID = link.ID
 		return link.ConnectLink, nil
-	}, web.WithTitle("Connect HubSpot"), web.WithBack("/integrations")))
+	}, connectlinksweb.WithTitle("Connect HubSpot"), connectlinksweb.WithBack("/integrations")))
 
-	mux.Handle("/connected", web.Return(func(_ http.ResponseWriter, r *http.Request) error {
+	mux.Handle("/connected", connectlinksweb.Return(func(_ http.ResponseWriter, r *http.Request) error {
 		_, err := client.Destinations.WaitForConnection(r.Context(), customer.linkID)
 		return err
-	}, http.RedirectHandler("/integrations", http.StatusSeeOther), web.WithBack("/integrations")))
+	}, http.RedirectHandler("/integrations", http.StatusSeeOther), connectlinksweb.WithBack("/integrations")))
 
 	visit := func(method, path string) *http.Response {
 		w := httptest.NewRecorder()
@@ -84,13 +84,13 @@ func ExampleElement() {
 	link := connectlinks.ConnectLink{Type: "hubspot", URL: "https://app.getcensus.com/pbc?auth=example"}
 	page := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Security-Policy", "script-src 'self'; frame-src "+web.FrameOrigin(link))
-		fmt.Fprintf(w, "<script src=%q defer></script>\n%s", web.ScriptURL("/connect-link.js"), web.Element(link))
+		w.Header().Set("Content-Security-Policy", "script-src 'self'; frame-src "+connectlinksweb.FrameOrigin(link))
+		fmt.Fprintf(w, "<script src=%q defer></script>\n%s", connectlinksweb.ScriptURL("/connect-link.js"), connectlinksweb.Element(link))
 	}
 	w := httptest.NewRecorder()
 	page(w, httptest.NewRequest("GET", "/embed", nil))
 	fmt.Println(w.Header().Get("Content-Security-Policy"))
-	fmt.Println(web.Element(link))
+	fmt.Println(connectlinksweb.Element(link))
 	// Output:
 	// script-src 'self'; frame-src https://app.getcensus.com
 	// <connect-link src="https://app.getcensus.com/pbc?auth=example" title="Connect hubspot"><a href="https://app.getcensus.com/pbc?auth=example" rel="noreferrer">Connect hubspot</a></connect-link>
@@ -98,7 +98,7 @@ func ExampleElement() {
 
 // A front end asks for the link as JSON, and sets the element's src to its uri.
 func ExampleStart_json() {
-	h := web.Start(func(http.ResponseWriter, *http.Request) (connectlinks.ConnectLink, error) {
+	h := connectlinksweb.Start(func(http.ResponseWriter, *http.Request) (connectlinks.ConnectLink, error) {
 		return connectlinks.ConnectLink{
 			ID: 469, Type: "hubspot", URL: "https://app.getcensus.com/pbc?auth=example",
 			ExpiresAt: time.Date(2026, 7, 22, 23, 42, 47, 0, time.UTC),
@@ -116,9 +116,9 @@ func ExampleStart_json() {
 // The script at an address that browsers may keep for a year.
 func ExampleScript() {
 	mux := http.NewServeMux()
-	mux.Handle("GET /connect-link.js", web.Script())
+	mux.Handle("GET /connect-link.js", connectlinksweb.Script())
 	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("GET", web.ScriptURL("/connect-link.js"), nil))
+	mux.ServeHTTP(w, httptest.NewRequest("GET", connectlinksweb.ScriptURL("/connect-link.js"), nil))
 	fmt.Println(w.Header().Get("Cache-Control"))
 	// Output: public, max-age=31536000, immutable
 }
@@ -130,7 +130,7 @@ func ExampleWithTitle() {
 		mint := func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
 			return connectlinks.ConnectLink{URL: "https://app.getcensus.com/pbc?auth=" + r.PathValue("type")}, nil
 		}
-		web.Start(mint, web.WithTitle("Connect "+r.PathValue("type"))).ServeHTTP(w, r)
+		connectlinksweb.Start(mint, connectlinksweb.WithTitle("Connect "+r.PathValue("type"))).ServeHTTP(w, r)
 	})
 	w := httptest.NewRecorder()
 	mux.ServeHTTP(w, httptest.NewRequest("GET", "/connect/braze", nil))

@@ -1,8 +1,8 @@
-// Package web hands connect links to customers, on net/http alone: just in time
-// by redirect, or embedded in a page.
+// Package connectlinksweb hands connect links to customers, on net/http alone: just
+// in time by redirect, or embedded in a page.
 //
-//	mux.Handle("/connect/hubspot", web.Start(mint))           // makes a link at the click, and sends the browser there
-//	mux.Handle("/connected", web.Return(check, integrations)) // the link's RedirectURI
+//	mux.Handle("/connect/hubspot", connectlinksweb.Start(mint))           // makes a link at the click, and sends the browser there
+//	mux.Handle("/connected", connectlinksweb.Return(check, integrations)) // the link's RedirectURI
 //
 // mint makes the link, and remembers its id in the customer's session; check
 // looks the id up and asks the API, by one of the waits, what became of it. Both
@@ -78,4 +78,4 @@
 // and localhost is not one of them: develop with package connectlinkstest, or
 // through a tunnel whose origin is approved. Where the frame is refused nothing
 // arrives, and connectlink:error is raised. Redirecting needs no approval.
-package web
+package connectlinksweb

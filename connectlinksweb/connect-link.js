@@ -1,4 +1,4 @@
-// <connect-link>: a connect link's page, embedded. See package web of connectlinks-go.
+// <connect-link>: a connect link's page, embedded. See package connectlinksweb of connectlinks-go.
 (() => {
   "use strict";
   if (!window.customElements || customElements.get("connect-link")) return;

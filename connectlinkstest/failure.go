@@ -14,14 +14,14 @@ import (
 // may be combined, with a Status or with the true answer.
 //
 // The request is carried out, and its link made, if the failure lets the true
-// answer through, if only in part, or if CarryOut is set. With nothing but Times
-// and Route it lets that many answers through unharmed, before later failures.
+// answer through, if only in part, or if CarryOut is set. A Failure with nothing but
+// Times and Route lets that many answers through unharmed, before later failures.
 type Failure struct {
 	// Route is which answers fail: one of [Routes], or GET /pbc or POST /pbc, which
 	// are the hosted pages. Empty: the whole API, routes that do not exist included.
 	Route string
 
-	// Times is how many answers fail. 0 and -1: all, until StopFailing.
+	// Times is how many answers fail. 0 means once, and -1 always, until StopFailing.
 	Times int
 
 	// Status, if not 0, answers with this status, Header and Body instead of the

@@ -3,6 +3,7 @@ package connectlinkstest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -84,6 +85,22 @@ func TestFailOrder(t *testing.T) {
 	assert.Equal(t, 500, status("/api/v1/sources/1"))
 	a.srv.StopFailing()
 	assert.Equal(t, 404, status("/api/v1/sources/1"))
+}
+
+func TestFailTimes(t *testing.T) {
+	for times, failing := range map[int]int{0: 1, 1: 1, 3: 3, -1: 5} {
+		t.Run(fmt.Sprint(times), func(t *testing.T) {
+			a := newAPI(t)
+			require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500, Times: times}))
+			failed := 0
+			for range 5 {
+				if resp, _ := a.raw(http.MethodGet, "/api/v1/sources", ""); resp.StatusCode == 500 {
+					failed++
+				}
+			}
+			assert.Equal(t, failing, failed)
+		})
+	}
 }
 
 func TestFailLater(t *testing.T) {

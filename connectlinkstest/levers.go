@@ -178,6 +178,9 @@ func (s *Server) Fail(failures ...Failure) error {
 	defer s.mu.Unlock()
 	for _, f := range failures {
 		f.Header = f.Header.Clone()
+		if f.Times == 0 {
+			f.Times = 1
+		}
 		s.failures = append(s.failures, &f)
 	}
 	return nil

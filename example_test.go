@@ -37,7 +37,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := srv.Complete(link.ConnectLink); err != nil { // the customer, on the page at link.URL
+	if _, err := srv.Complete(link.ID); err != nil { // the customer, on the page at link.URL
 		log.Fatal(err)
 	}
 	destination, err := client.Destinations.WaitForConnection(ctx, link.ID)
@@ -156,7 +156,7 @@ func ExampleDestinationsService_WaitForConnection() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := srv.Complete(link.ConnectLink); err != nil { // the customer
+	if _, err := srv.Complete(link.ID); err != nil { // the customer
 		log.Fatal(err)
 	}
 
@@ -195,7 +195,7 @@ func ExampleActivationsService_WaitForActivation() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := srv.Complete(link.ConnectLink); err != nil { // the customer
+	if _, err := srv.Complete(link.ID); err != nil { // the customer
 		log.Fatal(err)
 	}
 	activation, err := client.Activations.WaitForActivation(ctx, link, since)
@@ -218,7 +218,7 @@ func ExampleDestinationsService_ListConnectLinks() {
 			log.Fatal(err)
 		}
 		if service == "salesforce" {
-			if err := srv.Expire(link.ConnectLink); err != nil {
+			if err := srv.Expire(link.ID); err != nil {
 				log.Fatal(err)
 			}
 		}
@@ -302,7 +302,7 @@ func ExampleDestinationsService_WaitForReauthorization() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := srv.Complete(link.ConnectLink); err != nil { // the customer
+	if _, err := srv.Complete(link.ID); err != nil { // the customer
 		log.Fatal(err)
 	}
 	after, err := client.Destinations.WaitForReauthorization(ctx, link, before.LastTestedAt)
@@ -319,7 +319,7 @@ func connectedDestination(srv *connectlinkstest.Server, client *connectlinks.Cli
 	if err != nil {
 		log.Fatal(err)
 	}
-	made, err := srv.Complete(link.ConnectLink)
+	made, err := srv.Complete(link.ID)
 	if err != nil {
 		log.Fatal(err)
 	}

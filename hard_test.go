@@ -267,7 +267,7 @@ func TestRaces(t *testing.T) {
 	require.NoError(t, err)
 	made, err := shared.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
 	require.NoError(t, err)
-	connection, err := srv.Complete(made.ConnectLink)
+	connection, err := srv.Complete(made.ID)
 	require.NoError(t, err)
 	source := personal.Workspaces.TokenSource(srv.Workspace().ID)
 	require.NoError(t, srv.Fail(connectlinkstest.Failure{

@@ -767,7 +767,7 @@ func lifeLater(t *testing.T, srv *connectlinkstest.Server, link connectlinks.Con
 	done := make(chan struct{})
 	time.AfterFunc(42*time.Second, func() {
 		defer close(done)
-		_, err := srv.CompleteWith(link, sub)
+		_, err := srv.CompleteWith(link.ID, sub)
 		assert.NoError(t, err)
 	})
 	start := time.Now()
@@ -834,13 +834,13 @@ func lifeActivationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	}
 	// An older one of the same group, and one of another.
 	older, _ := create(srv.Group())
-	_, err := srv.Complete(older.ConnectLink)
+	_, err := srv.Complete(older.ID)
 	require.NoError(t, err)
 	time.Sleep(time.Minute)
 	srv.AddGroup("another")
 	other, _ := create("another")
 	link, since := create(srv.Group())
-	_, err = srv.Complete(other.ConnectLink)
+	_, err = srv.Complete(other.ID)
 	require.NoError(t, err)
 
 	finished := lifeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "CRM"})
@@ -862,7 +862,7 @@ func lifeActivationFlow(t *testing.T, srv *connectlinkstest.Server) {
 
 	// The administrator and the clock end waits, too.
 	link, since = create(srv.Group())
-	time.AfterFunc(20*time.Second, func() { assert.NoError(t, srv.Revoke(link.ConnectLink)) })
+	time.AfterFunc(20*time.Second, func() { assert.NoError(t, srv.Revoke(link.ID)) })
 	_, err = s.WaitForActivation(ctx, link, since)
 	assert.ErrorIs(t, err, connectlinks.ErrLinkRevoked)
 	link, since = create(srv.Group())

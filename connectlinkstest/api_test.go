@@ -90,7 +90,7 @@ func (k kind) api(t *testing.T, opts ...connectlinkstest.Option) api {
 }
 
 // connectionID is what a path calls the connection that srv.Complete returned.
-func (k kind) connectionID(c connectlinkstest.Connection) string {
+func (k kind) connectionID(c connectlinkstest.Made) string {
 	if k.personal {
 		return c.ActivationID
 	}
@@ -138,10 +138,10 @@ func TestLinkFieldsAgree(t *testing.T) {
 			open bool
 		}{
 			"new":       {func(api, map[string]any) error { return nil }, true},
-			"cancelled": {func(a api, l map[string]any) error { return a.srv.Cancel(lever(l)) }, true},
-			"completed": {func(a api, l map[string]any) error { _, err := a.srv.Complete(lever(l)); return err }, false},
-			"expired":   {func(a api, l map[string]any) error { return a.srv.Expire(lever(l)) }, false},
-			"revoked":   {func(a api, l map[string]any) error { return a.srv.Revoke(lever(l)) }, false},
+			"cancelled": {func(a api, l map[string]any) error { return a.srv.Cancel(linkID(l)) }, true},
+			"completed": {func(a api, l map[string]any) error { _, err := a.srv.Complete(linkID(l)); return err }, false},
+			"expired":   {func(a api, l map[string]any) error { return a.srv.Expire(linkID(l)) }, false},
+			"revoked":   {func(a api, l map[string]any) error { return a.srv.Revoke(linkID(l)) }, false},
 			"old":       {func(a api, _ map[string]any) error { a.srv.Advance(24 * time.Hour); return nil }, false},
 		} {
 			t.Run(k.name+" "+name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestConnection(t *testing.T) {
 			a := k.api(t)
 			assert.Empty(t, a.get(k.conns)["data"])
 			link := a.create(k.links, k.create)
-			made, err := a.srv.Complete(lever(link))
+			made, err := a.srv.Complete(linkID(link))
 			require.NoError(t, err)
 
 			path := k.conns + "/" + k.connectionID(made)
@@ -188,7 +188,7 @@ func TestConnection(t *testing.T) {
 			} else {
 				assert.Equal(t, conn["id"], after[k.name+"_id"])
 			}
-			_, err = a.srv.Complete(lever(link))
+			_, err = a.srv.Complete(linkID(link))
 			require.ErrorIs(t, err, connectlinkstest.ErrDeadLink, "it is spent")
 
 			_, deleted := a.raw(http.MethodDelete, path, "")
@@ -203,11 +203,11 @@ func TestConnection(t *testing.T) {
 func TestConnectionFields(t *testing.T) {
 	a := newAPI(t)
 	a.srv.SetNow(time.Date(2026, 11, 2, 15, 4, 5, 0, time.UTC))
-	_, err := a.srv.Complete(lever(a.source()))
+	_, err := a.srv.Complete(linkID(a.source()))
 	require.NoError(t, err)
-	_, err = a.srv.CompleteWith(lever(a.destination()), connectlinkstest.Submission{Name: "CRM", FailedTest: "Scope missing"})
+	_, err = a.srv.CompleteWith(linkID(a.destination()), connectlinkstest.Submission{Name: "CRM", FailedTest: "Scope missing"})
 	require.NoError(t, err)
-	_, err = a.srv.CompleteWith(lever(a.activation()), connectlinkstest.Submission{Untested: true})
+	_, err = a.srv.CompleteWith(linkID(a.activation()), connectlinkstest.Submission{Untested: true})
 	require.NoError(t, err)
 
 	// Blank out what cannot be known beforehand.
@@ -252,7 +252,7 @@ func TestReauthorization(t *testing.T) {
 			t.Run(k.name+" "+body, func(t *testing.T) {
 				a := k.api(t)
 				// The clock stands still, more or less: the test must move on all the same.
-				made, err := a.srv.CompleteWith(lever(a.create(k.links, k.create)), connectlinkstest.Submission{Name: "Ours"})
+				made, err := a.srv.CompleteWith(linkID(a.create(k.links, k.create)), connectlinkstest.Submission{Name: "Ours"})
 				require.NoError(t, err)
 				path := k.conns + "/" + k.connectionID(made)
 				before := a.get(path)["data"].(map[string]any)
@@ -271,7 +271,7 @@ func TestReauthorization(t *testing.T) {
 					assert.Equal(t, before["id"], link[k.name+"_id"], "from the start")
 				}
 
-				again, err := a.srv.Complete(lever(link))
+				again, err := a.srv.Complete(linkID(link))
 				require.NoError(t, err)
 				assert.Equal(t, made, again)
 				after := a.get(path)["data"].(map[string]any)
@@ -290,13 +290,13 @@ func TestReauthorization(t *testing.T) {
 
 func TestReauthorizationOfDeletedConnection(t *testing.T) {
 	a := newAPI(t)
-	made, err := a.srv.Complete(lever(a.source()))
+	made, err := a.srv.Complete(linkID(a.source()))
 	require.NoError(t, err)
 	path := fmt.Sprintf("/api/v1/sources/%d", made.ID)
 	link := a.create(path+"/connect_links", "")
 	a.do(http.StatusOK, http.MethodDelete, path, "")
 	a.do(http.StatusNotFound, http.MethodPost, path+"/connect_links", "")
-	_, err = a.srv.Complete(lever(link))
+	_, err = a.srv.Complete(linkID(link))
 	require.ErrorIs(t, err, connectlinkstest.ErrDeadLink)
 }
 
@@ -459,7 +459,7 @@ func TestWorkspacesAreApart(t *testing.T) {
 	other := a.as(a.srv.AddWorkspace("Acme").Token)
 	for _, k := range kinds()[:2] {
 		link := a.create(k.links, k.create)
-		made, err := a.srv.Complete(lever(link))
+		made, err := a.srv.Complete(linkID(link))
 		require.NoError(t, err)
 		linkPath, connPath := k.links+"/"+id(link, "id"), fmt.Sprintf("%s/%d", k.conns, made.ID)
 
@@ -625,7 +625,7 @@ func TestAssumptions(t *testing.T) {
 	t.Run("RevokeAgainStatus by default", func(t *testing.T) {
 		a := newAPI(t)
 		link := a.source()
-		_, err := a.srv.Complete(lever(link))
+		_, err := a.srv.Complete(linkID(link))
 		require.NoError(t, err)
 		revoked := a.do(200, http.MethodPost, "/api/v1/source_connect_links/"+id(link, "id")+"/revoke", "")["data"].(map[string]any)
 		assert.Equal(t, true, revoked["revoked"])
@@ -646,7 +646,7 @@ func TestAssumptions(t *testing.T) {
 		for _, expire := range []bool{false, true} {
 			a := with(t, connectlinkstest.Assumptions{ExpireSpentLinks: expire})
 			link := a.activation()
-			_, err := a.srv.Complete(lever(link))
+			_, err := a.srv.Complete(linkID(link))
 			require.NoError(t, err)
 			link = a.personal().get("/api/v2/activation_connect_links/" + id(link, "id"))["data"].(map[string]any)
 			assert.Equal(t, expire, link["expired"])
@@ -663,7 +663,7 @@ func TestAssumptions(t *testing.T) {
 	})
 	t.Run("ShortActivationNames", func(t *testing.T) {
 		a := with(t, connectlinkstest.Assumptions{ShortActivationNames: true})
-		_, err := a.srv.Complete(lever(a.activation()))
+		_, err := a.srv.Complete(linkID(a.activation()))
 		require.NoError(t, err)
 		activation := a.personal().get("/api/v2/activations/glimmering_donkey")["data"]
 		assert.Contains(t, activation, "source")
@@ -672,7 +672,7 @@ func TestAssumptions(t *testing.T) {
 	})
 	t.Run("NoTypeOnDestinations", func(t *testing.T) {
 		a := with(t, connectlinkstest.Assumptions{NoTypeOnDestinations: true})
-		made, err := a.srv.Complete(lever(a.destination()))
+		made, err := a.srv.Complete(linkID(a.destination()))
 		require.NoError(t, err)
 		assert.NotContains(t, a.get(fmt.Sprintf("/api/v1/destinations/%d", made.ID))["data"], "type")
 	})

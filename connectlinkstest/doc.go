@@ -8,7 +8,7 @@
 //	client := srv.Client()
 //	link, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
 //	...
-//	srv.Complete(link.ConnectLink) // the customer finishes; the connection appears
+//	srv.Complete(link.ID) // the customer finishes; the connection appears
 //
 // # What is served
 //

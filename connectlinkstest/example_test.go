@@ -31,7 +31,7 @@ func Example() {
 	fmt.Println("destination before:", link.DestinationID)
 
 	// The customer finishes.
-	made, err := srv.Complete(link.ConnectLink)
+	made, err := srv.Complete(link.ID)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -62,7 +62,7 @@ func ExampleServer_PersonalClient() {
 		fmt.Println(err)
 		return
 	}
-	made, err := srv.Complete(link.ConnectLink)
+	made, err := srv.Complete(link.ID)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -84,7 +84,7 @@ func ExampleServer_CompleteWith() {
 		fmt.Println(err)
 		return
 	}
-	made, err := srv.CompleteWith(link.ConnectLink, connectlinkstest.Submission{
+	made, err := srv.CompleteWith(link.ID, connectlinkstest.Submission{
 		Name:       "Acme's warehouse",
 		Fields:     map[string]string{"hostname": "db.acme.example", "password": "hunter2"},
 		FailedTest: "permission denied for schema public",
@@ -162,7 +162,7 @@ func ExampleServer_Advance() {
 	srv.Advance(24 * time.Hour)
 	_, err = client.Sources.WaitForConnection(ctx, link.ID)
 	fmt.Println("expired:", errors.Is(err, connectlinks.ErrLinkExpired))
-	_, err = srv.Complete(link.ConnectLink)
+	_, err = srv.Complete(link.ID)
 	fmt.Println(err)
 	// Output:
 	// expired: true
@@ -288,7 +288,7 @@ func ExampleWithoutListener() {
 				t.Fatal(err)
 			}
 			time.AfterFunc(time.Hour, func() {
-				if _, err := srv.Complete(link.ConnectLink); err != nil {
+				if _, err := srv.Complete(link.ID); err != nil {
 					t.Error(err)
 				}
 			})

@@ -215,7 +215,7 @@ func TestFailCarryOut(t *testing.T) {
 				}
 				links := a.srv.Links()
 				require.Len(t, links, 1, "it was made all the same")
-				_, err = a.srv.Complete(links[0].ConnectLink)
+				_, err = a.srv.Complete(links[0].ConnectLink.ID)
 				require.NoError(t, err)
 			})
 		})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
@@ -112,10 +111,8 @@ func (a api) activation() map[string]any {
 	return a.personal().create("/api/v2/activation_connect_links", `{"type":"hubspot","group_id":"wandering_aimlessly"}`)
 }
 
-// lever is what a lever takes for a link that the API answered with.
-func lever(link map[string]any) connectlinks.ConnectLink {
-	return connectlinks.ConnectLink{ID: int64(link["id"].(float64)), Type: link["type"].(string), URL: link["uri"].(string)}
-}
+// linkID returns the id of a link that the API answered with, for a lever.
+func linkID(link map[string]any) int64 { return int64(link["id"].(float64)) }
 
 // id is an id in a path.
 func id(object map[string]any, key string) string {

@@ -29,8 +29,8 @@ type Submission struct {
 	Untested bool
 }
 
-// Connection is what a link has made or renewed.
-type Connection struct {
+// Made is what a customer made or renewed with a link.
+type Made struct {
 	Kind         Kind
 	ID           int64  // of the source or destination; of an activation's destination connection
 	ActivationID string // of the activation, empty for other kinds
@@ -52,28 +52,29 @@ type Link struct {
 	ActivationID string    // likewise, for an activation's link
 }
 
-// Complete is a customer who opens the link and finishes: the connection is made,
-// or renewed if it is a reauthorization link, and the link is spent. It can be
-// given a link of any kind, by ID or URL.
-func (s *Server) Complete(l connectlinks.ConnectLink) (Connection, error) {
-	return s.CompleteWith(l, Submission{})
+// Complete finishes the flow of the link with this id, of any kind, as a customer
+// would: the connection is made, or renewed if the link reauthorizes one, and the
+// link is spent. It fails with [ErrUnknownLink] or [ErrDeadLink].
+func (s *Server) Complete(id int64) (Made, error) {
+	return s.CompleteWith(id, Submission{})
 }
 
-// CompleteWith is [Server.Complete] by a customer who enters sub. If the tests of
-// what was entered fail, the error is an ErrTestFailed and the link stays open.
-func (s *Server) CompleteWith(l connectlinks.ConnectLink, sub Submission) (Connection, error) {
+// CompleteWith does what [Server.Complete] does for a customer who enters sub. If
+// the tests of what was entered fail, the error is an [ErrTestFailed] and the link
+// stays open.
+func (s *Server) CompleteWith(id int64, sub Submission) (Made, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, err := s.find(l)
+	l, err := s.find(id)
 	if err != nil {
-		return Connection{}, err
+		return Made{}, err
 	}
-	sub.Fields = s.filled(found, sub.Fields)
-	c, err := s.connect(found, sub)
+	sub.Fields = s.filled(l, sub.Fields)
+	c, err := s.connect(l, sub)
 	if err != nil {
-		return Connection{}, err
+		return Made{}, err
 	}
-	return Connection{Kind: c.kind, ID: c.id, ActivationID: c.activationID, Type: c.typ, Name: c.name}, nil
+	return Made{Kind: c.kind, ID: c.id, ActivationID: c.activationID, Type: c.typ, Name: c.name}, nil
 }
 
 // filled adds to a customer's values what is missing.
@@ -86,16 +87,16 @@ func (s *Server) filled(l *link, values map[string]string) map[string]string {
 	return typ.fill(values, known)
 }
 
-// Cancel is a customer who opens the link and leaves without connecting. The link
-// stays open.
-func (s *Server) Cancel(l connectlinks.ConnectLink) error {
+// Cancel leaves the link's page without connecting, as a customer would. The link
+// stays open. It fails with [ErrUnknownLink] or [ErrDeadLink].
+func (s *Server) Cancel(id int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, err := s.find(l)
+	l, err := s.find(id)
 	if err != nil {
 		return err
 	}
-	return s.cancel(found)
+	return s.cancel(l)
 }
 
 func (s *Server) cancel(l *link) error {
@@ -106,27 +107,29 @@ func (s *Server) cancel(l *link) error {
 	return nil
 }
 
-// Expire makes the link expire now. See [Server.Advance] for all links.
-func (s *Server) Expire(l connectlinks.ConnectLink) error {
+// Expire makes the link expire now. [Server.Advance] does so for all links. It fails
+// with [ErrUnknownLink].
+func (s *Server) Expire(id int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, err := s.find(l)
+	l, err := s.find(id)
 	if err != nil {
 		return err
 	}
-	found.expire(s.now())
+	l.expire(s.now())
 	return nil
 }
 
-// Revoke revokes the link, as somebody else's call of the API would.
-func (s *Server) Revoke(l connectlinks.ConnectLink) error {
+// Revoke revokes the link, as another client of the API would. It fails with
+// [ErrUnknownLink].
+func (s *Server) Revoke(id int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found, err := s.find(l)
+	l, err := s.find(id)
 	if err != nil {
 		return err
 	}
-	s.revoke(found)
+	s.revoke(l)
 	return nil
 }
 

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
@@ -123,15 +122,15 @@ func TestPageStates(t *testing.T) {
 		notCreated = `[{"message":"EXITED_CONNECT_FLOW","data":{"status":"not_created"}}]`
 	)
 	cancel, connect := url.Values{"action": {"cancel"}}, url.Values{"action": {"connect"}}
-	spend := func(a api, l connectlinks.ConnectLink) error {
-		_, err := a.srv.Complete(l)
+	spend := func(a api, id int64) error {
+		_, err := a.srv.Complete(id)
 		return err
 	}
-	expire := func(a api, l connectlinks.ConnectLink) error { return a.srv.Expire(l) }
-	revoke := func(a api, l connectlinks.ConnectLink) error { return a.srv.Revoke(l) }
+	expire := func(a api, id int64) error { return a.srv.Expire(id) }
+	revoke := func(a api, id int64) error { return a.srv.Revoke(id) }
 	for _, state := range []struct {
 		name     string
-		lever    func(api, connectlinks.ConnectLink) error
+		lever    func(a api, id int64) error
 		post     url.Values
 		status   int
 		page     string
@@ -175,7 +174,7 @@ func TestPageStates(t *testing.T) {
 					body := regexp.MustCompile(`"type":"\w+"`).ReplaceAllString(k.create, `"type":"mine"`)
 					link := a.create(k.links, body)
 					if state.lever != nil {
-						require.NoError(t, state.lever(a, lever(link)))
+						require.NoError(t, state.lever(a, linkID(link)))
 					}
 					before := a.srv.Links()
 
@@ -245,7 +244,7 @@ func TestPageOfUnknownLinks(t *testing.T) {
 
 func TestPageOfDeletedConnection(t *testing.T) {
 	a := newAPI(t)
-	made, err := a.srv.Complete(lever(a.source()))
+	made, err := a.srv.Complete(linkID(a.source()))
 	require.NoError(t, err)
 	path := fmt.Sprintf("/api/v1/sources/%d", made.ID)
 	link := a.create(path+"/connect_links", "")
@@ -390,7 +389,7 @@ func TestPageOfReauthorization(t *testing.T) {
 			if k.name != "source" {
 				fields = map[string]string{"instance_url": "db.acme.example", "api_key": secret}
 			}
-			made, err := a.srv.CompleteWith(lever(a.create(k.links, create)), connectlinkstest.Submission{Name: "Acme's own", Fields: fields})
+			made, err := a.srv.CompleteWith(linkID(a.create(k.links, create)), connectlinkstest.Submission{Name: "Acme's own", Fields: fields})
 			require.NoError(t, err)
 			link := a.create(k.conns+"/"+k.connectionID(made)+k.renew, "")
 			uri := link["uri"].(string)
@@ -576,8 +575,8 @@ func TestWithPagesListener(t *testing.T) {
 	}
 	for _, link := range a.srv.Links() {
 		assert.True(t, link.Completed)
-		_, err := a.srv.Complete(connectlinks.ConnectLink{URL: link.ConnectLink.URL})
-		assert.ErrorIs(t, err, connectlinkstest.ErrDeadLink, "levers know it by its address")
+		_, err := a.srv.Complete(link.ConnectLink.ID)
+		assert.ErrorIs(t, err, connectlinkstest.ErrDeadLink)
 	}
 
 	// The API is not where the pages are.

@@ -4,12 +4,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/connectlinks/connectlinks-go"
 )
 
 // Kind is what a link makes.
@@ -163,20 +160,11 @@ func (s *Server) addLink(l *link) *link {
 	return l
 }
 
-// find is the link that a lever was given: by its id, and then the rest must fit,
-// or else by its URL.
-func (s *Server) find(given connectlinks.ConnectLink) (*link, error) {
-	l := s.state.byID[given.ID]
-	if l == nil && given.ID == 0 {
-		if u, err := url.Parse(given.URL); err == nil {
-			l = s.state.bySecret[u.Query().Get("auth")]
-		}
-	}
-	switch {
-	case l == nil,
-		given.Type != "" && given.Type != l.typ,
-		given.URL != "" && given.URL != l.url:
-		return nil, fmt.Errorf("%w: id %d, type %q", ErrUnknownLink, given.ID, given.Type)
+// find returns the link with this id, for a lever.
+func (s *Server) find(id int64) (*link, error) {
+	l := s.state.byID[id]
+	if l == nil {
+		return nil, fmt.Errorf("%w: id %d", ErrUnknownLink, id)
 	}
 	return l, nil
 }

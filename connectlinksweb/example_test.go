@@ -68,7 +68,7 @@ func Example() {
 	fmt.Println("the click:", visit("POST", "/connect/hubspot").StatusCode, "links:", len(srv.Links()))
 	fmt.Println("once more:", visit("POST", "/connect/hubspot").StatusCode, "links:", len(srv.Links()))
 
-	if _, err := srv.Complete(srv.Links()[0].ConnectLink); err != nil {
+	if _, err := srv.Complete(srv.Links()[0].ConnectLink.ID); err != nil {
 		fmt.Println(err)
 	}
 	fmt.Println("back:", visit("GET", "/connected").StatusCode, visit("GET", "/connected").Header.Get("Location"))

@@ -193,14 +193,14 @@ func TestReturnWaitsForTheAPI(t *testing.T) {
 
 		go func() {
 			time.Sleep(2 * time.Second)
-			_, err := srv.Complete(link.ConnectLink)
+			_, err := srv.Complete(link.ID)
 			assert.NoError(t, err)
 		}()
 		assert.Equal(t, "connected, limited: false", ask(connectlinksweb.Return(check, connected), "GET", "/").Body.String())
 
 		dead, err := client.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "postgres"})
 		require.NoError(t, err)
-		require.NoError(t, srv.Expire(dead.ConnectLink))
+		require.NoError(t, srv.Expire(dead.ID))
 		link = dead
 		assert.Equal(t, http.StatusGone, ask(connectlinksweb.Return(check, connected, silent), "GET", "/").Code)
 	})

@@ -213,7 +213,7 @@ func TestWebExpired(t *testing.T) {
 			sandbox := newSandbox(t, true)
 			p, b := newPlatform(t, sandbox), newTab(t)
 			v := p.begin(b, "/activation/hubspot", embedded)
-			require.NoError(t, sandbox.Expire(link(t, sandbox).ConnectLink))
+			require.NoError(t, sandbox.Expire(link(t, sandbox).ConnectLink.ID))
 			v.click("#connect")
 			v.see(`[data-page="dead"]`)
 			assert.Contains(t, v.text("#page"), "it has expired")
@@ -336,7 +336,7 @@ func TestWebForgedReturn(t *testing.T) {
 	stranger.see(".error h1")
 
 	// The page looks again by itself, and then it is true.
-	_, err := sandbox.Complete(l.ConnectLink)
+	_, err := sandbox.Complete(l.ConnectLink.ID)
 	require.NoError(t, err)
 	b.at("/done")
 }
@@ -501,7 +501,7 @@ func TestWebWithoutScript(t *testing.T) {
 		b.withoutScript()
 		p.begin(b, braze, false).click("#cancel")
 		b.see(".waiting")
-		_, err := sandbox.Complete(link(t, sandbox).ConnectLink)
+		_, err := sandbox.Complete(link(t, sandbox).ConnectLink.ID)
 		require.NoError(t, err)
 		b.at("/done")
 	})
@@ -569,7 +569,7 @@ func TestWebNarrow(t *testing.T) {
 	b.open(p.url + "/return")
 	b.see(".waiting")
 	b.fits(width)
-	require.NoError(t, sandbox.Expire(link(t, sandbox).ConnectLink))
+	require.NoError(t, sandbox.Expire(link(t, sandbox).ConnectLink.ID))
 	b.open(link(t, sandbox).ConnectLink.URL)
 	b.see(`[data-page="dead"]`)
 	b.fits(width)

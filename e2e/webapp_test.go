@@ -256,7 +256,7 @@ func TestWebappExpired(t *testing.T) {
 			h := newHarbor(t)
 			b := h.customer(t)
 			v := h.begin(b, "activation-hubspot", embedded)
-			require.NoError(t, h.sandbox.Expire(link(t, h.sandbox).ConnectLink))
+			require.NoError(t, h.sandbox.Expire(link(t, h.sandbox).ConnectLink.ID))
 			v.click("#connect")
 			v.see(`[data-page="dead"]`)
 			if embedded {

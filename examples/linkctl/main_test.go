@@ -80,7 +80,7 @@ func newWorld(t *testing.T, kind string) *world {
 	ctx := t.Context()
 	used, err := k.create(ctx, w.typ, "")
 	require.NoError(t, err)
-	_, err = w.CompleteWith(used.ConnectLink, connectlinkstest.Submission{Name: "Jo's \x1b[2J\tCRM"})
+	_, err = w.CompleteWith(used.ID, connectlinkstest.Submission{Name: "Jo's \x1b[2J\tCRM"})
 	require.NoError(t, err)
 	w.Advance(48 * time.Hour)
 	_, err = k.create(ctx, w.typ, "http://localhost/done")
@@ -296,13 +296,13 @@ func TestWait(t *testing.T) {
 	}{
 		{
 			name: "connected", args: "wait 105",
-			then: func(w *world) error { _, err := w.Complete(open(w).ConnectLink); return err },
+			then: func(w *world) error { _, err := w.Complete(open(w).ConnectLink.ID); return err },
 			out:  func(w *world) string { return w.fresh("test passed") },
 		},
 		{
 			name: "failed test", args: "wait 105",
 			then: func(w *world) error {
-				_, err := w.CompleteWith(open(w).ConnectLink, connectlinkstest.Submission{FailedTest: "access denied"})
+				_, err := w.CompleteWith(open(w).ConnectLink.ID, connectlinkstest.Submission{FailedTest: "access denied"})
 				return err
 			},
 			out: func(w *world) string { return w.fresh("test FAILED") },
@@ -310,7 +310,7 @@ func TestWait(t *testing.T) {
 		},
 		{
 			name: "renewed", args: "wait 107 -connection {conn}",
-			then: func(w *world) error { _, err := w.Complete(renews(w).ConnectLink); return err },
+			then: func(w *world) error { _, err := w.Complete(renews(w).ConnectLink.ID); return err },
 			out:  func(w *world) string { return w.old("test passed") },
 		},
 		{
@@ -319,7 +319,7 @@ func TestWait(t *testing.T) {
 		},
 		{
 			name: "expired", args: "wait 105",
-			then: func(w *world) error { return w.Expire(open(w).ConnectLink) },
+			then: func(w *world) error { return w.Expire(open(w).ConnectLink.ID) },
 			err:  "linkctl: the link expired before the customer had finished\n  to do:  make another\n", code: exitOther,
 		},
 		{
@@ -367,7 +367,7 @@ func TestWaitForUsedLink(t *testing.T) {
 	assert.Empty(t, stderr)
 	assert.Zero(t, code)
 
-	_, err := w.Complete(w.Links()[1].ConnectLink)
+	_, err := w.Complete(w.Links()[1].ConnectLink.ID)
 	require.NoError(t, err)
 	_, stderr, code = execute(t, w.linkctl(t, "wait -connection 108 107"))
 	assert.Equal(t, "linkctl: link 107 is not for connection 108 but for 104\n", stderr)
@@ -378,7 +378,7 @@ func TestWaitForUsedLink(t *testing.T) {
 func TestWaitForActivationOfEarlier(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "activation")
-	_, err := w.Complete(w.Links()[1].ConnectLink)
+	_, err := w.Complete(w.Links()[1].ConnectLink.ID)
 	require.NoError(t, err)
 	stdout, stderr, code := execute(t, w.linkctl(t, "wait 105"))
 	assert.Equal(t, w.fresh("test passed"), stdout)
@@ -799,7 +799,7 @@ func TestJSONEscapesControls(t *testing.T) {
 	w := newWorld(t, "source")
 	const name = "a\u007f\u0085\u009b31m\u061c\u200b\u200f\u202e\u2066\ufeff\U000e0001\u2028 é 你 <&> \U0001f600 z"
 	link := w.Links()[1].ConnectLink
-	made, err := w.CompleteWith(link, connectlinkstest.Submission{Name: name, Fields: map[string]string{"database": name}})
+	made, err := w.CompleteWith(link.ID, connectlinkstest.Submission{Name: name, Fields: map[string]string{"database": name}})
 	require.NoError(t, err)
 
 	stdout, stderr, code := execute(t, w.linkctl(t, "list -connections -json"))

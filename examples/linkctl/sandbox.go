@@ -77,7 +77,7 @@ func newSandbox(ctx context.Context, o options) (session, error) {
 	create := func() link { return keep(s.api.create(ctx, typ, "")) }
 	srv.SetNow(time.Now().Add(-48 * time.Hour))
 	used, late := create(), create()
-	c, err := srv.Complete(used.ConnectLink)
+	c, err := srv.Complete(used.ID)
 	srv.Advance(48 * time.Hour)
 	id := cmp.Or(c.ActivationID, formatID(c.ID))
 	open, dead, renews := create(), create(), keep(s.api.reauthorize(ctx, id, ""))
@@ -96,7 +96,7 @@ func (s *sandbox) customer(l link) (leave func()) {
 		defer close(done)
 		select {
 		case <-time.After(2 * time.Second):
-			_, _ = s.Complete(l.ConnectLink) // if it cannot be, the wait says why
+			_, _ = s.Complete(l.ID) // if it cannot be, the wait says why
 		case <-quit:
 		}
 	}()

@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
@@ -171,7 +170,7 @@ func TestConnectByRedirect(t *testing.T) {
 			assert.Equal(t, http.StatusSeeOther, got.status)
 			link := p.last(t)
 			assert.Equal(t, link.ConnectLink.URL, got.location)
-			conn, err := p.sandbox.Complete(link.ConnectLink)
+			conn, err := p.sandbox.Complete(link.ConnectLink.ID)
 			require.NoError(t, err)
 
 			got = b.get(p.back(t, link))
@@ -195,7 +194,7 @@ func TestConnectByRedirect(t *testing.T) {
 			assert.True(t, renewal.Renews)
 			assert.Equal(t, renewal.ConnectLink.URL, got.location)
 			p.sandbox.Advance(time.Second)
-			_, err = p.sandbox.Complete(renewal.ConnectLink)
+			_, err = p.sandbox.Complete(renewal.ConnectLink.ID)
 			require.NoError(t, err)
 			assert.Equal(t, conn.Name+" has new credentials.", flashOf(b.get(p.back(t, renewal)).body))
 
@@ -235,7 +234,7 @@ func TestConnectEmbedded(t *testing.T) {
 			assert.Equal(t, http.StatusOK, b.get(got.url).status, "reloaded")
 			assert.Len(t, p.sandbox.Links(), 1)
 
-			_, err := p.sandbox.Complete(link.ConnectLink)
+			_, err := p.sandbox.Complete(link.ConnectLink.ID)
 			require.NoError(t, err)
 			assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, link)).body))
 		})
@@ -260,21 +259,21 @@ func TestTwoClicksMakeOneLink(t *testing.T) {
 	assert.Len(t, p.sandbox.Links(), 3, "somebody else")
 
 	first := p.sandbox.Links()[0].ConnectLink
-	require.NoError(t, p.sandbox.Expire(first))
+	require.NoError(t, p.sandbox.Expire(first.ID))
 	b.post("/connect/source/postgres")
 	assert.Len(t, p.sandbox.Links(), 4, "a dead link is not given out again")
-	_, err := p.sandbox.Complete(p.last(t).ConnectLink)
+	_, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
 	require.NoError(t, err)
 	b.post("/connect/source/postgres")
 	assert.Len(t, p.sandbox.Links(), 5, "nor a used one")
-	require.NoError(t, p.sandbox.Revoke(p.last(t).ConnectLink))
+	require.NoError(t, p.sandbox.Revoke(p.last(t).ConnectLink.ID))
 	b.post("/connect/source/postgres")
 	assert.Len(t, p.sandbox.Links(), 6, "nor a revoked one")
 
 	b.post("/connect/activation/hubspot")
 	b.post("/connect/activation/hubspot")
 	assert.Len(t, p.sandbox.Links(), 7)
-	_, err = p.sandbox.Complete(p.last(t).ConnectLink)
+	_, err = p.sandbox.Complete(p.last(t).ConnectLink.ID)
 	require.NoError(t, err)
 	b.post("/connect/activation/hubspot")
 	assert.Len(t, p.sandbox.Links(), 8, "although the link does not say that it was used")
@@ -285,7 +284,7 @@ func TestCancel(t *testing.T) {
 	b := p.browser(t).signIn("acme")
 	b.post("/connect/destination/hubspot")
 	link := p.last(t)
-	require.NoError(t, p.sandbox.Cancel(link.ConnectLink))
+	require.NoError(t, p.sandbox.Cancel(link.ConnectLink.ID))
 	got := b.get(p.back(t, link))
 	assert.Equal(t, http.StatusAccepted, got.status)
 	assert.Contains(t, got.body, "Not connected yet")
@@ -295,7 +294,7 @@ func TestCancel(t *testing.T) {
 }
 
 func TestDeadLinks(t *testing.T) {
-	for name, kill := range map[string]func(*connectlinkstest.Server, connectlinks.ConnectLink) error{
+	for name, kill := range map[string]func(*connectlinkstest.Server, int64) error{
 		"expired": (*connectlinkstest.Server).Expire,
 		"revoked": (*connectlinkstest.Server).Revoke,
 	} {
@@ -304,7 +303,7 @@ func TestDeadLinks(t *testing.T) {
 			b := p.browser(t).signIn("acme")
 			b.post("/connect/source/postgres")
 			link := p.last(t)
-			require.NoError(t, kill(p.sandbox, link.ConnectLink))
+			require.NoError(t, kill(p.sandbox, link.ConnectLink.ID))
 			got := b.get(p.back(t, link))
 			assert.Equal(t, http.StatusGone, got.status)
 			assert.Contains(t, got.body, "Start again")
@@ -323,7 +322,7 @@ func TestForgedReturns(t *testing.T) {
 	got := acme.get(back + "?status=created&destination_id=1&connected=true")
 	assert.Equal(t, http.StatusAccepted, got.status, "not connected, whatever the query says")
 
-	_, err := p.sandbox.Complete(link.ConnectLink)
+	_, err := p.sandbox.Complete(link.ConnectLink.ID)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusNotFound, birch.get(back).status)
 	assert.Equal(t, http.StatusNotFound, birch.get(strings.Replace(back, "/return/", "/embedded/", 1)).status)
@@ -338,7 +337,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 	acme, birch := p.browser(t).signIn("acme"), p.browser(t).signIn("birch")
 	for kind, typ := range map[string]string{"source": "postgres", "destination": "hubspot", "activation": "hubspot"} {
 		acme.post("/connect/" + kind + "/" + typ)
-		conn, err := p.sandbox.Complete(p.last(t).ConnectLink)
+		conn, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
 		require.NoError(t, err)
 		id := fmt.Sprint(conn.ID)
 		if conn.ActivationID != "" {
@@ -360,7 +359,7 @@ func TestAFailedTestIsShown(t *testing.T) {
 	b := p.browser(t).signIn("acme")
 	b.post("/connect/destination/braze")
 	link := p.last(t)
-	_, err := p.sandbox.CompleteWith(link.ConnectLink, connectlinkstest.Submission{Name: "Braze <EU>", FailedTest: "no such host"})
+	_, err := p.sandbox.CompleteWith(link.ConnectLink.ID, connectlinkstest.Submission{Name: "Braze <EU>", FailedTest: "no such host"})
 	require.NoError(t, err)
 	body := b.get(p.back(t, link)).body
 	assert.Contains(t, flashOf(body), "its test failed")

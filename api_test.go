@@ -453,7 +453,7 @@ func TestTheDoubleServesWhatTheDocCommentsName(t *testing.T) {
 	}
 	var served, documented []string
 	for _, pattern := range connectlinkstest.Routes() {
-		served = append(served, lifeRoute(pattern))
+		served = append(served, lifeRoute(string(pattern)))
 	}
 	for name := range lifeServices() {
 		for _, m := range lifeMethods(t, name+"Service") {

@@ -513,7 +513,7 @@ func ExampleErrOutcomeUnknown() {
 	client := srv.Client()
 	ctx := context.Background()
 	if err := srv.Fail(connectlinkstest.Failure{
-		Route: "POST /api/v1/destination_connect_links", Times: 1, Reset: true, CarryOut: true,
+		Route: connectlinkstest.RouteCreateDestinationConnectLink, Times: 1, Reset: true, CarryOut: true,
 	}); err != nil {
 		log.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func (res *resource) owns(c *call, conn *connection) bool {
 
 // link is the one that the path names, nil if there is none.
 func (res *resource) link(c *call) *link {
-	id, err := strconv.ParseInt(c.r.PathValue(res.linkVar), 10, 64)
+	id, err := strconv.ParseInt(c.r.PathValue("connect_link_id"), 10, 64)
 	if l := c.state.byID[id]; err == nil && l != nil && res.ownsLink(c, l) {
 		return l
 	}
@@ -152,7 +152,7 @@ func (res *resource) link(c *call) *link {
 
 // connection is the one that the path names, nil if there is none.
 func (res *resource) connection(c *call) *connection {
-	name := c.r.PathValue(res.connVar)
+	name := c.r.PathValue(res.connID)
 	for _, conn := range c.state.connections {
 		id := conn.activationID
 		if res.kind != KindActivation {
@@ -178,7 +178,7 @@ func (c *call) listWorkspaces() answer {
 }
 
 func (c *call) workspaceKey() answer {
-	id, err := strconv.ParseInt(c.r.PathValue("id"), 10, 64)
+	id, err := strconv.ParseInt(c.r.PathValue("workspace_id"), 10, 64)
 	ws := c.state.workspace(id)
 	if err != nil || ws == nil {
 		return c.notFound()

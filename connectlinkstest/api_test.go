@@ -17,44 +17,50 @@ import (
 )
 
 func TestRoutes(t *testing.T) {
-	assert.ElementsMatch(t, []string{
-		"POST /api/v1/source_connect_links",
-		"GET /api/v1/source_connect_links",
-		"GET /api/v1/source_connect_links/{connect_link_id}",
-		"POST /api/v1/source_connect_links/{connect_link_id}/revoke",
-		"POST /api/v1/sources/{source_id}/connect_links",
-		"GET /api/v1/source_types",
-		"GET /api/v1/source_types/{service_name}",
-		"GET /api/v1/sources",
-		"GET /api/v1/sources/{source_id}",
-		"DELETE /api/v1/sources/{source_id}",
-		"POST /api/v1/destination_connect_links",
-		"GET /api/v1/destination_connect_links",
-		"GET /api/v1/destination_connect_links/{connect_link_id}",
-		"POST /api/v1/destination_connect_links/{connect_link_id}/revoke",
-		"POST /api/v1/destinations/{destination_id}/connect_links",
-		"GET /api/v1/connectors",
-		"GET /api/v1/connectors/{service_name}",
-		"GET /api/v1/destinations",
-		"GET /api/v1/destinations/{destination_id}",
-		"DELETE /api/v1/destinations/{destination_id}",
-		"POST /api/v2/activation_connect_links",
-		"GET /api/v2/activation_connect_links",
-		"GET /api/v2/activation_connect_links/{id}",
-		"POST /api/v2/activation_connect_links/{id}/revoke",
-		"POST /api/v2/activations/{activation_id}/activation_connect_links",
-		"GET /api/v2/activation_types",
-		"GET /api/v2/activation_types/{service_name}",
-		"GET /api/v2/activations",
-		"GET /api/v2/activations/{activation_id}",
-		"DELETE /api/v2/activations/{activation_id}",
-		"GET /api/v1/workspace",
-		"GET /api/v1/workspaces",
-		"GET /api/v1/workspaces/{id}/api_key",
-		"GET /api/v1/syncs",
-		"GET /api/v1/sources/{id}/filter_segments",
-		"GET /api/v1/sync_management_links",
-	}, connectlinkstest.Routes())
+	routes := map[connectlinkstest.Route]string{
+		connectlinkstest.RouteCreateSourceConnectLink:              "POST /api/v1/source_connect_links",
+		connectlinkstest.RouteListSourceConnectLinks:               "GET /api/v1/source_connect_links",
+		connectlinkstest.RouteGetSourceConnectLink:                 "GET /api/v1/source_connect_links/{connect_link_id}",
+		connectlinkstest.RouteRevokeSourceConnectLink:              "POST /api/v1/source_connect_links/{connect_link_id}/revoke",
+		connectlinkstest.RouteCreateSourceReauthorizationLink:      "POST /api/v1/sources/{source_id}/connect_links",
+		connectlinkstest.RouteListSourceTypes:                      "GET /api/v1/source_types",
+		connectlinkstest.RouteGetSourceType:                        "GET /api/v1/source_types/{service_name}",
+		connectlinkstest.RouteListSources:                          "GET /api/v1/sources",
+		connectlinkstest.RouteGetSource:                            "GET /api/v1/sources/{source_id}",
+		connectlinkstest.RouteDeleteSource:                         "DELETE /api/v1/sources/{source_id}",
+		connectlinkstest.RouteCreateDestinationConnectLink:         "POST /api/v1/destination_connect_links",
+		connectlinkstest.RouteListDestinationConnectLinks:          "GET /api/v1/destination_connect_links",
+		connectlinkstest.RouteGetDestinationConnectLink:            "GET /api/v1/destination_connect_links/{connect_link_id}",
+		connectlinkstest.RouteRevokeDestinationConnectLink:         "POST /api/v1/destination_connect_links/{connect_link_id}/revoke",
+		connectlinkstest.RouteCreateDestinationReauthorizationLink: "POST /api/v1/destinations/{destination_id}/connect_links",
+		connectlinkstest.RouteListDestinationTypes:                 "GET /api/v1/connectors",
+		connectlinkstest.RouteGetDestinationType:                   "GET /api/v1/connectors/{service_name}",
+		connectlinkstest.RouteListDestinations:                     "GET /api/v1/destinations",
+		connectlinkstest.RouteGetDestination:                       "GET /api/v1/destinations/{destination_id}",
+		connectlinkstest.RouteDeleteDestination:                    "DELETE /api/v1/destinations/{destination_id}",
+		connectlinkstest.RouteCreateActivationConnectLink:          "POST /api/v2/activation_connect_links",
+		connectlinkstest.RouteListActivationConnectLinks:           "GET /api/v2/activation_connect_links",
+		connectlinkstest.RouteGetActivationConnectLink:             "GET /api/v2/activation_connect_links/{connect_link_id}",
+		connectlinkstest.RouteRevokeActivationConnectLink:          "POST /api/v2/activation_connect_links/{connect_link_id}/revoke",
+		connectlinkstest.RouteCreateActivationReauthorizationLink:  "POST /api/v2/activations/{activation_id}/activation_connect_links",
+		connectlinkstest.RouteListActivationTypes:                  "GET /api/v2/activation_types",
+		connectlinkstest.RouteGetActivationType:                    "GET /api/v2/activation_types/{service_name}",
+		connectlinkstest.RouteListActivations:                      "GET /api/v2/activations",
+		connectlinkstest.RouteGetActivation:                        "GET /api/v2/activations/{activation_id}",
+		connectlinkstest.RouteDeleteActivation:                     "DELETE /api/v2/activations/{activation_id}",
+		connectlinkstest.RouteGetCurrentWorkspace:                  "GET /api/v1/workspace",
+		connectlinkstest.RouteListWorkspaces:                       "GET /api/v1/workspaces",
+		connectlinkstest.RouteGetWorkspaceAPIKey:                   "GET /api/v1/workspaces/{workspace_id}/api_key",
+		connectlinkstest.RouteListSyncs:                            "GET /api/v1/syncs",
+		connectlinkstest.RouteListFilterSegments:                   "GET /api/v1/sources/{source_id}/filter_segments",
+		connectlinkstest.RouteListSyncManagementLinks:              "GET /api/v1/sync_management_links",
+	}
+	for constant, want := range routes {
+		assert.EqualValues(t, want, constant)
+	}
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(routes)), connectlinkstest.Routes())
+	assert.EqualValues(t, "GET /pbc", connectlinkstest.RouteOpenPage)
+	assert.EqualValues(t, "POST /pbc", connectlinkstest.RouteSubmitPage)
 }
 
 // A kind of link, and what its endpoints are called.
@@ -404,11 +410,11 @@ func TestPagination(t *testing.T) {
 func TestEveryCollectionIsPaginatedButSourceTypes(t *testing.T) {
 	a := newAPI(t)
 	for _, route := range connectlinkstest.Routes() {
-		path, isGet := strings.CutPrefix(route, "GET ")
+		path, isGet := strings.CutPrefix(string(route), "GET ")
 		if !isGet || strings.HasSuffix(path, "}") || strings.HasSuffix(path, "/workspace") || strings.HasSuffix(path, "/api_key") {
 			continue
 		}
-		path = strings.ReplaceAll(path, "{id}", "1")
+		path = strings.ReplaceAll(path, "{source_id}", "1")
 		caller := a
 		if strings.HasPrefix(path, "/api/v2/") || path == "/api/v1/workspaces" {
 			caller = a.personal()
@@ -500,13 +506,13 @@ func TestKindsAreApart(t *testing.T) {
 func TestTokens(t *testing.T) {
 	a := newAPI(t)
 	for _, route := range connectlinkstest.Routes() {
-		method, path, _ := strings.Cut(route, " ")
+		method, path, _ := strings.Cut(string(route), " ")
 		v2 := strings.HasPrefix(path, "/api/v2/")
 		right, wrong := a.srv.Token(), a.srv.PersonalToken()
 		if v2 || strings.HasPrefix(path, "/api/v1/workspaces") {
 			right, wrong = wrong, right
 		}
-		t.Run(route, func(t *testing.T) {
+		t.Run(string(route), func(t *testing.T) {
 			for _, token := range []string{"", "secret-token:of-nobody", "Bearer " + right, right + "x"} {
 				resp, body := a.as(token).raw(method, path, "")
 				assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)

@@ -20,7 +20,7 @@ const (
 // A call is a request that is being answered.
 type call struct {
 	*Server
-	route     *route
+	endpoint  *endpoint
 	r         *http.Request
 	body      []byte
 	workspace *Workspace // whose token it carries; nil for the personal token
@@ -33,7 +33,7 @@ type Request struct {
 	Method   string
 	Path     string
 	Query    url.Values  // but for a link's secret
-	Route    string      // the one of [Routes] that it matched; empty if none
+	Route    Route       // empty if it matched none
 	Header   http.Header // without Authorization; nil for the hosted pages
 	Body     string      // its first 64 KiB; empty for the hosted pages, and without a valid token
 	Caller   string      // the name of the workspace whose token it had, "personal", or empty
@@ -48,7 +48,7 @@ func (r Request) clone() Request {
 }
 
 // serve answers a request.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 	start := time.Now()
 	// Read it all: only then does net/http watch whether the client goes away.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -56,7 +56,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 		panic(http.ErrAbortHandler)
 	}
 
-	c := &call{Server: s, route: rt, r: r, body: body}
+	c := &call{Server: s, endpoint: e, r: r, body: body}
 	record, f, a := c.carryOut(err != nil)
 	defer func() {
 		s.mu.Lock()
@@ -86,18 +86,18 @@ func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
 		c.requests = c.requests[1:]
 	}
 
-	f := c.takeFailure(c.route)
+	f := c.takeFailure(c.endpoint)
 	switch {
 	case !f.carriesOut():
 		return record, f, answer{}
 	case refusal != nil:
 		return record, f, *refusal
-	case tooLarge && c.route.page:
+	case tooLarge && c.endpoint.page:
 		return record, f, c.tooLargePage()
 	case tooLarge:
 		return record, f, c.refuse(http.StatusRequestEntityTooLarge, "The body is too large")
 	}
-	return record, f, c.route.handle(c)
+	return record, f, c.endpoint.handle(c)
 }
 
 // authorize finds out whose token the request has, and refuses a wrong one.
@@ -116,7 +116,7 @@ func (c *call) authorize() (caller string, refusal *answer) {
 	}
 	var a answer
 	switch {
-	case c.route.token == noToken || have == c.route.token:
+	case c.endpoint.token == noToken || have == c.endpoint.token:
 		return caller, nil
 	case have == noToken:
 		a = c.refuse(http.StatusUnauthorized, "The token is missing or invalid")
@@ -135,7 +135,7 @@ func (c *call) record(caller string) *Request {
 	}
 	r := &Request{
 		Time: c.now(), Method: c.r.Method, Path: c.redact(path),
-		Route: c.route.pattern, Caller: caller, Query: url.Values{},
+		Route: c.endpoint.route, Caller: caller, Query: url.Values{},
 	}
 	for name, values := range c.r.URL.Query() {
 		for _, v := range values {
@@ -145,7 +145,7 @@ func (c *call) record(caller string) *Request {
 			r.Query.Add(c.redact(name), c.redact(v))
 		}
 	}
-	if c.route.page {
+	if c.endpoint.page {
 		return r
 	}
 	if caller != "" {

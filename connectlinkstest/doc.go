@@ -12,7 +12,7 @@
 //
 // # What is served
 //
-// Every endpoint that the SDK knows, V1 and V2; [Routes] lists them. Links expire
+// Every endpoint that the SDK knows, V1 and V2; [Routes] returns them. Links expire
 // (after 24 hours, see [WithLinkLifetime]), are revoked, and are spent when the
 // connection is made; opening a link spends nothing. Behind each link's URL is a
 // page, see below. Ids come from one sequence, so that the id of one thing is never

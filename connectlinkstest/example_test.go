@@ -113,7 +113,7 @@ func ExampleServer_Fail() {
 	defer srv.Close()
 
 	err := srv.Fail(connectlinkstest.Failure{
-		Route: "POST /api/v1/destination_connect_links", Times: 1,
+		Route: connectlinkstest.RouteCreateDestinationConnectLink, Times: 1,
 		CarryOut: true, Reset: true,
 	})
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 // answer through, if only in part, or if CarryOut is set. A Failure with nothing but
 // Times and Route lets that many answers through unharmed, before later failures.
 type Failure struct {
-	// Route is which answers fail: one of [Routes], or GET /pbc or POST /pbc, which
-	// are the hosted pages. Empty: the whole API, routes that do not exist included.
-	Route string
+	// Route is which answers fail. Empty: the whole API, routes that do not exist
+	// included, and not the hosted pages.
+	Route Route
 
 	// Times is how many answers fail. 0 means once, and -1 always, until StopFailing.
 	Times int
@@ -54,7 +54,7 @@ type Failure struct {
 func (f Failure) check() error {
 	answers := f.Status != 0 || f.Header != nil || f.Body != "" || f.Drip != 0 || f.Cut
 	switch {
-	case f.Route != "" && !isRoute(f.Route):
+	case f.Route != "" && !f.Route.served():
 		return fmt.Errorf("%q is not a route that is served", f.Route)
 	case f.Times < -1:
 		return fmt.Errorf("a failure's Times must not be %d", f.Times)
@@ -74,11 +74,11 @@ func (f Failure) check() error {
 
 func (f Failure) carriesOut() bool { return f.CarryOut || f.Status == 0 && !f.Reset && !f.Hang }
 
-// takeFailure is how the answer to a request on rt fails; the zero Failure if it
-// does not.
-func (s *Server) takeFailure(rt *route) Failure {
+// takeFailure returns how the answer to a request for e fails, and counts it; the zero
+// Failure if it does not.
+func (s *Server) takeFailure(e *endpoint) Failure {
 	for i, f := range s.failures {
-		if everything := f.Route == "" && !rt.page; !everything && (f.Route == "" || f.Route != rt.pattern) {
+		if everything := f.Route == "" && !e.page; !everything && (f.Route == "" || f.Route != e.route) {
 			continue
 		}
 		if f.Times > 0 {

@@ -69,7 +69,7 @@ func TestFailWithPage(t *testing.T) {
 func TestFailOrder(t *testing.T) {
 	a := newAPI(t)
 	require.NoError(t, a.srv.Fail(
-		connectlinkstest.Failure{Route: "GET /api/v1/sources/{source_id}", Status: 500, Times: -1},
+		connectlinkstest.Failure{Route: connectlinkstest.RouteGetSource, Status: 500, Times: -1},
 		connectlinkstest.Failure{Times: 1, Status: 502},
 	))
 	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Times: 1, Status: 503}))

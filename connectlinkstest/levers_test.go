@@ -322,7 +322,7 @@ func TestWithRequestLog(t *testing.T) {
 	a := newAPI(t, connectlinkstest.WithRequestLog(func(r connectlinkstest.Request) { logged <- r }))
 	a.source()
 	r := <-logged
-	assert.Equal(t, "POST /api/v1/source_connect_links", r.Route)
+	assert.Equal(t, connectlinkstest.RouteCreateSourceConnectLink, r.Route)
 	assert.Equal(t, http.StatusCreated, r.Status)
 	assert.Positive(t, r.Duration)
 }

@@ -1,19 +1,97 @@
 package connectlinkstest
 
 import (
-	"net/http"
 	"slices"
+	"strings"
 )
 
-// A route is an endpoint: the pattern that the mux and [Routes] have in common,
-// whose token it takes, and what it does. handle is called with s.mu held.
-type route struct {
-	pattern string
-	token   tokenKind
-	v2      bool // errors have a numeric status
-	page    bool // it is no part of the API, and holds secrets
-	handle  func(*call) answer
+// Route is an endpoint: a method, a space and a path, as the SDK's doc comments and
+// [net/http.ServeMux] write them.
+type Route string
+
+// The endpoints about sources.
+const (
+	RouteCreateSourceConnectLink         Route = "POST /api/v1/source_connect_links"
+	RouteListSourceConnectLinks          Route = "GET /api/v1/source_connect_links"
+	RouteGetSourceConnectLink            Route = "GET /api/v1/source_connect_links/{connect_link_id}"
+	RouteRevokeSourceConnectLink         Route = "POST /api/v1/source_connect_links/{connect_link_id}/revoke"
+	RouteCreateSourceReauthorizationLink Route = "POST /api/v1/sources/{source_id}/connect_links"
+	RouteListSourceTypes                 Route = "GET /api/v1/source_types"
+	RouteGetSourceType                   Route = "GET /api/v1/source_types/{service_name}"
+	RouteListSources                     Route = "GET /api/v1/sources"
+	RouteGetSource                       Route = "GET /api/v1/sources/{source_id}"
+	RouteDeleteSource                    Route = "DELETE /api/v1/sources/{source_id}"
+)
+
+// The endpoints about destinations.
+const (
+	RouteCreateDestinationConnectLink         Route = "POST /api/v1/destination_connect_links"
+	RouteListDestinationConnectLinks          Route = "GET /api/v1/destination_connect_links"
+	RouteGetDestinationConnectLink            Route = "GET /api/v1/destination_connect_links/{connect_link_id}"
+	RouteRevokeDestinationConnectLink         Route = "POST /api/v1/destination_connect_links/{connect_link_id}/revoke"
+	RouteCreateDestinationReauthorizationLink Route = "POST /api/v1/destinations/{destination_id}/connect_links"
+	RouteListDestinationTypes                 Route = "GET /api/v1/connectors"
+	RouteGetDestinationType                   Route = "GET /api/v1/connectors/{service_name}"
+	RouteListDestinations                     Route = "GET /api/v1/destinations"
+	RouteGetDestination                       Route = "GET /api/v1/destinations/{destination_id}"
+	RouteDeleteDestination                    Route = "DELETE /api/v1/destinations/{destination_id}"
+)
+
+// The endpoints about activations, all of V2.
+const (
+	RouteCreateActivationConnectLink         Route = "POST /api/v2/activation_connect_links"
+	RouteListActivationConnectLinks          Route = "GET /api/v2/activation_connect_links"
+	RouteGetActivationConnectLink            Route = "GET /api/v2/activation_connect_links/{connect_link_id}"
+	RouteRevokeActivationConnectLink         Route = "POST /api/v2/activation_connect_links/{connect_link_id}/revoke"
+	RouteCreateActivationReauthorizationLink Route = "POST /api/v2/activations/{activation_id}/activation_connect_links"
+	RouteListActivationTypes                 Route = "GET /api/v2/activation_types"
+	RouteGetActivationType                   Route = "GET /api/v2/activation_types/{service_name}"
+	RouteListActivations                     Route = "GET /api/v2/activations"
+	RouteGetActivation                       Route = "GET /api/v2/activations/{activation_id}"
+	RouteDeleteActivation                    Route = "DELETE /api/v2/activations/{activation_id}"
+)
+
+// The endpoints about workspaces.
+const (
+	RouteGetCurrentWorkspace Route = "GET /api/v1/workspace"
+	RouteListWorkspaces      Route = "GET /api/v1/workspaces"
+	RouteGetWorkspaceAPIKey  Route = "GET /api/v1/workspaces/{workspace_id}/api_key"
+)
+
+// Endpoints that some front ends ask for first. The SDK does not, and the sandbox
+// answers with an empty page.
+const (
+	RouteListSyncs               Route = "GET /api/v1/syncs"
+	RouteListFilterSegments      Route = "GET /api/v1/sources/{source_id}/filter_segments"
+	RouteListSyncManagementLinks Route = "GET /api/v1/sync_management_links"
+)
+
+// The hosted pages. They are not in [Routes].
+const (
+	RouteOpenPage   Route = "GET " + pagePath
+	RouteSubmitPage Route = "POST " + pagePath
+)
+
+// Routes returns the API's endpoints that a server has.
+func Routes() []Route {
+	var all []Route
+	for _, e := range endpoints() {
+		if !e.page {
+			all = append(all, e.route)
+		}
+	}
+	return all
 }
+
+// An endpoint is a route, whose token it takes, and what it does.
+type endpoint struct {
+	route  Route // empty for requests that match none
+	token  tokenKind
+	page   bool               // one of the hosted pages, whose requests hold secrets
+	handle func(*call) answer // called with s.mu held
+}
+
+func (e *endpoint) v2() bool { return strings.Contains(string(e.route), " /api/v2/") }
 
 type tokenKind int
 
@@ -23,88 +101,70 @@ const (
 	personalToken
 )
 
-// Routes are the API's endpoints that a server has, in the form of
-// [net/http.ServeMux]'s patterns: POST /api/v1/source_connect_links.
-func Routes() []string {
-	var patterns []string
-	for _, rt := range routes() {
-		if !rt.page {
-			patterns = append(patterns, rt.pattern)
-		}
-	}
-	return patterns
+func (r Route) served() bool {
+	return slices.ContainsFunc(endpoints(), func(e *endpoint) bool { return e.route == r })
 }
 
-func isRoute(pattern string) bool {
-	return slices.ContainsFunc(routes(), func(rt *route) bool { return rt.pattern == pattern })
-}
-
-// A resource is one of the three things that links are made for. They have the
-// same endpoints, under other names.
+// A resource is one of the three things that links are made for. They have the same
+// endpoints, under other names.
 type resource struct {
-	kind    Kind
-	base    string
-	token   tokenKind
-	links   string // the collections
-	types   string
-	conns   string
-	linkVar string // the placeholders
-	connVar string
-	renew   string // below a connection: makes a link that reauthorizes it
+	kind   Kind
+	connID string // the placeholder of a connection's id
 }
 
-func resources() []*resource {
-	return []*resource{
-		{
-			kind: KindSource, base: "/api/v1/", token: workspaceToken,
-			links: "source_connect_links", types: "source_types", conns: "sources",
-			linkVar: "connect_link_id", connVar: "source_id", renew: "connect_links",
-		},
-		{
-			kind: KindDestination, base: "/api/v1/", token: workspaceToken,
-			links: "destination_connect_links", types: "connectors", conns: "destinations",
-			linkVar: "connect_link_id", connVar: "destination_id", renew: "connect_links",
-		},
-		{
-			kind: KindActivation, base: "/api/v2/", token: personalToken,
-			links: "activation_connect_links", types: "activation_types", conns: "activations",
-			linkVar: "id", connVar: "activation_id", renew: "activation_connect_links",
-		},
-	}
-}
-
-func routes() []*route {
-	var all []*route
-	for _, res := range resources() {
-		add := func(method, path string, handle func(*resource, *call) answer) {
-			all = append(all, &route{
-				pattern: method + " " + res.base + path,
-				token:   res.token,
-				v2:      res.kind == KindActivation,
-				handle:  func(c *call) answer { return handle(res, c) },
-			})
+func endpoints() []*endpoint {
+	type handler = func(*resource, *call) answer
+	of := func(res *resource, token tokenKind) func(Route, handler) *endpoint {
+		return func(route Route, handle handler) *endpoint {
+			return &endpoint{route: route, token: token, handle: func(c *call) answer { return handle(res, c) }}
 		}
-		link, conn := res.links+"/{"+res.linkVar+"}", res.conns+"/{"+res.connVar+"}"
-		add(http.MethodPost, res.links, (*resource).createLink)
-		add(http.MethodGet, res.links, (*resource).listLinks)
-		add(http.MethodGet, link, (*resource).getLink)
-		add(http.MethodPost, link+"/revoke", (*resource).revokeLink)
-		add(http.MethodPost, conn+"/"+res.renew, (*resource).createRenewal)
-		add(http.MethodGet, res.types, (*resource).listTypes)
-		add(http.MethodGet, res.types+"/{service_name}", (*resource).getType)
-		add(http.MethodGet, res.conns, (*resource).listConnections)
-		add(http.MethodGet, conn, (*resource).getConnection)
-		add(http.MethodDelete, conn, (*resource).deleteConnection)
 	}
-	return append(all,
-		&route{pattern: "GET /api/v1/workspace", token: workspaceToken, handle: (*call).currentWorkspace},
-		&route{pattern: "GET /api/v1/workspaces", token: personalToken, handle: (*call).listWorkspaces},
-		&route{pattern: "GET /api/v1/workspaces/{id}/api_key", token: personalToken, handle: (*call).workspaceKey},
-		// Front ends ask for these before anything else; there are none here.
-		&route{pattern: "GET /api/v1/syncs", token: workspaceToken, handle: (*call).emptyPage},
-		&route{pattern: "GET /api/v1/sources/{id}/filter_segments", token: workspaceToken, handle: (*call).emptyPage},
-		&route{pattern: "GET /api/v1/sync_management_links", token: workspaceToken, handle: (*call).emptyPage},
-		&route{pattern: "GET " + pagePath, page: true, handle: (*call).showPage},
-		&route{pattern: "POST " + pagePath, page: true, handle: (*call).submitPage},
-	)
+	source := of(&resource{KindSource, "source_id"}, workspaceToken)
+	destination := of(&resource{KindDestination, "destination_id"}, workspaceToken)
+	activation := of(&resource{KindActivation, "activation_id"}, personalToken)
+	return []*endpoint{
+		source(RouteCreateSourceConnectLink, (*resource).createLink),
+		source(RouteListSourceConnectLinks, (*resource).listLinks),
+		source(RouteGetSourceConnectLink, (*resource).getLink),
+		source(RouteRevokeSourceConnectLink, (*resource).revokeLink),
+		source(RouteCreateSourceReauthorizationLink, (*resource).createRenewal),
+		source(RouteListSourceTypes, (*resource).listTypes),
+		source(RouteGetSourceType, (*resource).getType),
+		source(RouteListSources, (*resource).listConnections),
+		source(RouteGetSource, (*resource).getConnection),
+		source(RouteDeleteSource, (*resource).deleteConnection),
+
+		destination(RouteCreateDestinationConnectLink, (*resource).createLink),
+		destination(RouteListDestinationConnectLinks, (*resource).listLinks),
+		destination(RouteGetDestinationConnectLink, (*resource).getLink),
+		destination(RouteRevokeDestinationConnectLink, (*resource).revokeLink),
+		destination(RouteCreateDestinationReauthorizationLink, (*resource).createRenewal),
+		destination(RouteListDestinationTypes, (*resource).listTypes),
+		destination(RouteGetDestinationType, (*resource).getType),
+		destination(RouteListDestinations, (*resource).listConnections),
+		destination(RouteGetDestination, (*resource).getConnection),
+		destination(RouteDeleteDestination, (*resource).deleteConnection),
+
+		activation(RouteCreateActivationConnectLink, (*resource).createLink),
+		activation(RouteListActivationConnectLinks, (*resource).listLinks),
+		activation(RouteGetActivationConnectLink, (*resource).getLink),
+		activation(RouteRevokeActivationConnectLink, (*resource).revokeLink),
+		activation(RouteCreateActivationReauthorizationLink, (*resource).createRenewal),
+		activation(RouteListActivationTypes, (*resource).listTypes),
+		activation(RouteGetActivationType, (*resource).getType),
+		activation(RouteListActivations, (*resource).listConnections),
+		activation(RouteGetActivation, (*resource).getConnection),
+		activation(RouteDeleteActivation, (*resource).deleteConnection),
+
+		{route: RouteGetCurrentWorkspace, token: workspaceToken, handle: (*call).currentWorkspace},
+		{route: RouteListWorkspaces, token: personalToken, handle: (*call).listWorkspaces},
+		{route: RouteGetWorkspaceAPIKey, token: personalToken, handle: (*call).workspaceKey},
+
+		{route: RouteListSyncs, token: workspaceToken, handle: (*call).emptyPage},
+		{route: RouteListFilterSegments, token: workspaceToken, handle: (*call).emptyPage},
+		{route: RouteListSyncManagementLinks, token: workspaceToken, handle: (*call).emptyPage},
+
+		{route: RouteOpenPage, page: true, handle: (*call).showPage},
+		{route: RouteSubmitPage, page: true, handle: (*call).submitPage},
+	}
 }

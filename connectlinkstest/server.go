@@ -126,7 +126,7 @@ func NewServer(opts ...Option) *Server {
 	}
 	s.assume = s.assume.orDefault()
 	s.state = newState(s.now())
-	s.route()
+	s.handleAll()
 
 	if s.unheard {
 		s.URL = "http://localhost"
@@ -149,26 +149,26 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// route fills the muxes.
-func (s *Server) route() {
-	handle := func(mux *http.ServeMux, pattern string, rt *route) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, rt) })
+// handleAll fills the muxes.
+func (s *Server) handleAll() {
+	handle := func(mux *http.ServeMux, pattern string, e *endpoint) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, e) })
 	}
 	s.pages = s.mux
 	if s.pagesListener != nil {
 		s.pages = http.NewServeMux()
-		handle(s.pages, "/", &route{page: true, handle: (*call).noPage})
+		handle(s.pages, "/", &endpoint{page: true, handle: (*call).noPage})
 		// What is sent there by mistake is a secret all the same.
-		handle(s.mux, pagePath, &route{page: true, handle: (*call).noRoute})
+		handle(s.mux, pagePath, &endpoint{page: true, handle: (*call).noRoute})
 	}
-	handle(s.pages, pagePath, &route{page: true, handle: (*call).otherMethod})
-	handle(s.mux, "/", &route{handle: (*call).noRoute})
-	for _, rt := range routes() {
+	handle(s.pages, pagePath, &endpoint{page: true, handle: (*call).otherMethod})
+	handle(s.mux, "/", &endpoint{handle: (*call).noRoute})
+	for _, e := range endpoints() {
 		mux := s.mux
-		if rt.page {
+		if e.page {
 			mux = s.pages
 		}
-		handle(mux, rt.pattern, rt)
+		handle(mux, string(e.route), e)
 	}
 }
 

@@ -86,7 +86,7 @@ func positive(text string, otherwise int) int {
 func (c *call) refuse(status int, message string) answer {
 	var word any = "error"
 	switch {
-	case c.route.v2 || c.assume.NumericStatus:
+	case c.endpoint.v2() || c.assume.NumericStatus:
 		word = status
 	case status == http.StatusNotFound:
 		word = "not_found"

@@ -63,7 +63,7 @@ func newWorld(t *testing.T, kind string) *world {
 	w.Server = connectlinkstest.NewServer(
 		connectlinkstest.WithLinkLifetime(72*time.Hour),
 		connectlinkstest.WithRequestLog(func(r connectlinkstest.Request) {
-			if r.Method == http.MethodGet && strings.Contains(r.Route, "connect_links/{") {
+			if r.Method == http.MethodGet && strings.Contains(string(r.Route), "connect_links/{") {
 				w.polled <- struct{}{}
 			}
 		}))
@@ -436,7 +436,7 @@ func TestFailures(t *testing.T) {
 	t.Parallel()
 	answer := func(route string, f connectlinkstest.Failure) func(*testing.T, *world) {
 		return func(t *testing.T, w *world) {
-			f.Route = w.fill(route)
+			f.Route = connectlinkstest.Route(w.fill(route))
 			require.NoError(t, w.Fail(f))
 		}
 	}

@@ -51,8 +51,9 @@ var failures = []struct {
 }
 
 // routes are what fails: everything as a rule, sometimes only the creates.
-var routes = []string{
-	"", "", "", "POST /api/v1/source_connect_links", "POST /api/v1/destination_connect_links", "POST /api/v2/activation_connect_links",
+var routes = []connectlinkstest.Route{
+	"", "", "", connectlinkstest.RouteCreateSourceConnectLink,
+	connectlinkstest.RouteCreateDestinationConnectLink, connectlinkstest.RouteCreateActivationConnectLink,
 }
 
 // disturb switches failures on and off at random until stop is closed.

@@ -3,6 +3,7 @@ package connectlinkstest_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,17 +58,25 @@ func TestClientOptions(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestClientWithBadOption(t *testing.T) {
+func TestClientPanicsOnBadOptions(t *testing.T) {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
-	for range 2 {
-		_, err := srv.Client(connectlinks.WithMaxRetries(-1), connectlinks.WithUserAgent("")).Sources.Get(t.Context(), 1)
-		assert.ErrorContains(t, err, "MaxRetries")
-		assert.ErrorContains(t, err, "UserAgent")
-		var input *connectlinks.InputError
-		require.ErrorAs(t, err, &input)
+	bad := []connectlinks.Option{connectlinks.WithMaxRetries(-1), connectlinks.WithUserAgent("")}
+	for name, client := range map[string]func(...connectlinks.Option) *connectlinks.Client{
+		"Client": srv.Client, "PersonalClient": srv.PersonalClient,
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				message, _ := recover().(string)
+				assert.True(t, strings.HasPrefix(message, "connectlinkstest: "+name+": "), message)
+				assert.Contains(t, message, "MaxRetries")
+				assert.Contains(t, message, "UserAgent")
+				assert.NotContains(t, message, strings.TrimPrefix(srv.Token(), "secret-token:"))
+			}()
+			client(bad...)
+			t.Error("it returned")
+		})
 	}
-	assert.Empty(t, srv.Requests())
 }
 
 // As ExampleWithoutListener shows.

@@ -1,7 +1,6 @@
 package connectlinkstest
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"net"
@@ -273,42 +272,42 @@ func (s *Server) addType(k Kind, t Type) {
 	s.state.addType(k, t.clone())
 }
 
-// Client is a client of the server with the first workspace's token: for sources,
-// destinations and the workspace itself. Activations and the list of workspaces
-// answer it with 403; for them there is [Server.PersonalClient]. Options replace
-// what the server sets, so that connectlinks.WithToken(ws.Token) makes it a client
-// of another workspace.
-//
-// If an option is wrong, every call of the client returns its error.
+// Client returns a client of the server with the first workspace's token: for
+// sources, destinations and the workspace itself. Activations and the list of
+// workspaces answer it with 403; [Server.PersonalClient] is for them. Options replace
+// what the server sets: connectlinks.WithToken(ws.Token) makes it a client of another
+// workspace. Client panics on a wrong option.
 func (s *Server) Client(opts ...connectlinks.Option) *connectlinks.Client {
-	return s.client(s.Token(), opts)
+	c, err := s.client(s.Token(), opts)
+	if err != nil {
+		panic("connectlinkstest: Client: " + err.Error())
+	}
+	return c
 }
 
-// PersonalClient is a client of the server with the personal access token: for
-// activations, and for workspaces but Workspaces.Current. See [Server.Client].
+// PersonalClient returns a client of the server with the personal access token: for
+// activations, and for workspaces, except Workspaces.Current. It takes options, and
+// panics, like [Server.Client].
 func (s *Server) PersonalClient(opts ...connectlinks.Option) *connectlinks.Client {
-	return s.client(s.PersonalToken(), opts)
+	c, err := s.client(s.PersonalToken(), opts)
+	if err != nil {
+		panic("connectlinkstest: PersonalClient: " + err.Error())
+	}
+	return c
 }
 
-func (s *Server) client(token string, opts []connectlinks.Option) *connectlinks.Client {
-	own := []connectlinks.Option{
+func (s *Server) client(token string, opts []connectlinks.Option) (*connectlinks.Client, error) {
+	c, err := connectlinks.NewClient(
 		connectlinks.WithBaseURL(s.URL),
 		connectlinks.WithHTTPClient(&http.Client{Transport: s.transport}),
 		// The address of WithListener may be one of a private network.
 		connectlinks.WithPlaintextHTTP(),
+		connectlinks.WithToken(token),
+	)
+	if err != nil {
+		return nil, err
 	}
-	c, err := connectlinks.NewClient(append(own, connectlinks.WithToken(token))...)
-	if err == nil {
-		var with *connectlinks.Client
-		if with, err = c.With(opts...); err == nil {
-			return with
-		}
-	}
-	refuse := connectlinks.TokenFunc(func(context.Context) (string, error) { return "", err })
-	if c, again := connectlinks.NewClient(append(own, connectlinks.WithTokenSource(refuse))...); again == nil {
-		return c
-	}
-	return &connectlinks.Client{} // unreachable: the options are the server's own
+	return c.With(opts...)
 }
 
 // Now is the server's time.

@@ -68,6 +68,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 		}
 	}()
 	w.Header().Set("X-Request-Id", strings.ToLower(rand.Text()))
+	w.Header().Set("Date", record.Time.UTC().Format(http.TimeFormat))
 	deliver(w, r, f, a, func(status int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()

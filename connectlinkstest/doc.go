@@ -16,7 +16,8 @@
 // (after 24 hours, see [WithLinkLifetime]), are revoked, and are spent when the
 // connection is made; opening a link spends nothing. Behind each link's URL is a
 // page, see below. Ids come from one sequence, so that the id of one thing is never
-// the id of another.
+// the id of another. Every answer carries Date, by the server's own clock: the time
+// at which the request was carried out, also if the answer is late.
 //
 // A new server has one workspace, with a token ([Server.Token]); a personal
 // access token ([Server.PersonalToken]), which V2 and the list of workspaces
@@ -51,14 +52,12 @@
 // everything on localhost, as development needs it and the real service refuses
 // it. [WithPagesListener] gives the pages an origin of their own.
 //
-// For tests in a browser there are ids: connect and cancel are the buttons,
-// field-hostname is the field hostname and its name in the form (then also
-// hint-hostname, error-hostname), problem is the summary of what is to be
-// corrected, steps are the tests, whose items have data-step and data-status
-// (success, failure, not_run), back leads to the redirect URI. The element page
-// has data-page: form, connected, not-connected, dead, unknown or refused. Without
-// a browser, POST action=connect to the link's URL; fields that are not sent are
-// filled in.
+// Tests in a browser find these in the HTML, and they stay: the ids form, connect
+// and cancel (the form and its buttons) and field-hostname (the field hostname, and
+// its name in the form), and the attribute data-page of the main element: form,
+// connected, not-connected, dead, unknown or refused. Any other id, class, attribute
+// or text may change with any version. Without a browser, POST action=connect to the
+// link's URL; fields that are not sent are filled in.
 //
 // # Without sockets
 //

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -191,6 +192,43 @@ func TestClock(t *testing.T) {
 	assert.WithinRange(t, a.srv.Now(), day, day.Add(time.Minute))
 	assert.Equal(t, true, expired())
 	assert.Contains(t, a.source()["expiration"], "2027-01-16T00:0")
+}
+
+// Clients compare what they find later with the time of an answer.
+func TestDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := inMemory(t)
+		a.srv.SetNow(time.Date(2027, 1, 15, 9, 0, 0, 999_999_999, time.UTC))
+		date := func(a api, method, path, body string) string {
+			t.Helper()
+			resp, _ := a.raw(method, path, body)
+			require.Len(t, resp.Header["Date"], 1)
+			return resp.Header.Get("Date")
+		}
+		const want = "Fri, 15 Jan 2027 09:00:00 GMT"
+		const links = "/api/v1/source_connect_links"
+		assert.Equal(t, want, date(a, http.MethodPost, links, `{"type":"postgres"}`))
+		assert.Equal(t, want, date(a, http.MethodPost, links, `{"type":"nothing"}`))
+		assert.Equal(t, want, date(a, http.MethodGet, "/api/v1/sources", ""))
+		assert.Equal(t, want, date(a.personal(), http.MethodGet, "/api/v2/activations", ""))
+		assert.Equal(t, want, date(a.as(""), http.MethodGet, "/api/v1/sources", ""), "401")
+		assert.Equal(t, want, date(a, http.MethodGet, "/nowhere", ""))
+		assert.Equal(t, want, date(a, http.MethodGet, "/pbc", ""))
+		assert.Equal(t, want, date(a, http.MethodPut, "/pbc", ""))
+
+		a.srv.Advance(24 * time.Hour)
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 502}))
+		assert.Equal(t, "Sat, 16 Jan 2027 09:00:00 GMT", date(a, http.MethodGet, "/api/v1/sources", ""))
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Delay: 90 * time.Second}))
+		assert.Equal(t, "Sat, 16 Jan 2027 09:00:00 GMT", date(a, http.MethodPost, links, `{"type":"postgres"}`), "when it was made")
+		assert.Equal(t, "Sat, 16 Jan 2027 09:01:30 GMT", date(a, http.MethodGet, "/api/v1/sources", ""))
+
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 502, Header: http.Header{"Date": {"yesterday"}}}))
+		assert.Equal(t, "yesterday", date(a, http.MethodGet, "/api/v1/sources", ""))
+		require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 502, Header: http.Header{"Date": nil}}))
+		resp, _ := a.raw(http.MethodGet, "/api/v1/sources", "")
+		assert.Empty(t, resp.Header["Date"], "a failure can leave it out")
+	})
 }
 
 func TestWithLinkLifetime(t *testing.T) {

@@ -1,0 +1,277 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+// Call is a call of a public method, with arguments that [API] and [Succeed] know.
+type Call struct {
+	Name     string // Service.Method
+	Method   string // of its first request
+	Path     string // likewise, below the base URL
+	Query    string // likewise
+	Body     string // likewise: JSON, "" for none
+	Creates  bool   // it makes a link
+	Composed bool   // it may be more than one request
+	Do       func(context.Context, *connectlinks.Client) (any, error)
+}
+
+// Request returns the method and path of the call's first request.
+func (c Call) Request() string { return c.Method + " " + c.Path }
+
+// Is reports whether the call is of one of these methods, whatever the service.
+func (c Call) Is(methods ...string) bool {
+	_, method, _ := strings.Cut(c.Name, ".")
+	return slices.Contains(methods, method)
+}
+
+// Redirect is the redirect URI of the links that the calls make.
+const Redirect = "https://platform.example/done?state=a%2Fb&x=1"
+
+// Params of links that can be made.
+var (
+	Params           = connectlinks.CreateConnectLinkParams{Type: ServiceName, RedirectURI: Redirect}
+	ActivationParams = connectlinks.CreateActivationConnectLinkParams{Type: ServiceName, GroupID: GroupID, RedirectURI: Redirect}
+	Reauthorization  = connectlinks.CreateReauthorizationLinkParams{RedirectURI: Redirect}
+)
+
+// Calls returns a call of every public method that talks to the API.
+func Calls() []Call {
+	type (
+		ctx    = context.Context
+		client = *connectlinks.Client
+	)
+	var (
+		link  = connectlinks.ConnectLink{ID: LinkID, Type: ServiceName}
+		since = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) // before the connection was made and tested
+		page  = connectlinks.ListOptions{Page: 2}
+	)
+	const (
+		sources      = "/api/v1/source_connect_links"
+		destinations = "/api/v1/destination_connect_links"
+		activations  = "/api/v2/activation_connect_links"
+		body         = `{"type":"hubspot","redirect_uri":"https://platform.example/done?state=a%2Fb\u0026x=1"}`
+	)
+	calls := slices.Concat(
+		serviceCalls(func(c client) service[connectlinks.SourceConnectLink, connectlinks.Source, connectlinks.SourceType, int64] {
+			return c.Sources
+		},
+			"Sources", sources, "/api/v1/source_types", "/api/v1/sources", "/connect_links", ConnectionID),
+		serviceCalls(func(c client) service[connectlinks.DestinationConnectLink, connectlinks.Destination, connectlinks.DestinationType, int64] {
+			return c.Destinations
+		},
+			"Destinations", destinations, "/api/v1/connectors", "/api/v1/destinations", "/connect_links", ConnectionID),
+		serviceCalls(func(c client) service[connectlinks.ActivationConnectLink, connectlinks.Activation, connectlinks.ActivationType, string] {
+			return c.Activations
+		},
+			"Activations", activations, "/api/v2/activation_types", "/api/v2/activations", "/activation_connect_links", ActivationID),
+	)
+	return append(calls, []Call{
+		{Name: "Sources.CreateConnectLink", Method: http.MethodPost, Path: sources, Body: body, Creates: true,
+			Do: func(ctx ctx, c client) (any, error) { return c.Sources.CreateConnectLink(ctx, Params) }},
+		{Name: "Destinations.CreateConnectLink", Method: http.MethodPost, Path: destinations, Body: body, Creates: true,
+			Do: func(ctx ctx, c client) (any, error) { return c.Destinations.CreateConnectLink(ctx, Params) }},
+		{Name: "Activations.CreateConnectLink", Method: http.MethodPost, Path: activations, Creates: true,
+			Body: strings.Replace(body, `,`, `,"group_id":"wandering_aimlessly",`, 1),
+			Do:   func(ctx ctx, c client) (any, error) { return c.Activations.CreateConnectLink(ctx, ActivationParams) }},
+
+		{Name: "Sources.WaitForConnection", Method: http.MethodGet, Path: sources + "/469", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) { return c.Sources.WaitForConnection(ctx, LinkID) }},
+		{Name: "Destinations.WaitForConnection", Method: http.MethodGet, Path: destinations + "/469", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) { return c.Destinations.WaitForConnection(ctx, LinkID) }},
+		{Name: "Activations.WaitForActivation", Method: http.MethodGet, Path: activations + "/469", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) {
+				return c.Activations.WaitForActivation(ctx, &connectlinks.ActivationConnectLink{ConnectLink: link, GroupID: GroupID}, since)
+			}},
+		{Name: "Sources.WaitForReauthorization", Method: http.MethodGet, Path: sources + "/469", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) {
+				return c.Sources.WaitForReauthorization(ctx, &connectlinks.SourceConnectLink{ConnectLink: link, SourceID: ConnectionID}, since)
+			}},
+		{Name: "Destinations.WaitForReauthorization", Method: http.MethodGet, Path: destinations + "/469", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) {
+				return c.Destinations.WaitForReauthorization(ctx, &connectlinks.DestinationConnectLink{ConnectLink: link, DestinationID: ConnectionID}, since)
+			}},
+		{Name: "Activations.WaitForReauthorization", Method: http.MethodGet, Path: activations + "/469", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) {
+				return c.Activations.WaitForReauthorization(ctx, ActivationID, &connectlinks.ActivationConnectLink{ConnectLink: link}, since)
+			}},
+
+		{Name: "Workspaces.Current", Method: http.MethodGet, Path: "/api/v1/workspace",
+			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.Current(ctx) }},
+		{Name: "Workspaces.List", Method: http.MethodGet, Path: "/api/v1/workspaces", Query: "page=2",
+			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.List(ctx, page) }},
+		{Name: "Workspaces.All", Method: http.MethodGet, Path: "/api/v1/workspaces", Query: "order=asc&page=2", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) { return first(c.Workspaces.All(ctx, page)) }},
+		{Name: "Workspaces.APIKey", Method: http.MethodGet, Path: "/api/v1/workspaces/33/api_key",
+			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.APIKey(ctx, WorkspaceID) }},
+		{Name: "Workspaces.TokenSource", Method: http.MethodGet, Path: "/api/v1/workspaces/33/api_key", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.TokenSource(WorkspaceID).Token(ctx) }},
+	}...)
+}
+
+// service is what the three services of connect links have in common. ID is the
+// type of a connection's id.
+type service[L, C, T, ID any] interface {
+	CreateReauthorizationLink(context.Context, ID, connectlinks.CreateReauthorizationLinkParams) (*L, error)
+	GetConnectLink(context.Context, int64) (*L, error)
+	RevokeConnectLink(context.Context, int64) (*L, error)
+	ListConnectLinks(context.Context, connectlinks.ListOptions) (*connectlinks.Page[L], error)
+	AllConnectLinks(context.Context, connectlinks.ListOptions) iter.Seq2[*L, error]
+	ListTypes(context.Context, connectlinks.ListOptions) (*connectlinks.Page[T], error)
+	AllTypes(context.Context, connectlinks.ListOptions) iter.Seq2[*T, error]
+	GetType(context.Context, string) (*T, error)
+	Get(context.Context, ID) (*C, error)
+	List(context.Context, connectlinks.ListOptions) (*connectlinks.Page[C], error)
+	All(context.Context, connectlinks.ListOptions) iter.Seq2[*C, error]
+	Delete(context.Context, ID) error
+}
+
+// serviceCalls returns the calls of those methods. links, types and connections are
+// paths of lists; renewal is what follows a connection's path.
+func serviceCalls[L, C, T, ID any](of func(*connectlinks.Client) service[L, C, T, ID],
+	name, links, types, connections, renewal string, id ID,
+) []Call {
+	type (
+		ctx    = context.Context
+		client = *connectlinks.Client
+	)
+	var (
+		opts       = connectlinks.ListOptions{Page: 2, PerPage: 25, Order: connectlinks.OrderDesc}
+		page       = connectlinks.ListOptions{Page: 2}
+		connection = fmt.Sprintf("%s/%v", connections, id)
+	)
+	const optsQuery = "order=desc&page=2&per_page=25"
+	calls := []Call{
+		{Name: "CreateReauthorizationLink", Method: http.MethodPost, Path: connection + renewal, Creates: true,
+			Body: `{"redirect_uri":"https://platform.example/done?state=a%2Fb\u0026x=1"}`,
+			Do:   func(ctx ctx, c client) (any, error) { return of(c).CreateReauthorizationLink(ctx, id, Reauthorization) }},
+		{Name: "GetConnectLink", Method: http.MethodGet, Path: links + "/469",
+			Do: func(ctx ctx, c client) (any, error) { return of(c).GetConnectLink(ctx, LinkID) }},
+		{Name: "RevokeConnectLink", Method: http.MethodPost, Path: links + "/469/revoke",
+			Do: func(ctx ctx, c client) (any, error) { return of(c).RevokeConnectLink(ctx, LinkID) }},
+		{Name: "ListConnectLinks", Method: http.MethodGet, Path: links, Query: optsQuery,
+			Do: func(ctx ctx, c client) (any, error) { return of(c).ListConnectLinks(ctx, opts) }},
+		{Name: "AllConnectLinks", Method: http.MethodGet, Path: links, Query: optsQuery, Composed: true,
+			Do: func(ctx ctx, c client) (any, error) { return first(of(c).AllConnectLinks(ctx, opts)) }},
+		{Name: "ListTypes", Method: http.MethodGet, Path: types, Query: "page=2",
+			Do: func(ctx ctx, c client) (any, error) { return of(c).ListTypes(ctx, page) }},
+		{Name: "AllTypes", Method: http.MethodGet, Path: types, Query: "order=asc&page=2", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) { return first(of(c).AllTypes(ctx, page)) }},
+		{Name: "GetType", Method: http.MethodGet, Path: types + "/hubspot",
+			Do: func(ctx ctx, c client) (any, error) { return of(c).GetType(ctx, ServiceName) }},
+		{Name: "Get", Method: http.MethodGet, Path: connection,
+			Do: func(ctx ctx, c client) (any, error) { return of(c).Get(ctx, id) }},
+		{Name: "List", Method: http.MethodGet, Path: connections, Query: optsQuery,
+			Do: func(ctx ctx, c client) (any, error) { return of(c).List(ctx, opts) }},
+		{Name: "All", Method: http.MethodGet, Path: connections, Query: optsQuery, Composed: true,
+			Do: func(ctx ctx, c client) (any, error) { return first(of(c).All(ctx, opts)) }},
+		{Name: "Delete", Method: http.MethodDelete, Path: connection,
+			Do: func(ctx ctx, c client) (any, error) { return nil, of(c).Delete(ctx, id) }},
+	}
+	for i := range calls {
+		calls[i].Name = name + "." + calls[i].Name
+	}
+	return calls
+}
+
+func first[T any](all iter.Seq2[*T, error]) (any, error) {
+	for v, err := range all {
+		return v, err
+	}
+	return nil, nil
+}
+
+// Named returns the call of that name.
+func Named(name string) Call {
+	return Select(func(c Call) bool { return c.Name == name })[0]
+}
+
+// Select returns the calls that keep picks.
+func Select(keep func(Call) bool) []Call {
+	return slices.DeleteFunc(Calls(), func(c Call) bool { return !keep(c) })
+}
+
+// Creates returns the calls that make a link.
+func Creates() []Call { return Select(func(c Call) bool { return c.Creates }) }
+
+// Single returns the calls that are one request.
+func Single() []Call { return Select(func(c Call) bool { return !c.Composed }) }
+
+// Gets, Lists, Revokes and Deletes return the calls of that sort: one of each
+// service.
+func Gets() []Call    { return Select(func(c Call) bool { return c.Is("GetConnectLink") }) }
+func Lists() []Call   { return Select(func(c Call) bool { return c.Is("ListConnectLinks") }) }
+func Revokes() []Call { return Select(func(c Call) bool { return c.Is("RevokeConnectLink") }) }
+func Deletes() []Call { return Select(func(c Call) bool { return c.Is("Delete") }) }
+
+// Repeatable returns the calls of links that may take effect twice, and the deletes.
+func Repeatable() []Call { return slices.Concat(Gets(), Lists(), Revokes(), Deletes()) }
+
+// LinkCalls returns [Creates] and [Repeatable].
+func LinkCalls() []Call { return append(Creates(), Repeatable()...) }
+
+// Representative returns [Creates], and one call of each other sort.
+func Representative() []Call {
+	return append(Creates(), Named("Sources.GetConnectLink"), Named("Destinations.ListConnectLinks"),
+		Named("Activations.RevokeConnectLink"), Named("Destinations.Delete"))
+}
+
+// CreateLink makes a link with c.
+func CreateLink(ctx context.Context, c *connectlinks.Client) error {
+	_, err := c.Destinations.CreateConnectLink(ctx, Params)
+	return err
+}
+
+// GetLink fetches a link with c.
+func GetLink(ctx context.Context, c *connectlinks.Client) error {
+	_, err := c.Destinations.GetConnectLink(ctx, LinkID)
+	return err
+}
+
+// LinkIn returns the link that a call returned, alone or first of a page. It is
+// false if there is none.
+func LinkIn(v any) (connectlinks.ConnectLink, bool) {
+	switch v := v.(type) {
+	case *connectlinks.SourceConnectLink:
+		if v != nil {
+			return v.ConnectLink, true
+		}
+	case *connectlinks.DestinationConnectLink:
+		if v != nil {
+			return v.ConnectLink, true
+		}
+	case *connectlinks.ActivationConnectLink:
+		if v != nil {
+			return v.ConnectLink, true
+		}
+	case *connectlinks.Page[connectlinks.SourceConnectLink]:
+		if v != nil && len(v.Items) > 0 {
+			return v.Items[0].ConnectLink, true
+		}
+	case *connectlinks.Page[connectlinks.DestinationConnectLink]:
+		if v != nil && len(v.Items) > 0 {
+			return v.Items[0].ConnectLink, true
+		}
+	case *connectlinks.Page[connectlinks.ActivationConnectLink]:
+		if v != nil && len(v.Items) > 0 {
+			return v.Items[0].ConnectLink, true
+		}
+	}
+	return connectlinks.ConnectLink{}, false
+}
+
+// LinkID calls c, and returns the id of the link that it returned, 0 if there is
+// none.
+func (c Call) LinkID(ctx context.Context, client *connectlinks.Client) (int64, error) {
+	v, err := c.Do(ctx, client)
+	link, _ := LinkIn(v)
+	return link.ID, err
+}

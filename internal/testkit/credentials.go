@@ -1,0 +1,70 @@
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Tokens is a token source that gives one token until it is told that this one was
+// refused, and then the next. The last token stays.
+type Tokens struct {
+	List    []string
+	Renewed func() (string, error) // in place of the rest of List, once a token was refused; may be nil
+	Note    func(ctx context.Context, event string)
+
+	mu      sync.Mutex
+	refused []string
+}
+
+// Token returns the token at hand.
+func (s *Tokens) Token(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Note != nil {
+		s.Note(ctx, "token")
+	}
+	if s.Renewed != nil && len(s.refused) > 0 {
+		return s.Renewed()
+	}
+	return s.List[0], nil
+}
+
+// Invalidate gives up token.
+func (s *Tokens) Invalidate(token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Note != nil {
+		s.Note(context.Background(), "invalidate "+token)
+	}
+	s.refused = append(s.refused, token)
+	if token == s.List[0] && len(s.List) > 1 {
+		s.List = s.List[1:]
+	}
+}
+
+// Refused returns the tokens that Invalidate was called with.
+func (s *Tokens) Refused() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused
+}
+
+// NumberedTokens makes a token source that gives token-1, token-2, ...: another at
+// each call. It has no Invalidate.
+func NumberedTokens() func(context.Context) (string, error) {
+	var mu sync.Mutex
+	n := 0
+	return func(context.Context) (string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return fmt.Sprint("token-", n), nil
+	}
+}
+
+// Limiter is a rate limiter in a function.
+type Limiter func(context.Context) error
+
+// Wait calls l.
+func (l Limiter) Wait(ctx context.Context) error { return l(ctx) }

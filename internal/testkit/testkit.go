@@ -1,0 +1,99 @@
+// Package testkit holds what the tests of this module share: an API that fails as
+// a test tells it, a network in memory for synctest bubbles, servers on sockets,
+// transports in a function, clients, token sources, checks of errors, and a table
+// of every public method. Only tests import it.
+package testkit
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/stretchr/testify/require"
+)
+
+// Secrets that the clients and answers of this package hold. No part of them is in
+// any other text, so that a test can look for it.
+const (
+	Token       = "secret-token:" + TokenSecret
+	TokenSecret = "Hj4kT9vQ2mX7/bN5w+R8cZ="
+	LinkURL     = "https://app.getcensus.com/pbc?auth=" + LinkSecret
+	LinkSecret  = "Lw6pYs3fDg1uKe0aVoJi2r"
+)
+
+// BasePath is the path of an [API]. It is not empty, so that a request of an
+// absolute path is noticed.
+const BasePath = "/proxy/census"
+
+// Origin reaches the [API] of a [Network]; Host is its host.
+const (
+	Host   = "api.test"
+	Origin = "https://" + Host
+)
+
+// Client makes a client of rt with [Token]. An option of opts replaces the
+// client's own, WithTokenSource the token too.
+func Client(t testing.TB, rt http.RoundTripper, opts ...connectlinks.Option) *connectlinks.Client {
+	t.Helper()
+	c, err := connectlinks.NewClient(connectlinks.WithToken(Token), connectlinks.WithHTTPClient(&http.Client{Transport: rt}))
+	require.NoError(t, err)
+	if len(opts) > 0 {
+		c, err = c.With(opts...)
+		require.NoError(t, err)
+	}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// ClientAt makes a client of an [API] that is at origin. See [Client].
+func ClientAt(t testing.TB, origin string, rt http.RoundTripper, opts ...connectlinks.Option) *connectlinks.Client {
+	t.Helper()
+	return Client(t, rt, append([]connectlinks.Option{connectlinks.WithBaseURL(origin + BasePath)}, opts...)...)
+}
+
+// NoRetries is WithMaxRetries(0).
+var NoRetries = connectlinks.WithMaxRetries(0)
+
+// Testdata returns a file of the test's testdata directory.
+func Testdata(t testing.TB, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	require.NoError(t, err)
+	return string(data)
+}
+
+// Time parses a time of the API.
+func Time(s string) time.Time {
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		panic(err)
+	}
+	return at
+}
+
+// Race reports whether the race detector is on. It makes everything ten times
+// slower, and learns nothing from what one goroutine repeats.
+var Race = func() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}()
+
+// Repeats returns n, or a part of n with the race detector.
+func Repeats(n int) int {
+	if Race {
+		return n / 20
+	}
+	return n
+}
+
+// Sample counts in n the cases that are much alike, and reports whether to try this
+// one: each, or one of twenty with the race detector.
+func Sample(n *int) bool {
+	*n++
+	return !Race || *n%20 == 1
+}

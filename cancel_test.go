@@ -3,7 +3,6 @@ package connectlinks_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"testing"
@@ -12,61 +11,53 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/time/rate"
 )
 
-// hardWaits are clients whose calls wait, each for something else. got: whether a
-// connection may have been got by then.
-var hardWaits = map[string]struct {
-	got    bool
+// waitsOf are clients whose calls wait, each for something else. sent says whether
+// a request may have been sent by then.
+var waitsOf = map[string]struct {
+	sent   bool
 	client func(t *testing.T) *connectlinks.Client
 }{
 	"the token": {false, func(t *testing.T) *connectlinks.Client {
-		return hardNoToken(t, connectlinks.TokenFunc(func(ctx context.Context) (string, error) {
-			<-ctx.Done()
-			return "", ctx.Err()
-		}))
+		return testkit.Client(t, testkit.Unused(t), connectlinks.WithTimeout(0),
+			connectlinks.WithTokenSource(connectlinks.TokenFunc(func(ctx context.Context) (string, error) {
+				<-ctx.Done()
+				return "", ctx.Err()
+			})))
 	}},
 	"a token that somebody else fetches": {false, func(t *testing.T) *connectlinks.Client {
-		org := hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}))
-		source := org.Workspaces.TokenSource(33)
+		source := testkit.Client(t, testkit.Hang).Workspaces.TokenSource(33)
 		ctx, cancel := context.WithCancel(context.Background())
 		t.Cleanup(cancel)
 		go func() { _, _ = source.Token(ctx) }()
 		synctest.Wait()
-		return hardNoToken(t, source)
+		return testkit.Client(t, testkit.Unused(t), connectlinks.WithTimeout(0), connectlinks.WithTokenSource(source))
 	}},
 	"the pause of its own 429": {false, func(t *testing.T) *connectlinks.Client {
-		return hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-			return hardAnswer(r, http.StatusTooManyRequests, ``, "Retry-After", "9"), nil
-		}))
+		return testkit.Client(t, testkit.Respond(429, ``, "Retry-After", "9"))
 	}},
 	"somebody else's pause": {false, func(t *testing.T) *connectlinks.Client {
-		c := hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-			return hardAnswer(r, http.StatusTooManyRequests, ``, "Retry-After", "9"), nil
-		}), connectlinks.WithMaxRetries(0))
-		require.ErrorIs(t, hardGet(t.Context(), c), connectlinks.ErrRateLimited)
+		c := testkit.Client(t, testkit.Respond(429, ``, "Retry-After", "9"), testkit.NoRetries)
+		require.ErrorIs(t, testkit.GetLink(t.Context(), c), connectlinks.ErrRateLimited)
 		return c
 	}},
 	"the pause of a 503": {false, func(t *testing.T) *connectlinks.Client {
-		return hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-			return hardAnswer(r, http.StatusServiceUnavailable, ``, "Retry-After", "9"), nil
-		}))
+		return testkit.Client(t, testkit.Respond(503, ``, "Retry-After", "9"))
 	}},
 	"the limiter": {false, func(t *testing.T) *connectlinks.Client {
 		l := rate.NewLimiter(rate.Every(time.Hour), 1)
 		require.True(t, l.Allow())
-		return hardClient(t, hardTransport(hardSuccess), connectlinks.WithRateLimiter(l))
+		return testkit.Client(t, testkit.Unused(t), connectlinks.WithRateLimiter(l))
 	}},
 	"a connection": {false, func(t *testing.T) *connectlinks.Client {
-		over := make(chan struct{}) // net/http goes on dialing, for whoever comes next
+		over := make(chan struct{}) // net/http goes on dialing, for the next caller
 		t.Cleanup(func() { close(over) })
-		return hardClient(t, &http.Transport{
+		return testkit.Client(t, &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				select {
 				case <-ctx.Done():
@@ -77,66 +68,43 @@ var hardWaits = map[string]struct {
 		}, connectlinks.WithBaseURL("http://localhost"))
 	}},
 	"a transport": {true, func(t *testing.T) *connectlinks.Client {
-		return hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}))
+		return testkit.Client(t, testkit.Hang)
 	}},
 	"the answer": {true, func(t *testing.T) *connectlinks.Client {
-		return hardServed(t, connectlinkstest.Failure{Hang: true, Times: -1})
+		return servedClient(t, connectlinkstest.Failure{Hang: true, Times: -1})
 	}},
 	"the answer's next byte": {true, func(t *testing.T) *connectlinks.Client {
-		return hardServed(t, connectlinkstest.Failure{Drip: 24 * time.Hour, Status: http.StatusOK, Body: `{"status":"success"}`, Times: -1})
+		return servedClient(t, connectlinkstest.Failure{Drip: 24 * time.Hour, Status: http.StatusOK, Body: `{"status":"success"}`, Times: -1})
 	}},
-	"the body": {true, func(t *testing.T) *connectlinks.Client {
-		return hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-			resp := hardAnswer(r, http.StatusCreated, ``)
-			resp.Body, resp.ContentLength = io.NopCloser(hardStalled{r.Context()}), -1
-			return resp, nil
-		}))
-	}},
+	"the body": {true, func(t *testing.T) *connectlinks.Client { return testkit.Client(t, testkit.HangInBody(201)) }},
 	"the body of an error": {false, func(t *testing.T) *connectlinks.Client {
-		return hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-			resp := hardAnswer(r, http.StatusBadRequest, ``)
-			resp.Body, resp.ContentLength = io.NopCloser(hardStalled{r.Context()}), -1
-			return resp, nil
-		}))
+		return testkit.Client(t, testkit.HangInBody(400))
 	}},
 	"the back-off": {false, func(t *testing.T) *connectlinks.Client {
-		return hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
+		return testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method == http.MethodPost { // which is not repeated after a 500
-				return hardAnswer(r, http.StatusTooManyRequests, ``), nil
+				return testkit.Response(r, 429, ``), nil
 			}
-			return hardAnswer(r, http.StatusInternalServerError, ``), nil
+			return testkit.Response(r, 500, ``), nil
 		}))
 	}},
 }
 
-func hardNoToken(t *testing.T, source connectlinks.TokenSource) *connectlinks.Client {
-	t.Helper()
-	c, err := connectlinks.NewClient(connectlinks.WithTokenSource(source), connectlinks.WithTimeout(0),
-		connectlinks.WithHTTPClient(&http.Client{Transport: hardTransport(hardSuccess)}))
-	require.NoError(t, err)
-	return c
-}
-
-// hardServed is a client of a server in memory that fails.
-func hardServed(t *testing.T, f connectlinkstest.Failure) *connectlinks.Client {
+// servedClient makes a client of a server in memory that fails.
+func servedClient(t *testing.T, f connectlinkstest.Failure) *connectlinks.Client {
 	t.Helper()
 	srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
 	t.Cleanup(srv.Close)
 	require.NoError(t, srv.Fail(f))
-	tr := srv.Transport()
-	t.Cleanup(tr.CloseIdleConnections)
-	return hardClient(t, tr, connectlinks.WithToken(srv.Token()), connectlinks.WithTimeout(0))
+	return testkit.Client(t, srv.Transport(), connectlinks.WithToken(srv.Token()), connectlinks.WithTimeout(0))
 }
 
 // In a bubble, the clock goes on only if everybody waits for it: no time may pass
 // between the end of a context and that of a call.
 func TestCancelReturnsAtOnce(t *testing.T) {
 	t.Parallel()
-	for name, wait := range hardWaits {
-		for op, call := range map[string]func(context.Context, *connectlinks.Client) error{"create": hardCreate, "get": hardGet} {
+	for name, wait := range waitsOf {
+		for op, call := range map[string]func(context.Context, *connectlinks.Client) error{"create": testkit.CreateLink, "get": testkit.GetLink} {
 			t.Run(name+"/"+op, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
@@ -160,8 +128,8 @@ func TestCancelReturnsAtOnce(t *testing.T) {
 						return
 					}
 					require.ErrorIs(t, err, context.Canceled)
-					assert.False(t, outcomeTimeout(err))
-					assert.Equal(t, wait.got && op == "create", errors.Is(err, connectlinks.ErrOutcomeUnknown), err)
+					assert.False(t, testkit.IsTimeout(err))
+					assert.Equal(t, wait.sent && op == "create", errors.Is(err, connectlinks.ErrOutcomeUnknown), err)
 				})
 			})
 		}
@@ -171,7 +139,7 @@ func TestCancelReturnsAtOnce(t *testing.T) {
 // With a deadline it ends then, or earlier where it is clear that it comes too soon.
 func TestDeadlineIsKept(t *testing.T) {
 	t.Parallel()
-	for name, wait := range hardWaits {
+	for name, wait := range waitsOf {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -180,13 +148,13 @@ func TestDeadlineIsKept(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), limit)
 				defer cancel()
 				start := time.Now()
-				err := hardCreate(ctx, c)
+				err := testkit.CreateLink(ctx, c)
 				require.Error(t, err)
 				if took := time.Since(start); took != 0 {
 					assert.Equal(t, limit, took)
 					if name != "the body of an error" {
 						assert.ErrorIs(t, err, context.DeadlineExceeded)
-						assert.True(t, outcomeTimeout(err))
+						assert.True(t, testkit.IsTimeout(err))
 					}
 				}
 			})
@@ -197,16 +165,16 @@ func TestDeadlineIsKept(t *testing.T) {
 // A context that is over already sends nothing.
 func TestCancelledBeforehand(t *testing.T) {
 	t.Parallel()
-	rt := &hardCounter{}
-	c := hardClient(t, rt)
+	rt := &testkit.Counter{}
+	c := testkit.Client(t, rt)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, op := range hardOps {
-		_, err := op.call(ctx, c)
-		require.ErrorIs(t, err, context.Canceled, op.name)
-		assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.name)
+	for _, op := range testkit.Calls() {
+		_, err := op.Do(ctx, c)
+		require.ErrorIs(t, err, context.Canceled, op.Name)
+		assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
 	}
-	assert.Zero(t, rt.n.Load())
+	assert.Zero(t, rt.Count())
 }
 
 // The waits for a customer end as soon.
@@ -214,8 +182,8 @@ func TestCancelEndsWaitsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, polls := range []int{0, 1, 5} {
 		synctest.Test(t, func(t *testing.T) {
-			c := hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-				return hardAnswer(r, http.StatusOK, `{"status":"success","data":{"id":469,"type":"hubspot","uri":"`+hardLinkURL+`"}}`), nil
+			c := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				return testkit.Response(r, http.StatusOK, `{"status":"success","data":{"id":469,"type":"hubspot","uri":"`+testkit.LinkURL+`"}}`), nil
 			}))
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)

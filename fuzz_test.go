@@ -8,14 +8,16 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-// hardTyped reports whether an error is one that the documentation names.
-func hardTyped(err error) bool {
+// isDocumented reports whether an error is one that the documentation names.
+func isDocumented(err error) bool {
 	for _, target := range []error{
 		connectlinks.ErrBadResponse, connectlinks.ErrOutcomeUnknown, connectlinks.ErrLinkExpired, connectlinks.ErrLinkRevoked,
 		context.Canceled, context.DeadlineExceeded,
@@ -27,8 +29,8 @@ func hardTyped(err error) bool {
 	return errors.As(err, new(*connectlinks.APIError)) || errors.As(err, new(*connectlinks.InputError))
 }
 
-// hardWhole reports what is missing of a link that was returned without an error.
-func hardWhole(l connectlinks.ConnectLink) string {
+// missingOfLink reports what is missing of a link that was returned without an error.
+func missingOfLink(l connectlinks.ConnectLink) string {
 	u, err := url.Parse(l.URL)
 	switch {
 	case l.ID < 1:
@@ -44,12 +46,12 @@ func hardWhole(l connectlinks.ConnectLink) string {
 func FuzzAnswer(f *testing.F) {
 	for _, body := range []string{
 		``, `null`, `{}`, `[]`, `{"status":"success"}`, `{"status":"created","data":null}`, `{"status":"created","data":{}}`,
-		`{"status":"created","data":` + hardLink + `}`, `{"status":"success","data":[` + hardLink + `]}`,
-		`{"status":"success","data":[` + hardLink + `],"pagination":{"page":1,"next_page":2,"last_page":2}}`,
-		`{"status":"created","data":` + hardLink + `}}`, `{"status":"created","data":` + hardLink,
-		`{"status":"success","data":` + hardConnection + `}`, `{"status":"success","data":` + hardActivation + `}`,
-		`{"status":"success","data":[` + hardActivation + `]}`, `{"status":"success","data":` + hardType + `}`,
-		`{"status":"success","data":` + hardWorkspace + `}`, `{"api_key":"secret-token:x"}`, `{"api_key":""}`,
+		`{"status":"created","data":` + testkit.LinkJSON + `}`, `{"status":"success","data":[` + testkit.LinkJSON + `]}`,
+		`{"status":"success","data":[` + testkit.LinkJSON + `],"pagination":{"page":1,"next_page":2,"last_page":2}}`,
+		`{"status":"created","data":` + testkit.LinkJSON + `}}`, `{"status":"created","data":` + testkit.LinkJSON,
+		`{"status":"success","data":` + testkit.ConnectionJSON + `}`, `{"status":"success","data":` + testkit.ActivationJSON + `}`,
+		`{"status":"success","data":[` + testkit.ActivationJSON + `]}`, `{"status":"success","data":` + testkit.TypeJSON + `}`,
+		`{"status":"success","data":` + testkit.WorkspaceJSON + `}`, `{"api_key":"secret-token:x"}`, `{"api_key":""}`,
 		`{"status":"error","message":"no"}`, `{"status":404}`, `{"status":"429"}`, `{"status":401}`, `{"status":99999999999999999999}`,
 		`{"status":{"a":1},"message":[1],"error":{"b":2}}`, `<html>`, `{"status":"created","data":{"id":1,"uri":"https://:443","expiration":"tomorrow"}}`,
 		`{"status":"created","data":{"id":1,"uri":"https:x","expiration":null}}`, `{"data":{"id":9223372036854775808,"uri":"http://h"}}`,
@@ -60,92 +62,93 @@ func FuzzAnswer(f *testing.F) {
 		}
 	}
 	for _, status := range []int{-1, 0, 99, 100, 101, 103, 204, 206, 300, 304, 307, 401, 404, 408, 410, 418, 429, 500, 599, 999, 1000} {
-		f.Add(status, "Location", "http://[", []byte(`{"status":"created","data":`+hardLink+`}`), uint8(status), false)
+		f.Add(status, "Location", "http://[", []byte(`{"status":"created","data":`+testkit.LinkJSON+`}`), uint8(status), false)
 	}
 	f.Add(429, "Retry-After", "99999999999999999999", []byte(``), uint8(1), true)
 	f.Add(503, "Retry-After", "Sat, 01 Jan 2000 00:00:09 GMT", []byte(``), uint8(2), true)
 	f.Add(200, "Content-Encoding", "gzip", []byte(`{}`), uint8(3), true)
 
+	calls := testkit.Calls()
 	f.Fuzz(func(t *testing.T, status int, header, value string, body []byte, which uint8, ends bool) {
-		op := hardOps[int(which)%len(hardOps)]
+		op := calls[int(which)%len(calls)]
 		synctest.Test(t, func(t *testing.T) {
-			rt := hardTransport(func(r *http.Request) (*http.Response, error) {
-				resp := hardAnswer(r, status, string(body), header, value)
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				resp := testkit.Response(r, status, string(body), header, value)
 				if !ends {
-					resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(string(body)), hardBroken{}))
+					resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(string(body)), iotest.ErrReader(io.ErrUnexpectedEOF)))
 				}
 				return resp, nil
 			})
-			c := hardClient(t, rt)
+			c := testkit.Client(t, rt)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
 			start := time.Now()
-			v, err := op.call(ctx, c)
-			if took := time.Since(start); took > time.Minute && !strings.Contains(op.name, "Wait") {
-				t.Errorf("%s took %s", op.name, took)
+			v, err := op.Do(ctx, c)
+			if took := time.Since(start); took > time.Minute && !strings.Contains(op.Name, "Wait") {
+				t.Errorf("%s took %s", op.Name, took)
 			}
 			if err != nil {
 				// What ends in the middle is the transport's error.
-				if !hardTyped(err) && !errors.Is(err, io.ErrUnexpectedEOF) {
-					t.Errorf("%s: %T: %v", op.name, err, err)
+				if !isDocumented(err) && !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("%s: %T: %v", op.Name, err, err)
 				}
-				if err.Error() == "" || strings.Contains(err.Error(), hardRandom) || strings.Contains(err.Error(), hardAuth) {
-					t.Errorf("%s: %q", op.name, err)
+				if err.Error() == "" || strings.Contains(err.Error(), testkit.TokenSecret) || strings.Contains(err.Error(), testkit.LinkSecret) {
+					t.Errorf("%s: %q", op.Name, err)
 				}
 				var refused *connectlinks.APIError
 				if errors.As(err, &refused) && (len(refused.Body) > 4<<10 || refused.RetryAfter < 0 || len(refused.Message) > 1<<10 ||
 					strings.ContainsAny(refused.Error(), "\n\r\x00\x1b")) {
-					t.Errorf("%s: %#v", op.name, refused)
+					t.Errorf("%s: %#v", op.Name, refused)
 				}
 				return
 			}
 			if status < 200 || status > 299 {
 				// 404 and a 4xx settle a repeated Delete and revoke, but here every answer is the same.
-				t.Errorf("%s: %d is a success: %v", op.name, status, v)
+				t.Errorf("%s: %d is a success: %v", op.Name, status, v)
 			}
 			missing := ""
 			switch v := v.(type) {
 			case nil:
 				// Delete, and lists without items
 			case *connectlinks.SourceConnectLink:
-				missing = hardUnlessListed(op, v.ConnectLink)
+				missing = missingOf(op, v.ConnectLink)
 			case *connectlinks.DestinationConnectLink:
-				missing = hardUnlessListed(op, v.ConnectLink)
+				missing = missingOf(op, v.ConnectLink)
 			case *connectlinks.ActivationConnectLink:
-				missing = hardUnlessListed(op, v.ConnectLink)
+				missing = missingOf(op, v.ConnectLink)
 			case *connectlinks.Source:
-				missing = hardMissing(v.ID < 1)
+				missing = noID(v.ID < 1)
 			case *connectlinks.Destination:
-				missing = hardMissing(v.ID < 1)
+				missing = noID(v.ID < 1)
 			case *connectlinks.Activation:
-				missing = hardMissing(v.ID == "")
+				missing = noID(v.ID == "")
 			case *connectlinks.Workspace:
-				missing = hardMissing(v.ID < 1)
+				missing = noID(v.ID < 1)
 			case *connectlinks.SourceType:
-				missing = hardMissing(v.ServiceName == "")
+				missing = noID(v.ServiceName == "")
 			case *connectlinks.DestinationType:
-				missing = hardMissing(v.ServiceName == "")
+				missing = noID(v.ServiceName == "")
 			case *connectlinks.ActivationType:
-				missing = hardMissing(v.ServiceName == "")
+				missing = noID(v.ServiceName == "")
 			case string:
-				missing = hardMissing(v == "")
+				missing = noID(v == "")
 			}
 			if missing != "" {
-				t.Errorf("%s: %s in %v", op.name, missing, v)
+				t.Errorf("%s: %s in %v", op.Name, missing, v)
 			}
 		})
 	})
 }
 
-// hardUnlessListed: of a link in a list only the id is required.
-func hardUnlessListed(op hardOp, l connectlinks.ConnectLink) string {
-	if strings.Contains(op.name, ".All") {
-		return hardMissing(l.ID < 1)
+// missingOf: of a link in a list only the id is required.
+func missingOf(op testkit.Call, l connectlinks.ConnectLink) string {
+	if strings.Contains(op.Name, ".All") {
+		return noID(l.ID < 1)
 	}
-	return hardWhole(l)
+	return missingOfLink(l)
 }
 
-func hardMissing(is bool) string {
+func noID(is bool) string {
 	if is {
 		return "no id"
 	}
@@ -164,11 +167,12 @@ func FuzzBaseURL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, base string) {
 		var sent *http.Request
-		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			sent = r
-			return hardSuccess(r)
+			return testkit.Succeed(r)
 		})
-		c, err := connectlinks.NewClient(hardOptions(rt, connectlinks.WithBaseURL(base))...)
+		c, err := connectlinks.NewClient(connectlinks.WithToken(testkit.Token), connectlinks.WithBaseURL(base),
+			connectlinks.WithHTTPClient(&http.Client{Transport: rt}))
 		if err != nil {
 			var input *connectlinks.InputError
 			if !errors.As(err, &input) || input.Field != "BaseURL" || len(base) > 8 && strings.Contains(err.Error(), base) {
@@ -200,11 +204,11 @@ func FuzzID(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, id string) {
 		var sent *http.Request
-		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			sent = r
-			return hardAnswer(r, http.StatusOK, `{"status":"success","data":`+hardActivation+`}`), nil
+			return testkit.Response(r, http.StatusOK, `{"status":"success","data":`+testkit.ActivationJSON+`}`), nil
 		})
-		_, err := hardClient(t, rt).Activations.Get(t.Context(), id)
+		_, err := testkit.Client(t, rt).Activations.Get(t.Context(), id)
 		if err != nil {
 			var input *connectlinks.InputError
 			if sent != nil || !errors.As(err, &input) || input.Field != "id" {

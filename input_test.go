@@ -12,20 +12,21 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// hardRefused asserts that err is of these fields and that nothing was sent.
-func hardRefused(t *testing.T, rt *hardCounter, v any, err error, fields ...string) {
+// checkRefused asserts that err is of these fields and that nothing was sent.
+func checkRefused(t *testing.T, rt *testkit.Counter, v any, err error, fields ...string) {
 	t.Helper()
 	assert.Nil(t, v)
-	assert.Equal(t, fields, hardInputErrors(t, err))
+	assert.Equal(t, fields, testkit.InputFields(t, err))
 	var input *connectlinks.InputError
 	require.ErrorAs(t, err, &input)
 	assert.NotContains(t, err.Error(), "Wq7")
-	assert.Zero(t, rt.n.Load(), "sent")
-	for _, sentinel := range outcomeSentinels {
+	assert.Zero(t, rt.Count(), "sent")
+	for _, sentinel := range testkit.Sentinels {
 		assert.NotErrorIs(t, err, sentinel)
 	}
 	assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
@@ -68,11 +69,11 @@ func TestLinkParamsThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rt := &hardCounter{}
-			c := hardClient(t, rt)
+			rt := &testkit.Counter{}
+			c := testkit.Client(t, rt)
 			activation, err := c.Activations.CreateConnectLink(t.Context(),
 				connectlinks.CreateActivationConnectLinkParams{Type: tc.kind, GroupID: tc.group, RedirectURI: tc.redirect})
-			hardRefused(t, rt, activation, err, tc.fields...)
+			checkRefused(t, rt, activation, err, tc.fields...)
 
 			var fields, redirect []string
 			for _, f := range tc.fields {
@@ -86,20 +87,20 @@ func TestLinkParamsThatAreRefused(t *testing.T) {
 			if fields != nil {
 				params := connectlinks.CreateConnectLinkParams{Type: tc.kind, RedirectURI: tc.redirect}
 				source, err := c.Sources.CreateConnectLink(t.Context(), params)
-				hardRefused(t, rt, source, err, fields...)
+				checkRefused(t, rt, source, err, fields...)
 				destination, err := c.Destinations.CreateConnectLink(t.Context(), params)
-				hardRefused(t, rt, destination, err, fields...)
+				checkRefused(t, rt, destination, err, fields...)
 			}
 			if redirect != nil {
 				params := connectlinks.CreateReauthorizationLinkParams{RedirectURI: tc.redirect}
 				source, err := c.Sources.CreateReauthorizationLink(t.Context(), 7, params)
-				hardRefused(t, rt, source, err, redirect...)
+				checkRefused(t, rt, source, err, redirect...)
 				destination, err := c.Destinations.CreateReauthorizationLink(t.Context(), 7, params)
-				hardRefused(t, rt, destination, err, redirect...)
+				checkRefused(t, rt, destination, err, redirect...)
 				activation, err := c.Activations.CreateReauthorizationLink(t.Context(), "glimmering_donkey", params)
-				hardRefused(t, rt, activation, err, redirect...)
+				checkRefused(t, rt, activation, err, redirect...)
 				both, err := c.Sources.CreateReauthorizationLink(t.Context(), 0, params)
-				hardRefused(t, rt, both, err, "id", "RedirectURI")
+				checkRefused(t, rt, both, err, "id", "RedirectURI")
 			}
 		})
 	}
@@ -119,14 +120,14 @@ func TestRedirectURIsThatAreAccepted(t *testing.T) {
 		t.Run(redirect, func(t *testing.T) {
 			t.Parallel()
 			var body map[string]string
-			rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				body = nil
 				raw, err := io.ReadAll(r.Body)
 				require.NoError(t, err)
 				require.NoError(t, json.Unmarshal(raw, &body))
-				return hardSuccess(r)
+				return testkit.Succeed(r)
 			})
-			c := hardClient(t, rt)
+			c := testkit.Client(t, rt)
 			_, err := c.Destinations.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: redirect})
 			require.NoError(t, err)
 			want := map[string]string{"type": "hubspot"}
@@ -144,47 +145,47 @@ func TestRedirectURIsThatAreAccepted(t *testing.T) {
 
 func TestIDsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	rt := &hardCounter{}
-	c := hardClient(t, rt)
+	rt := &testkit.Counter{}
+	c := testkit.Client(t, rt)
 	ctx := t.Context()
 	for _, id := range []int64{0, -1, -1 << 63} {
 		_, err := c.Sources.GetConnectLink(ctx, id)
-		hardRefused(t, rt, nil, err, "linkID")
+		checkRefused(t, rt, nil, err, "linkID")
 		_, err = c.Destinations.RevokeConnectLink(ctx, id)
-		hardRefused(t, rt, nil, err, "linkID")
+		checkRefused(t, rt, nil, err, "linkID")
 		_, err = c.Activations.GetConnectLink(ctx, id)
-		hardRefused(t, rt, nil, err, "linkID")
+		checkRefused(t, rt, nil, err, "linkID")
 		_, err = c.Sources.WaitForConnection(ctx, id)
-		hardRefused(t, rt, nil, err, "linkID")
+		checkRefused(t, rt, nil, err, "linkID")
 		_, err = c.Activations.WaitForActivation(ctx, &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: id}}, time.Time{})
-		hardRefused(t, rt, nil, err, "linkID")
+		checkRefused(t, rt, nil, err, "linkID")
 		_, err = c.Destinations.Get(ctx, id)
-		hardRefused(t, rt, nil, err, "id")
+		checkRefused(t, rt, nil, err, "id")
 		_, err = c.Destinations.CreateReauthorizationLink(ctx, id, connectlinks.CreateReauthorizationLinkParams{})
-		hardRefused(t, rt, nil, err, "id")
-		hardRefused(t, rt, nil, c.Sources.Delete(ctx, id), "id")
+		checkRefused(t, rt, nil, err, "id")
+		checkRefused(t, rt, nil, c.Sources.Delete(ctx, id), "id")
 		_, err = c.Workspaces.APIKey(ctx, id)
-		hardRefused(t, rt, nil, err, "workspaceID")
+		checkRefused(t, rt, nil, err, "workspaceID")
 	}
 	for _, id := range []string{
 		"", ".", "..", "a/b", "/", "a\\b", "a?b", "a%b", "%2e%2e", "%2F", "a b", " a", "a ", "a\tb", "a\nb", "a\x00b", "a\x7fb", "a\u00a0b",
 		"../activations/other",
 	} {
 		_, err := c.Activations.Get(ctx, id)
-		hardRefused(t, rt, nil, err, "id")
+		checkRefused(t, rt, nil, err, "id")
 		_, err = c.Activations.CreateReauthorizationLink(ctx, id, connectlinks.CreateReauthorizationLinkParams{})
-		hardRefused(t, rt, nil, err, "id")
-		hardRefused(t, rt, nil, c.Activations.Delete(ctx, id), "id")
+		checkRefused(t, rt, nil, err, "id")
+		checkRefused(t, rt, nil, c.Activations.Delete(ctx, id), "id")
 		_, err = c.Activations.GetType(ctx, id)
-		hardRefused(t, rt, nil, err, "serviceName")
+		checkRefused(t, rt, nil, err, "serviceName")
 		_, err = c.Sources.GetType(ctx, id)
-		hardRefused(t, rt, nil, err, "serviceName")
+		checkRefused(t, rt, nil, err, "serviceName")
 		_, err = c.Destinations.GetType(ctx, id)
-		hardRefused(t, rt, nil, err, "serviceName")
+		checkRefused(t, rt, nil, err, "serviceName")
 	}
 	token, err := c.Workspaces.TokenSource(0).Token(ctx)
 	assert.Empty(t, token)
-	hardRefused(t, rt, nil, err, "workspaceID")
+	checkRefused(t, rt, nil, err, "workspaceID")
 }
 
 // A reauthorization is waited for with an id that must be one too: a mistake ends
@@ -192,7 +193,7 @@ func TestIDsThatAreRefused(t *testing.T) {
 func TestWaitsEndWithWrongInput(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := hardClient(t, hardTransport(hardSuccess))
+		c := testkit.Client(t, testkit.Succeed)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		start := time.Now()
@@ -235,11 +236,11 @@ func TestIDsArriveAsOneElement(t *testing.T) {
 	} {
 		for _, base := range []string{"https://app.getcensus.com", "https://proxy.example/a%2Fb"} {
 			var sent *http.Request
-			rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				sent = r
-				return hardSuccess(r)
+				return testkit.Succeed(r)
 			})
-			c := hardClient(t, rt, connectlinks.WithBaseURL(base))
+			c := testkit.Client(t, rt, connectlinks.WithBaseURL(base))
 			_, err := c.Activations.Get(t.Context(), id)
 			require.NoError(t, err)
 			want := base + "/api/v2/activations/" + escaped
@@ -256,8 +257,8 @@ func TestIDsArriveAsOneElement(t *testing.T) {
 
 func TestListOptionsInput(t *testing.T) {
 	t.Parallel()
-	rt := &hardCounter{}
-	c := hardClient(t, rt)
+	rt := &testkit.Counter{}
+	c := testkit.Client(t, rt)
 	for _, tc := range []struct {
 		opts   connectlinks.ListOptions
 		fields []string
@@ -271,13 +272,13 @@ func TestListOptionsInput(t *testing.T) {
 		{connectlinks.ListOptions{Page: -1, PerPage: 1000, Order: "x"}, []string{"Page", "PerPage", "Order"}},
 	} {
 		page, err := c.Sources.ListConnectLinks(t.Context(), tc.opts)
-		hardRefused(t, rt, nil, err, tc.fields...)
+		checkRefused(t, rt, nil, err, tc.fields...)
 		assert.Nil(t, page)
 		n := 0
 		for v, err := range c.Activations.All(t.Context(), tc.opts) {
 			n++
 			assert.Nil(t, v)
-			hardRefused(t, rt, nil, err, tc.fields...)
+			checkRefused(t, rt, nil, err, tc.fields...)
 		}
 		assert.Equal(t, 1, n)
 	}
@@ -286,8 +287,8 @@ func TestListOptionsInput(t *testing.T) {
 // Clients and services that nobody made, and no context: an error, no panic.
 func TestWithoutClientOrContext(t *testing.T) {
 	t.Parallel()
-	rt := &hardCounter{}
-	ready := hardClient(t, rt)
+	rt := &testkit.Counter{}
+	ready := testkit.Client(t, rt)
 	made := func() *connectlinks.Client {
 		return &connectlinks.Client{
 			Sources:      &connectlinks.SourcesService{},
@@ -296,26 +297,26 @@ func TestWithoutClientOrContext(t *testing.T) {
 			Workspaces:   &connectlinks.WorkspacesService{},
 		}
 	}
-	for _, op := range hardOps {
-		t.Run(op.name, func(t *testing.T) {
+	for _, op := range testkit.Calls() {
+		t.Run(op.Name, func(t *testing.T) {
 			t.Parallel()
 			for name, c := range map[string]*connectlinks.Client{"zero client": {}, "zero services": made()} {
-				_, err := op.call(t.Context(), c)
+				_, err := op.Do(t.Context(), c)
 				var input *connectlinks.InputError
 				require.ErrorAs(t, err, &input, name)
 				assert.Equal(t, "Client", input.Field)
 			}
-			_, err := op.call(nil, ready)
+			_, err := op.Do(nil, ready)
 			var input *connectlinks.InputError
 			require.ErrorAs(t, err, &input)
 			assert.Equal(t, "ctx", input.Field)
-			assert.Zero(t, rt.n.Load())
+			assert.Zero(t, rt.Count())
 		})
 	}
 	for _, c := range []*connectlinks.Client{nil, {}} {
-		derived, err := c.With(connectlinks.WithToken(hardToken))
+		derived, err := c.With(connectlinks.WithToken(testkit.Token))
 		assert.Nil(t, derived)
-		assert.Equal(t, []string{"Client"}, hardInputErrors(t, err))
+		assert.Equal(t, []string{"Client"}, testkit.InputFields(t, err))
 		assert.NotPanics(t, c.CloseIdleConnections)
 	}
 }
@@ -324,24 +325,24 @@ func TestWithoutClientOrContext(t *testing.T) {
 // field, and does not quote the value.
 func TestInputErrorsQuoteNothing(t *testing.T) {
 	t.Parallel()
-	rt := &hardCounter{}
-	c := hardClient(t, rt)
+	rt := &testkit.Counter{}
+	c := testkit.Client(t, rt)
 	var errs []error
 	add := func(_ any, err error) { errs = append(errs, err) }
-	add(connectlinks.NewClient(connectlinks.WithToken(hardToken + "\n")))
-	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL("https://user:"+hardToken+"@app.getcensus.com")))
-	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL("https://app.getcensus.com?token="+hardToken)))
-	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL(hardToken)))
-	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithUserAgent(hardToken+"\n")))
-	add(c.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: " ", RedirectURI: hardLinkURL + " "}))
-	add(c.Activations.Get(t.Context(), hardLinkURL))
-	add(c.Activations.GetType(t.Context(), hardToken+"/"))
-	add(c.Activations.List(t.Context(), connectlinks.ListOptions{Order: connectlinks.Order(hardToken)}))
+	add(connectlinks.NewClient(connectlinks.WithToken(testkit.Token + "\n")))
+	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL("https://user:"+testkit.Token+"@app.getcensus.com")))
+	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL("https://app.getcensus.com?token="+testkit.Token)))
+	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL(testkit.Token)))
+	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithUserAgent(testkit.Token+"\n")))
+	add(c.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: " ", RedirectURI: testkit.LinkURL + " "}))
+	add(c.Activations.Get(t.Context(), testkit.LinkURL))
+	add(c.Activations.GetType(t.Context(), testkit.Token+"/"))
+	add(c.Activations.List(t.Context(), connectlinks.ListOptions{Order: connectlinks.Order(testkit.Token)}))
 	for _, err := range errs {
 		require.Error(t, err)
 		assert.ErrorAs(t, err, new(*connectlinks.InputError))
-		assert.False(t, strings.Contains(err.Error(), hardRandom[:6]) || strings.Contains(err.Error(), hardAuth[:6]), err)
+		assert.False(t, strings.Contains(err.Error(), testkit.TokenSecret[:6]) || strings.Contains(err.Error(), testkit.LinkSecret[:6]), err)
 		assert.False(t, errors.Is(err, connectlinks.ErrOutcomeUnknown))
 	}
-	assert.Zero(t, rt.n.Load())
+	assert.Zero(t, rt.Count())
 }

@@ -3,7 +3,6 @@ package connectlinks_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -12,72 +11,28 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/time/rate"
 )
 
-// hardInputErrors are the fields of all the InputErrors in err, in order. Any
-// other error in it is one too many.
-func hardInputErrors(t *testing.T, err error) []string {
-	t.Helper()
-	if err == nil {
-		return nil
-	}
-	if input, ok := err.(*connectlinks.InputError); ok {
-		assert.NotEmpty(t, input.Reason)
-		assert.Equal(t, "connectlinks: "+input.Field+" "+input.Reason, input.Error())
-		return []string{input.Field}
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	require.True(t, ok, "%T: %v", err, err)
-	var fields []string
-	for _, err := range joined.Unwrap() {
-		fields = append(fields, hardInputErrors(t, err)...)
-	}
-	return fields
-}
-
-type hardSource struct{ token string }
-
-func (s *hardSource) Token(context.Context) (string, error) { return s.token, nil }
-
-type hardLimiter func(context.Context) error
-
-func (l hardLimiter) Wait(ctx context.Context) error { return l(ctx) }
-
-var hardBadTokens = map[string]string{
-	"empty":              "",
-	"blank":              " ",
-	"blanks":             "Wq7 Zp3",
-	"leading blank":      " Wq7Zp3",
-	"trailing blank":     "Wq7Zp3 ",
-	"trailing line feed": "Wq7Zp3\n",
-	"carriage return":    "Wq7Zp3\r\nX-Injected: 1",
-	"tab":                "Wq7\tZp3",
-	"nul":                "Wq7\x00Zp3",
-	"delete":             "Wq7\x7fZp3",
-	"not ASCII":          "Wq7ßZp3",
-	"not UTF-8":          "Wq7\xffZp3",
-	"no-break space":     "Wq7\u00a0Zp3",
-}
-
 func TestOptionsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	var (
-		noSource  *hardSource
+		noSource  *testkit.Tokens
 		noLimiter *rate.Limiter
 		noFunc    connectlinks.TokenFunc
-		noWait    hardLimiter
+		noWait    testkit.Limiter
 	)
-	token := connectlinks.WithToken(hardToken)
+	token := connectlinks.WithToken(testkit.Token)
 	for name, tc := range map[string]struct {
 		field string
 		opts  []connectlinks.Option
 	}{
 		"no token":              {"Token", nil},
-		"token and source":      {"Token", []connectlinks.Option{token, connectlinks.WithTokenSource(&hardSource{"x"})}},
-		"source and token":      {"Token", []connectlinks.Option{connectlinks.WithTokenSource(&hardSource{"x"}), token}},
+		"token and source":      {"Token", []connectlinks.Option{token, connectlinks.WithTokenSource(&testkit.Tokens{List: []string{"x"}})}},
+		"source and token":      {"Token", []connectlinks.Option{connectlinks.WithTokenSource(&testkit.Tokens{List: []string{"x"}}), token}},
 		"nil source":            {"TokenSource", []connectlinks.Option{connectlinks.WithTokenSource(nil)}},
 		"nil *source":           {"TokenSource", []connectlinks.Option{connectlinks.WithTokenSource(noSource)}},
 		"nil TokenFunc":         {"TokenSource", []connectlinks.Option{connectlinks.WithTokenSource(noFunc)}},
@@ -97,61 +52,19 @@ func TestOptionsThatAreRefused(t *testing.T) {
 			t.Parallel()
 			c, err := connectlinks.NewClient(tc.opts...)
 			assert.Nil(t, c)
-			assert.Equal(t, []string{tc.field}, hardInputErrors(t, err))
+			assert.Equal(t, []string{tc.field}, testkit.InputFields(t, err))
 			var input *connectlinks.InputError
 			require.ErrorAs(t, err, &input)
 			if name == "no token" {
 				return
 			}
 
-			parent := hardClient(t, hardTransport(hardSuccess))
+			parent := testkit.Client(t, testkit.Succeed)
 			c, err = parent.With(tc.opts...)
 			assert.Nil(t, c)
-			assert.Equal(t, []string{tc.field}, hardInputErrors(t, err))
-			assert.NoError(t, hardCreate(t.Context(), parent), "the parent is as it was")
+			assert.Equal(t, []string{tc.field}, testkit.InputFields(t, err))
+			assert.NoError(t, testkit.CreateLink(t.Context(), parent), "the parent is as it was")
 		})
-	}
-}
-
-func TestTokensThatAreRefused(t *testing.T) {
-	t.Parallel()
-	for name, token := range hardBadTokens {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, err := connectlinks.NewClient(connectlinks.WithToken(token))
-			assert.Nil(t, c)
-			assert.Equal(t, []string{"Token"}, hardInputErrors(t, err))
-			assert.NotContains(t, err.Error(), "Wq7")
-
-			rt := &hardCounter{}
-			for _, source := range []connectlinks.TokenSource{
-				&hardSource{token},
-				connectlinks.TokenFunc(func(context.Context) (string, error) { return token, nil }),
-			} {
-				c, err = connectlinks.NewClient(connectlinks.WithTokenSource(source),
-					connectlinks.WithHTTPClient(&http.Client{Transport: rt}))
-				require.NoError(t, err)
-				err = hardCreate(t.Context(), c)
-				var input *connectlinks.InputError
-				require.ErrorAs(t, err, &input)
-				assert.Equal(t, "Token", input.Field)
-				assert.NotContains(t, err.Error(), "Wq7")
-			}
-			assert.Zero(t, rt.n.Load())
-		})
-	}
-}
-
-func TestTokensThatAreAccepted(t *testing.T) {
-	t.Parallel()
-	for _, token := range []string{"x", hardToken, `!"#$%&'()*+,-./:;<=>?@[\]^_{|}~`, strings.Repeat("x", 10_000)} {
-		var sent []string
-		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
-			sent = r.Header["Authorization"]
-			return hardSuccess(r)
-		})
-		require.NoError(t, hardCreate(t.Context(), hardClient(t, rt, connectlinks.WithToken(token))))
-		assert.Equal(t, []string{"Bearer " + token}, sent)
 	}
 }
 
@@ -172,7 +85,7 @@ func TestAllThatIsWrongIsReported(t *testing.T) {
 	assert.Nil(t, c)
 	assert.ElementsMatch(t, []string{
 		"Token", "HTTPClient", "Option", "RateLimiter", "Logger", "MaxRetries", "Timeout", "UserAgent", "BaseURL",
-	}, hardInputErrors(t, err))
+	}, testkit.InputFields(t, err))
 	assert.NotContains(t, err.Error(), "Wq7")
 	assert.Len(t, strings.Split(err.Error(), "\n"), 9)
 }
@@ -203,12 +116,12 @@ func TestBaseURL(t *testing.T) {
 		t.Run(base, func(t *testing.T) {
 			t.Parallel()
 			var sent *http.Request
-			rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				sent = r
-				return hardSuccess(r)
+				return testkit.Succeed(r)
 			})
-			c := hardClient(t, rt, connectlinks.WithBaseURL(base))
-			require.NoError(t, hardCreate(t.Context(), c))
+			c := testkit.Client(t, rt, connectlinks.WithBaseURL(base))
+			require.NoError(t, testkit.CreateLink(t.Context(), c))
 			assert.Equal(t, want, sent.URL.String())
 			assert.Equal(t, sent.URL.Host, sent.Host)
 
@@ -250,14 +163,15 @@ func TestBaseURL(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rt := &hardCounter{}
-			c, err := connectlinks.NewClient(hardOptions(rt, connectlinks.WithBaseURL(base))...)
+			rt := &testkit.Counter{}
+			sends := []connectlinks.Option{connectlinks.WithToken(testkit.Token), connectlinks.WithHTTPClient(&http.Client{Transport: rt})}
+			c, err := connectlinks.NewClient(append(sends, connectlinks.WithBaseURL(base))...)
 			assert.Nil(t, c)
-			assert.Equal(t, []string{"BaseURL"}, hardInputErrors(t, err))
+			assert.Equal(t, []string{"BaseURL"}, testkit.InputFields(t, err))
 			assert.NotContains(t, err.Error(), "Wq7")
-			assert.Zero(t, rt.n.Load())
+			assert.Zero(t, rt.Count())
 			if !strings.HasPrefix(name, "plain") {
-				_, err = connectlinks.NewClient(hardOptions(rt, connectlinks.WithBaseURL(base), connectlinks.WithPlaintextHTTP())...)
+				_, err = connectlinks.NewClient(append(sends, connectlinks.WithBaseURL(base), connectlinks.WithPlaintextHTTP())...)
 				assert.Error(t, err)
 				return
 			}
@@ -265,9 +179,9 @@ func TestBaseURL(t *testing.T) {
 				{connectlinks.WithBaseURL(base), connectlinks.WithPlaintextHTTP()},
 				{connectlinks.WithPlaintextHTTP(), connectlinks.WithBaseURL(base)},
 			} {
-				c, err := connectlinks.NewClient(hardOptions(rt, opts...)...)
+				c, err := connectlinks.NewClient(append(sends, opts...)...)
 				require.NoError(t, err)
-				assert.NoError(t, hardCreate(t.Context(), c))
+				assert.NoError(t, testkit.CreateLink(t.Context(), c))
 			}
 		})
 	}
@@ -275,39 +189,39 @@ func TestBaseURL(t *testing.T) {
 
 func TestDefaultBaseURL(t *testing.T) {
 	t.Parallel()
-	rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+	rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		assert.Equal(t, connectlinks.BaseURLUS+"/api/v1/destination_connect_links", r.URL.String())
-		return hardSuccess(r)
+		return testkit.Succeed(r)
 	})
-	require.NoError(t, hardCreate(t.Context(), hardClient(t, rt)))
+	require.NoError(t, testkit.CreateLink(t.Context(), testkit.Client(t, rt)))
 }
 
 // The order of options does not matter, and the last of a kind counts.
 func TestOptionsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	var agent, host string
-	rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+	rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		agent, host = r.Header.Get("User-Agent"), r.URL.Host
-		return hardSuccess(r)
+		return testkit.Succeed(r)
 	})
 	opts := []connectlinks.Option{
 		connectlinks.WithPlaintextHTTP(),
 		connectlinks.WithUserAgent("acme/1"),
 		connectlinks.WithHTTPClient(&http.Client{Transport: rt}),
 		connectlinks.WithBaseURL("http://sandbox.internal"),
-		connectlinks.WithToken(hardToken),
+		connectlinks.WithToken(testkit.Token),
 	}
 	for range opts {
 		opts = append(opts[1:], opts[0])
 		c, err := connectlinks.NewClient(opts...)
 		require.NoError(t, err)
-		require.NoError(t, hardCreate(t.Context(), c))
+		require.NoError(t, testkit.CreateLink(t.Context(), c))
 		assert.Equal(t, "acme/1 connectlinks-go/"+connectlinks.Version, agent)
 		assert.Equal(t, "sandbox.internal", host)
 	}
 	c, err := connectlinks.NewClient(append(opts, connectlinks.WithUserAgent("acme/2"), connectlinks.WithToken("x"))...)
 	require.NoError(t, err)
-	require.NoError(t, hardCreate(t.Context(), c))
+	require.NoError(t, testkit.CreateLink(t.Context(), c))
 	assert.Equal(t, "acme/2 connectlinks-go/"+connectlinks.Version, agent)
 }
 
@@ -320,26 +234,26 @@ func TestWithLeavesTheParentUnchanged(t *testing.T) {
 			attempts           int
 		}
 		var last seen
-		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			last = seen{r.Header.Get("Authorization"), r.Header.Get("User-Agent"), r.URL.Host, last.attempts + 1}
-			return hardAnswer(r, http.StatusInternalServerError, ""), nil
+			return testkit.Response(r, http.StatusInternalServerError, ""), nil
 		})
 		asked := 0
-		limiter := hardLimiter(func(context.Context) error { asked++; return nil })
-		parent := hardClient(t, rt, connectlinks.WithMaxRetries(1), connectlinks.WithRateLimiter(limiter))
+		limiter := testkit.Limiter(func(context.Context) error { asked++; return nil })
+		parent := testkit.Client(t, rt, connectlinks.WithMaxRetries(1), connectlinks.WithRateLimiter(limiter))
 		send := func(c *connectlinks.Client) seen {
 			last, asked = seen{}, 0
-			require.ErrorIs(t, hardGet(t.Context(), c), connectlinks.ErrServer)
+			require.ErrorIs(t, testkit.GetLink(t.Context(), c), connectlinks.ErrServer)
 			assert.Equal(t, last.attempts, asked, "the limiter is shared")
 			return last
 		}
 		const agent = "connectlinks-go/" + connectlinks.Version
-		before := seen{"Bearer " + hardToken, agent, "app.getcensus.com", 2}
+		before := seen{"Bearer " + testkit.Token, agent, "app.getcensus.com", 2}
 		require.Equal(t, before, send(parent))
 
 		var log strings.Builder
 		child, err := parent.With(
-			connectlinks.WithTokenSource(&hardSource{"tenant"}),
+			connectlinks.WithTokenSource(&testkit.Tokens{List: []string{"tenant"}}),
 			connectlinks.WithUserAgent("acme/1"),
 			connectlinks.WithBaseURL(connectlinks.BaseURLEU),
 			connectlinks.WithMaxRetries(3),
@@ -375,15 +289,15 @@ func TestLoggerRecordsAttempts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		n := 0
-		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if n++; n == 1 {
 				return nil, errors.New("no route")
 			}
-			return hardSuccess(r)
+			return testkit.Succeed(r)
 		})
 		handler := slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})
-		c := hardClient(t, rt, connectlinks.WithLogger(slog.New(handler)))
-		require.NoError(t, hardGet(t.Context(), c))
+		c := testkit.Client(t, rt, connectlinks.WithLogger(slog.New(handler)))
+		require.NoError(t, testkit.GetLink(t.Context(), c))
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		require.Len(t, lines, 2, "one per attempt")
 		for i, want := range []string{"retries=0 status=0", "retries=1 status=200"} {
@@ -396,7 +310,7 @@ func TestLoggerRecordsAttempts(t *testing.T) {
 		log.Reset()
 		c, err := c.With(connectlinks.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 		require.NoError(t, err)
-		require.NoError(t, hardGet(t.Context(), c))
+		require.NoError(t, testkit.GetLink(t.Context(), c))
 		assert.Empty(t, log.String(), "Debug only")
 	})
 }
@@ -406,18 +320,18 @@ func TestZeroTimeoutAndRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			n++
 			select {
 			case <-time.After(24 * time.Hour):
-				return hardAnswer(r, http.StatusInternalServerError, ""), nil
+				return testkit.Response(r, http.StatusInternalServerError, ""), nil
 			case <-r.Context().Done():
 				return nil, r.Context().Err()
 			}
 		})
-		c := hardClient(t, rt, connectlinks.WithTimeout(0), connectlinks.WithMaxRetries(0))
+		c := testkit.Client(t, rt, connectlinks.WithTimeout(0), connectlinks.WithMaxRetries(0))
 		start := time.Now()
-		require.ErrorIs(t, hardGet(t.Context(), c), connectlinks.ErrServer)
+		require.ErrorIs(t, testkit.GetLink(t.Context(), c), connectlinks.ErrServer)
 		assert.Equal(t, 24*time.Hour, time.Since(start))
 		assert.Equal(t, 1, n)
 	})
@@ -427,22 +341,20 @@ func TestDefaultTimeoutAndRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			n++
 			if n%2 == 0 {
-				resp := hardAnswer(r, http.StatusOK, "")
-				resp.Body, resp.ContentLength = io.NopCloser(hardStalled{r.Context()}), -1
-				return resp, nil
+				return testkit.HangInBody(http.StatusOK)(r)
 			}
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})
 		start := time.Now()
-		err := hardGet(t.Context(), hardClient(t, rt))
+		err := testkit.GetLink(t.Context(), testkit.Client(t, rt))
 		require.Error(t, err)
 		assert.Equal(t, 3, n)
 		assert.NotErrorIs(t, err, context.DeadlineExceeded)
-		assert.True(t, outcomeTimeout(err))
+		assert.True(t, testkit.IsTimeout(err))
 		assert.GreaterOrEqual(t, time.Since(start), 90*time.Second, "30 s each, and two back-offs")
 		assert.Less(t, time.Since(start), 92*time.Second)
 	})

@@ -16,10 +16,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -28,7 +30,7 @@ import (
 const hardPersonal = "Kq3Vd8/Rz1+Mx6=Nc0Fy5Tb9Ws"
 
 // hardSecrets are all that is looked for, wherever something is printed.
-var hardSecrets = []string{hardRandom, hardPersonal, hardAuth}
+var hardSecrets = []string{testkit.TokenSecret, hardPersonal, testkit.LinkSecret}
 
 // hardVerbs are all of fmt's but %p of a value, %T and %w, some with flags.
 var hardVerbs = []string{
@@ -126,22 +128,6 @@ func hardHidesBy(t *testing.T, verbs []string, where string, v any, inJSON bool)
 	}
 }
 
-// hardWalk is err and every error in it.
-func hardWalk(err error) []error {
-	errs := []error{err}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			errs = append(errs, hardWalk(inner)...)
-		}
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			errs = append(errs, hardWalk(inner)...)
-		}
-	}
-	return errs
-}
-
 // hardErrorHides looks for the secrets in an error, and in all that can be got
 // out of it.
 func hardErrorHides(t *testing.T, where string, err error) {
@@ -149,7 +135,7 @@ func hardErrorHides(t *testing.T, where string, err error) {
 	if !assert.Error(t, err, where) {
 		return
 	}
-	for _, e := range hardWalk(err) {
+	for _, e := range testkit.Walk(err) {
 		where := fmt.Sprintf("%s: %T", where, e)
 		hardHides(t, where, e, true)
 		if api, ok := e.(*connectlinks.APIError); ok {
@@ -201,11 +187,11 @@ func TestSecretsOfLinks(t *testing.T) {
 	t.Parallel()
 	n := 0
 	for _, address := range []string{
-		hardLinkURL, "https://app.fivetran.com/" + hardAuth, "https://user:" + hardAuth + "@app.getcensus.com/pbc", "/pbc?auth=" + hardAuth,
-		"https://app.getcensus.com/%zz?auth=" + hardAuth, "auth=" + hardAuth, hardAuth + ":x", "https:" + hardAuth, "https://app.getcensus.com#" + hardAuth,
-		"https://app.getcensus.com/\n?auth=" + hardAuth, "//app.getcensus.com/pbc?auth=" + hardAuth, "https:///pbc?auth=" + hardAuth,
+		testkit.LinkURL, "https://app.fivetran.com/" + testkit.LinkSecret, "https://user:" + testkit.LinkSecret + "@app.getcensus.com/pbc", "/pbc?auth=" + testkit.LinkSecret,
+		"https://app.getcensus.com/%zz?auth=" + testkit.LinkSecret, "auth=" + testkit.LinkSecret, testkit.LinkSecret + ":x", "https:" + testkit.LinkSecret, "https://app.getcensus.com#" + testkit.LinkSecret,
+		"https://app.getcensus.com/\n?auth=" + testkit.LinkSecret, "//app.getcensus.com/pbc?auth=" + testkit.LinkSecret, "https:///pbc?auth=" + testkit.LinkSecret,
 	} {
-		if !hardSample(&n) {
+		if !testkit.Sample(&n) {
 			continue
 		}
 		base := connectlinks.ConnectLink{ID: 469, Type: "hubspot", URL: address, ExpiresAt: time.Unix(1e9, 0), RedirectURI: "https://platform.example/done"}
@@ -247,7 +233,7 @@ func hardLinkHides[L interface {
 
 	raw, err := json.Marshal(link)
 	require.NoError(t, err)
-	assert.Contains(t, string(raw), hardAuth, "JSON is how a link reaches a front end")
+	assert.Contains(t, string(raw), testkit.LinkSecret, "JSON is how a link reaches a front end")
 	var back L
 	require.NoError(t, json.Unmarshal(raw, &back))
 }
@@ -265,25 +251,25 @@ func TestSecretsOfClients(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	for _, token := range []string{hardToken, hardPersonal} {
+	for _, token := range []string{testkit.Token, hardPersonal} {
 		for name, opt := range map[string]connectlinks.Option{
 			"token":         connectlinks.WithToken(token),
 			"func":          connectlinks.WithTokenSource(connectlinks.TokenFunc(func(context.Context) (string, error) { return token, nil })),
-			"pointer":       connectlinks.WithTokenSource(&hardSource{token}),
+			"pointer":       connectlinks.WithTokenSource(&testkit.Tokens{List: []string{token}}),
 			"pointer, open": connectlinks.WithTokenSource(&hardValueSource{token}),
 			"struct":        connectlinks.WithTokenSource(hardValueSource{token}),
 			"string":        connectlinks.WithTokenSource(hardStringSource(token)),
 		} {
 			hardHides(t, name+": option", opt, false)
-			answer := hardSuccess
+			answer := testkit.Succeed
 			c, err := connectlinks.NewClient(opt, connectlinks.WithLogger(logger),
-				connectlinks.WithHTTPClient(&http.Client{Transport: hardTransport(func(r *http.Request) (*http.Response, error) { return answer(r) })}))
+				connectlinks.WithHTTPClient(&http.Client{Transport: testkit.RoundTripper(func(r *http.Request) (*http.Response, error) { return answer(r) })}))
 			require.NoError(t, err)
-			require.NoError(t, hardCreate(t.Context(), c))
+			require.NoError(t, testkit.CreateLink(t.Context(), c))
 			answer = func(r *http.Request) (*http.Response, error) {
-				return hardAnswer(r, http.StatusTooManyRequests, ``, "Retry-After", "60"), nil
+				return testkit.Response(r, http.StatusTooManyRequests, ``, "Retry-After", "60"), nil
 			}
-			require.ErrorIs(t, hardCreate(t.Context(), c), connectlinks.ErrRateLimited) // the token is in the table of pauses
+			require.ErrorIs(t, testkit.CreateLink(t.Context(), c), connectlinks.ErrRateLimited) // the token is in the table of pauses
 			derived, err := c.With(connectlinks.WithUserAgent("acme/1"))
 			require.NoError(t, err)
 			for what, v := range map[string]any{
@@ -303,8 +289,8 @@ func TestSecretsOfClients(t *testing.T) {
 // A source of a workspace's key keeps the key, but not where it can be seen.
 func TestSecretsOfTokenSources(t *testing.T) {
 	t.Parallel()
-	org := hardClient(t, hardTransport(func(r *http.Request) (*http.Response, error) {
-		return hardAnswer(r, http.StatusOK, `{"api_key":"`+hardPersonal+`"}`), nil
+	org := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		return testkit.Response(r, http.StatusOK, `{"api_key":"`+hardPersonal+`"}`), nil
 	}))
 	source := org.Workspaces.TokenSource(33)
 	token, err := source.Token(t.Context())
@@ -363,7 +349,7 @@ var hardShapes = map[string]string{
 func hardEcho(t *testing.T, token string, echo func(*http.Request) (*http.Response, error)) (*connectlinks.Client, *bytes.Buffer) {
 	t.Helper()
 	log := &bytes.Buffer{}
-	return hardClient(t, hardTransport(echo), connectlinks.WithToken(token), connectlinks.WithMaxRetries(0),
+	return testkit.Client(t, testkit.RoundTripper(echo), connectlinks.WithToken(token), connectlinks.WithMaxRetries(0),
 		connectlinks.WithLogger(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))), log
 }
 
@@ -378,17 +364,17 @@ func TestSecretsInAnswers(t *testing.T) {
 					if i >= 3 && shapeName != "message" {
 						break // the status makes no difference to the body
 					}
-					if !hardSample(&n) {
+					if !testkit.Sample(&n) {
 						continue
 					}
-					token := []string{hardToken, hardPersonal}[i%2]
-					written := echo(token) + " or " + echo(hardLinkURL)
+					token := []string{testkit.Token, hardPersonal}[i%2]
+					written := echo(token) + " or " + echo(testkit.LinkURL)
 					body := strings.ReplaceAll(shape, "%s", written)
 					c, log := hardEcho(t, token, func(r *http.Request) (*http.Response, error) {
-						return hardAnswer(r, status, body, "X-Request-Id", written, "Retry-After", written,
+						return testkit.Response(r, status, body, "X-Request-Id", written, "Retry-After", written,
 							"Location", "https://evil.example/?"+written, "Www-Authenticate", written), nil
 					})
-					err := hardCreate(t.Context(), c)
+					err := testkit.CreateLink(t.Context(), c)
 					where := fmt.Sprintf("%s, %s, %d", echoName, shapeName, status)
 					hardErrorHides(t, where, err)
 					hardFind(t, where, "slog", log.String())
@@ -403,20 +389,20 @@ func TestSecretsInAnswers(t *testing.T) {
 func TestSecretsAcrossTheCut(t *testing.T) {
 	t.Parallel()
 	n := 0
-	for _, token := range []string{hardToken, hardPersonal} {
-		for _, secret := range []string{token, hardLinkURL} {
+	for _, token := range []string{testkit.Token, hardPersonal} {
+		for _, secret := range []string{token, testkit.LinkURL} {
 			for _, cut := range []int{1 << 10, 4 << 10} {
 				for at := 1; at <= len(secret); at += 3 {
-					if !hardSample(&n) {
+					if !testkit.Sample(&n) {
 						continue
 					}
 					lead := `{"status":"error","message":"`
 					body := lead + strings.Repeat("x", cut-len(lead)-at-1) + " " + secret + strings.Repeat(" y", 50) + `"}`
 					c, log := hardEcho(t, token, func(r *http.Request) (*http.Response, error) {
-						return hardAnswer(r, http.StatusBadRequest, body, "X-Request-Id", body[len(lead):]), nil
+						return testkit.Response(r, http.StatusBadRequest, body, "X-Request-Id", body[len(lead):]), nil
 					})
 					var refused *connectlinks.APIError
-					require.ErrorAs(t, hardCreate(t.Context(), c), &refused)
+					require.ErrorAs(t, testkit.CreateLink(t.Context(), c), &refused)
 					assert.LessOrEqual(t, len(refused.Body), 4<<10)
 					for _, text := range []string{string(refused.Body), refused.Message, refused.RequestID, refused.Error(), log.String()} {
 						hardNoWindow(t, text, secret)
@@ -445,28 +431,30 @@ func hardNoWindow(t *testing.T, text, secret string) {
 func TestSecretsInCutOffAnswers(t *testing.T) {
 	t.Parallel()
 	n := 0
-	for _, token := range []string{hardToken, hardPersonal} {
-		for _, secret := range []string{token, hardLinkURL, hardSpell(token, `\u%04x`, true)} {
+	for _, token := range []string{testkit.Token, hardPersonal} {
+		for _, secret := range []string{token, testkit.LinkURL, hardSpell(token, `\u%04x`, true)} {
 			for at := 1; at < len(secret); at += 1 + len(secret)/12 {
 				for name, answer := range map[string]func(*http.Request) *http.Response{
 					"64 KiB": func(r *http.Request) *http.Response {
 						// What comes first shrinks, so that the end of what is read is not cut.
 						lead := "auth="
-						return hardAnswer(r, 400, lead+strings.Repeat("z", 64<<10-len(lead)-1-at)+" "+secret+strings.Repeat(" y", 100))
+						return testkit.Response(r, 400, lead+strings.Repeat("z", 64<<10-len(lead)-1-at)+" "+secret+strings.Repeat(" y", 100))
 					},
 					"connection": func(r *http.Request) *http.Response {
-						resp := hardAnswer(r, 400, "")
-						resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("bad key "+secret[:at]), hardBroken{}))
+						resp := testkit.Response(r, 400, "")
+						resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("bad key "+secret[:at]), iotest.ErrReader(io.ErrUnexpectedEOF)))
 						resp.ContentLength = 1000
 						return resp
 					},
-					"server": func(r *http.Request) *http.Response { return hardAnswer(r, 400, `{"message":"bad key `+secret[:at]) },
+					"server": func(r *http.Request) *http.Response {
+						return testkit.Response(r, 400, `{"message":"bad key `+secret[:at])
+					},
 				} {
-					if !hardSample(&n) {
+					if !testkit.Sample(&n) {
 						continue
 					}
 					c, log := hardEcho(t, token, func(r *http.Request) (*http.Response, error) { return answer(r), nil })
-					err := hardCreate(t.Context(), c)
+					err := testkit.CreateLink(t.Context(), c)
 					var refused *connectlinks.APIError
 					require.ErrorAs(t, err, &refused)
 					for _, text := range []string{string(refused.Body), refused.Error(), log.String()} {
@@ -500,7 +488,7 @@ func TestSecretsInUnreadableSuccesses(t *testing.T) {
 	n := 0
 	link := func(field, value string) string {
 		fields := map[string]string{
-			"id": "469", "type": `"hubspot"`, "expiration": "null", "expired": "false", "revoked": "false", "uri": `"` + hardLinkURL + `"`, "redirect_uri": "null",
+			"id": "469", "type": `"hubspot"`, "expiration": "null", "expired": "false", "revoked": "false", "uri": `"` + testkit.LinkURL + `"`, "redirect_uri": "null",
 			"destination_id": "null", "group_id": "null",
 		}
 		fields[field] = value
@@ -510,8 +498,8 @@ func TestSecretsInUnreadableSuccesses(t *testing.T) {
 		}
 		return "{" + strings.Join(list, ",") + "}"
 	}
-	for _, token := range []string{hardToken, hardPersonal} {
-		wrong := []string{strconv.Quote(token), strconv.Quote(hardLinkURL), `["` + token + `"]`, `{"` + token + `":"` + hardLinkURL + `"}`}
+	for _, token := range []string{testkit.Token, hardPersonal} {
+		wrong := []string{strconv.Quote(token), strconv.Quote(testkit.LinkURL), `["` + token + `"]`, `{"` + token + `":"` + testkit.LinkURL + `"}`}
 		var data []string
 		for _, v := range wrong {
 			data = append(data, v, "["+v+"]")
@@ -524,16 +512,18 @@ func TestSecretsInUnreadableSuccesses(t *testing.T) {
 				data = append(data, link(field, v))
 			}
 		}
-		data = append(data, link("uri", `"/pbc?auth=`+hardAuth+`"`), link("uri", `"ftp://x/?auth=`+hardAuth+`"`), link("uri", `"`+token+`"`), link("id", "0"), link("id", "-1"))
+		data = append(data, link("uri", `"/pbc?auth=`+testkit.LinkSecret+`"`), link("uri", `"ftp://x/?auth=`+testkit.LinkSecret+`"`), link("uri", `"`+token+`"`), link("id", "0"), link("id", "-1"))
 		for _, d := range data {
 			for _, body := range []string{`{"status":"created","data":` + d + `}`, `{"status":"created","data":` + d, `{"status":"created","data":` + d + `}` + token, `{"status":["` + token + `"],"data":` + d + `}`} {
-				if !hardSample(&n) {
+				if !testkit.Sample(&n) {
 					continue
 				}
-				c, log := hardEcho(t, token, func(r *http.Request) (*http.Response, error) { return hardAnswer(r, http.StatusCreated, body), nil })
-				err := hardCreate(t.Context(), c)
+				c, log := hardEcho(t, token, func(r *http.Request) (*http.Response, error) {
+					return testkit.Response(r, http.StatusCreated, body), nil
+				})
+				err := testkit.CreateLink(t.Context(), c)
 				require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, body)
-				for _, e := range hardWalk(err) {
+				for _, e := range testkit.Walk(err) {
 					hardFind(t, body, "%+v", fmt.Sprintf("%+v", e))
 					hardFind(t, body, "%d", fmt.Sprintf("%d", e))
 				}
@@ -542,20 +532,20 @@ func TestSecretsInUnreadableSuccesses(t *testing.T) {
 		}
 		for _, body := range []string{
 			`{"status":"success","data":{"id":7,"created_at":"` + token + `"}}`,
-			`{"status":"success","data":{"id":7,"created_at":"` + hardLinkURL + `"}}`,
+			`{"status":"success","data":{"id":7,"created_at":"` + testkit.LinkURL + `"}}`,
 			`{"status":"success","data":{"id":7,"last_test_succeeded":"` + token + `"}}`,
 			`{"status":"success","data":{"id":"` + token + `"}}`,
 			`{"status":"success","pagination":{"page":"` + token + `"},"data":[]}`,
 			`{"status":"success","pagination":"` + token + `","data":[]}`,
-			`{"api_key":"` + token + ` "}`, `{"api_key":["` + token + `"]}`, `{"api_key":"` + token, token, `"` + token + `"`, `<` + hardLinkURL,
+			`{"api_key":"` + token + ` "}`, `{"api_key":["` + token + `"]}`, `{"api_key":"` + token, token, `"` + token + `"`, `<` + testkit.LinkURL,
 		} {
-			c, log := hardEcho(t, token, func(r *http.Request) (*http.Response, error) { return hardAnswer(r, http.StatusOK, body), nil })
-			for _, op := range hardOps {
-				if !hardSample(&n) {
+			c, log := hardEcho(t, token, func(r *http.Request) (*http.Response, error) { return testkit.Response(r, http.StatusOK, body), nil })
+			for _, op := range testkit.Calls() {
+				if !testkit.Sample(&n) {
 					continue
 				}
-				if _, err := op.call(t.Context(), c); err != nil {
-					hardErrorHides(t, op.name+" "+body, err)
+				if _, err := op.Do(t.Context(), c); err != nil {
+					hardErrorHides(t, op.Name+" "+body, err)
 				}
 			}
 			hardFind(t, body, "slog", log.String())
@@ -585,7 +575,7 @@ func TestSecretsInTransportErrors(t *testing.T) {
 		"request":       func(r *http.Request) error { return fmt.Errorf("cannot send %+v", *r) },
 		"value":         func(r *http.Request) error { return hardEchoError{r.Header, r.Header.Get("Authorization")} },
 		"URL": func(r *http.Request) error {
-			return &url.Error{Op: "Post", URL: hardLinkURL, Err: errors.New(r.Header.Get("Authorization"))}
+			return &url.Error{Op: "Post", URL: testkit.LinkURL, Err: errors.New(r.Header.Get("Authorization"))}
 		},
 		"network": func(r *http.Request) error {
 			return &net.OpError{Op: "read", Net: "tcp", Err: errors.New(r.Header.Get("Authorization"))}
@@ -597,8 +587,8 @@ func TestSecretsInTransportErrors(t *testing.T) {
 		"wrapped out of sight": func(r *http.Request) error {
 			return &hardWrapping{errors.New(r.Header.Get("Authorization"))}
 		},
-		"link":          func(*http.Request) error { return errors.New("cannot read " + hardLinkURL) },
-		"link, escaped": func(*http.Request) error { return errors.New("cannot read " + url.QueryEscape(hardLinkURL)) },
+		"link":          func(*http.Request) error { return errors.New("cannot read " + testkit.LinkURL) },
+		"link, escaped": func(*http.Request) error { return errors.New("cannot read " + url.QueryEscape(testkit.LinkURL)) },
 		"time-out":      func(r *http.Request) error { return &net.DNSError{Err: r.Header.Get("Authorization"), IsTimeout: true} },
 		"deadline": func(r *http.Request) error {
 			return fmt.Errorf("%s: %w", r.Header.Get("Authorization"), context.DeadlineExceeded)
@@ -610,18 +600,18 @@ func TestSecretsInTransportErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, token := range []string{hardToken, hardPersonal} {
+			for _, token := range []string{testkit.Token, hardPersonal} {
 				for where, transport := range map[string]func(*http.Request) (*http.Response, error){
 					"no answer": func(r *http.Request) (*http.Response, error) { return nil, fail(r) },
 					"no body": func(r *http.Request) (*http.Response, error) {
-						resp := hardAnswer(r, http.StatusCreated, "")
-						resp.Body = io.NopCloser(hardFailing{fail(r)})
+						resp := testkit.Response(r, http.StatusCreated, "")
+						resp.Body = io.NopCloser(iotest.ErrReader(fail(r)))
 						return resp, nil
 					},
 				} {
 					c, log := hardEcho(t, token, transport)
-					hardErrorHides(t, where, hardCreate(t.Context(), c))
-					hardErrorHides(t, where, hardGet(t.Context(), c))
+					hardErrorHides(t, where, testkit.CreateLink(t.Context(), c))
+					hardErrorHides(t, where, testkit.GetLink(t.Context(), c))
 					hardFind(t, where, "slog", log.String())
 				}
 			}
@@ -632,37 +622,33 @@ func TestSecretsInTransportErrors(t *testing.T) {
 		c, _ := hardEcho(t, hardPersonal, func(r *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("%s: %w", r.Header.Get("Authorization"), io.ErrUnexpectedEOF)
 		})
-		assert.ErrorIs(t, hardGet(t.Context(), c), io.ErrUnexpectedEOF)
+		assert.ErrorIs(t, testkit.GetLink(t.Context(), c), io.ErrUnexpectedEOF)
 		c, _ = hardEcho(t, hardPersonal, func(*http.Request) (*http.Response, error) { return nil, hardEchoError{text: "harmless"} })
-		assert.ErrorAs(t, hardGet(t.Context(), c), new(hardEchoError))
+		assert.ErrorAs(t, testkit.GetLink(t.Context(), c), new(hardEchoError))
 	})
 	t.Run("a value's fields", func(t *testing.T) {
 		t.Parallel()
 		c, _ := hardEcho(t, hardPersonal, func(r *http.Request) (*http.Response, error) { return nil, hardEchoError{r.Header, "harmless"} })
-		err := hardCreate(t.Context(), c)
+		err := testkit.CreateLink(t.Context(), c)
 		hardHides(t, "by itself", err, true)
 		hardHides(t, "in a struct", struct{ Err error }{err}, true)
 	})
 }
-
-type hardFailing struct{ err error }
-
-func (f hardFailing) Read([]byte) (int, error) { return 0, f.err }
 
 // A redirect's address may be a link, or hold the token.
 func TestSecretsInRedirects(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for _, location := range []string{
-			hardLinkURL, "https://evil.example/?token=" + url.QueryEscape(hardPersonal), "https://evil.example/%zz?auth=" + hardAuth, "http://[" + hardPersonal,
-			"https://user:" + hardPersonal + "@evil.example:x/", hardLinkURL + "\x7f",
+			testkit.LinkURL, "https://evil.example/?token=" + url.QueryEscape(hardPersonal), "https://evil.example/%zz?auth=" + testkit.LinkSecret, "http://[" + hardPersonal,
+			"https://user:" + hardPersonal + "@evil.example:x/", testkit.LinkURL + "\x7f",
 		} {
 			sent := 0
 			c, log := hardEcho(t, hardPersonal, func(r *http.Request) (*http.Response, error) {
 				sent++
-				return hardAnswer(r, status, `<a href="`+location+`">`, "Location", location), nil
+				return testkit.Response(r, status, `<a href="`+location+`">`, "Location", location), nil
 			})
-			for _, err := range []error{hardCreate(t.Context(), c), hardGet(t.Context(), c)} {
+			for _, err := range []error{testkit.CreateLink(t.Context(), c), testkit.GetLink(t.Context(), c)} {
 				var refused *connectlinks.APIError
 				require.ErrorAs(t, err, &refused, location)
 				assert.Equal(t, status, refused.StatusCode)
@@ -678,56 +664,49 @@ func TestSecretsInRedirects(t *testing.T) {
 // After a 401, sources and limiters may say which token was refused.
 func TestSecretsAfterA401(t *testing.T) {
 	t.Parallel()
-	for _, token := range []string{hardToken, hardPersonal} {
+	for _, token := range []string{testkit.Token, hardPersonal} {
 		answer := func(r *http.Request) (*http.Response, error) {
-			return hardAnswer(r, http.StatusUnauthorized, `{"status":401,"message":"`+token+`"}`), nil
+			return testkit.Response(r, http.StatusUnauthorized, `{"status":401,"message":"`+token+`"}`), nil
 		}
 		for name, opts := range map[string][]connectlinks.Option{
-			"source": {connectlinks.WithTokenSource(hardOnce(token, func() (string, error) {
+			"source": {connectlinks.WithTokenSource(once(token, func() (string, error) {
 				return "", fmt.Errorf("the token %s was refused", token)
 			}))},
-			"source, escaped": {connectlinks.WithTokenSource(hardOnce(token, func() (string, error) {
+			"source, escaped": {connectlinks.WithTokenSource(once(token, func() (string, error) {
 				return "", fmt.Errorf("the token %s was refused", url.QueryEscape(token))
 			}))},
-			"source's wrapped": {connectlinks.WithTokenSource(hardOnce(token, func() (string, error) {
+			"source's wrapped": {connectlinks.WithTokenSource(once(token, func() (string, error) {
 				return "", &hardWrapping{errors.New(token)}
 			}))},
-			"source, bad token": {connectlinks.WithTokenSource(hardOnce(token, func() (string, error) { return token + "\n", nil }))},
+			"source, bad token": {connectlinks.WithTokenSource(once(token, func() (string, error) { return token + "\n", nil }))},
 			"limiter": {
-				connectlinks.WithTokenSource(hardOnce(token, func() (string, error) { return "another", nil })),
-				connectlinks.WithRateLimiter(hardLimits(fmt.Errorf("%s has no calls left", token))),
+				connectlinks.WithTokenSource(once(token, func() (string, error) { return "another", nil })),
+				connectlinks.WithRateLimiter(limitAfterOne(fmt.Errorf("%s has no calls left", token))),
 			},
 			"limiter, the same": {
-				connectlinks.WithTokenSource(hardOnce(token, func() (string, error) { return token + "2", nil })),
-				connectlinks.WithRateLimiter(hardLimits(fmt.Errorf("%s2 has no calls left after %s", token, token))),
+				connectlinks.WithTokenSource(once(token, func() (string, error) { return token + "2", nil })),
+				connectlinks.WithRateLimiter(limitAfterOne(fmt.Errorf("%s2 has no calls left after %s", token, token))),
 			},
 		} {
 			var log bytes.Buffer
-			c, err := connectlinks.NewClient(append(opts, connectlinks.WithHTTPClient(&http.Client{Transport: hardTransport(answer)}),
+			c, err := connectlinks.NewClient(append(opts, connectlinks.WithHTTPClient(&http.Client{Transport: testkit.RoundTripper(answer)}),
 				connectlinks.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))))...)
 			require.NoError(t, err)
-			hardErrorHides(t, name, hardCreate(t.Context(), c))
+			hardErrorHides(t, name, testkit.CreateLink(t.Context(), c))
 			hardFind(t, name, "slog", log.String())
 		}
 	}
 }
 
-// hardOnce is a source of a token, and then of something else.
-func hardOnce(token string, then func() (string, error)) connectlinks.TokenSource {
-	asked := false
-	return connectlinks.TokenFunc(func(context.Context) (string, error) {
-		if !asked {
-			asked = true
-			return token, nil
-		}
-		return then()
-	})
+// once makes a source of a token, and of something else after that was refused.
+func once(token string, renewed func() (string, error)) connectlinks.TokenSource {
+	return &testkit.Tokens{List: []string{token}, Renewed: renewed}
 }
 
-// hardLimits lets one attempt pass.
-func hardLimits(err error) connectlinks.RateLimiter {
+// limitAfterOne lets one attempt pass.
+func limitAfterOne(err error) connectlinks.RateLimiter {
 	asked := 0
-	return hardLimiter(func(context.Context) error {
+	return testkit.Limiter(func(context.Context) error {
 		if asked++; asked == 1 {
 			return nil
 		}
@@ -738,11 +717,11 @@ func hardLimits(err error) connectlinks.RateLimiter {
 // A limiter's error may name the token that it counts for.
 func TestSecretsInLimiterErrors(t *testing.T) {
 	t.Parallel()
-	for _, token := range []string{hardToken, hardPersonal} {
-		c := hardClient(t, hardTransport(hardSuccess), connectlinks.WithToken(token),
-			connectlinks.WithRateLimiter(hardLimiter(func(context.Context) error { return fmt.Errorf("%s: %w", token, errHardBudget) })))
-		err := hardCreate(t.Context(), c)
-		require.ErrorIs(t, err, errHardBudget)
+	for _, token := range []string{testkit.Token, hardPersonal} {
+		c := testkit.Client(t, testkit.Succeed, connectlinks.WithToken(token),
+			connectlinks.WithRateLimiter(testkit.Limiter(func(context.Context) error { return fmt.Errorf("%s: %w", token, errBudget) })))
+		err := testkit.CreateLink(t.Context(), c)
+		require.ErrorIs(t, err, errBudget)
 		hardErrorHides(t, "limiter", err)
 	}
 }
@@ -750,17 +729,17 @@ func TestSecretsInLimiterErrors(t *testing.T) {
 // The errors of waits and lists are made of those of calls.
 func TestSecretsInErrorsOfWaits(t *testing.T) {
 	t.Parallel()
-	for _, token := range []string{hardToken, hardPersonal} {
+	for _, token := range []string{testkit.Token, hardPersonal} {
 		synctest.Test(t, func(t *testing.T) {
 			n := 0
 			c, log := hardEcho(t, token, func(r *http.Request) (*http.Response, error) {
 				if n++; n == 1 {
-					return hardAnswer(r, http.StatusOK, `{"data":{"id":469,"type":"hubspot","uri":"`+hardLinkURL+`"}}`), nil
+					return testkit.Response(r, http.StatusOK, `{"data":{"id":469,"type":"hubspot","uri":"`+testkit.LinkURL+`"}}`), nil
 				}
 				if n%2 == 0 {
-					return nil, fmt.Errorf("cannot send %v for %s", r.Header, hardLinkURL)
+					return nil, fmt.Errorf("cannot send %v for %s", r.Header, testkit.LinkURL)
 				}
-				return hardAnswer(r, http.StatusInternalServerError, token+hardLinkURL), nil
+				return testkit.Response(r, http.StatusInternalServerError, token+testkit.LinkURL), nil
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
@@ -779,11 +758,11 @@ func TestSecretsInErrorsOfWaits(t *testing.T) {
 // looked for.
 func TestSecretsInFaults(t *testing.T) {
 	t.Parallel()
-	for name, fault := range hardFaults {
+	for name, fault := range failures {
 		c, log := hardEcho(t, hardPersonal, fault)
-		hardErrorHides(t, name, hardCreate(t.Context(), c))
-		hardErrorHides(t, name, hardGet(t.Context(), c))
-		hardErrorHides(t, name, hardGet(t.Context(), c)) // what is throttled by now is not sent
+		hardErrorHides(t, name, testkit.CreateLink(t.Context(), c))
+		hardErrorHides(t, name, testkit.GetLink(t.Context(), c))
+		hardErrorHides(t, name, testkit.GetLink(t.Context(), c)) // what is throttled by now is not sent
 		hardFind(t, name, "slog", log.String())
 	}
 }
@@ -792,7 +771,7 @@ func TestSecretsInFaults(t *testing.T) {
 func TestSecretsOnTheWire(t *testing.T) {
 	t.Parallel()
 	var dump bytes.Buffer
-	rt := hardTransport(func(r *http.Request) (*http.Response, error) {
+	rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		assert.Equal(t, "Bearer "+hardPersonal, r.Header.Get("Authorization"))
 		assert.Equal(t, "app.getcensus.com", r.URL.Host)
 		assert.Equal(t, "https", r.URL.Scheme)
@@ -802,12 +781,12 @@ func TestSecretsOnTheWire(t *testing.T) {
 			return nil, err
 		}
 		dump.WriteString(r.URL.String())
-		return hardSuccess(r)
+		return testkit.Succeed(r)
 	})
-	c := hardClient(t, rt, connectlinks.WithToken(hardPersonal))
-	for _, op := range hardOps {
-		_, err := op.call(t.Context(), c)
-		require.NoError(t, err, op.name)
+	c := testkit.Client(t, rt, connectlinks.WithToken(hardPersonal))
+	for _, op := range testkit.Calls() {
+		_, err := op.Do(t.Context(), c)
+		require.NoError(t, err, op.Name)
 	}
 	hardFind(t, "requests", "slog", dump.String())
 }

@@ -10,8 +10,9 @@ import (
 // refused, and then the next. The last token stays.
 type Tokens struct {
 	List    []string
-	Renewed func() (string, error) // in place of the rest of List, once a token was refused; may be nil
-	Note    func(ctx context.Context, event string)
+	Rotate  bool                                    // give the next token at each call
+	Renewed func() (string, error)                  // in place of the rest of List, once a token was refused; may be nil
+	Note    func(ctx context.Context, event string) // told of each call; may be nil
 
 	mu      sync.Mutex
 	refused []string
@@ -27,7 +28,11 @@ func (s *Tokens) Token(ctx context.Context) (string, error) {
 	if s.Renewed != nil && len(s.refused) > 0 {
 		return s.Renewed()
 	}
-	return s.List[0], nil
+	token := s.List[0]
+	if s.Rotate && len(s.List) > 1 {
+		s.List = s.List[1:]
+	}
+	return token, nil
 }
 
 // Invalidate gives up token.

@@ -54,7 +54,7 @@ func Fail(err error) RoundTripper {
 }
 
 // Hang is a transport that never answers.
-func Hang(r *http.Request) (*http.Response, error) {
+var Hang RoundTripper = func(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
@@ -102,7 +102,7 @@ type Counter struct {
 func (c *Counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.n.Add(1)
 	if c.RoundTripper == nil {
-		return RoundTripper(Succeed).RoundTrip(r)
+		return Succeed.RoundTrip(r)
 	}
 	return c.RoundTripper.RoundTrip(r)
 }

@@ -1,0 +1,153 @@
+package connectlinks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
+)
+
+func TestLimiterIsAskedBeforeEveryAttempt(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answers  []int // before a success
+		attempts int
+	}{
+		"a success":     {nil, 1},
+		"retries":       {[]int{500, 502}, 3},
+		"no connection": {[]int{0, 0}, 3},
+		"a 401":         {[]int{401}, 2},
+		"a 429":         {[]int{429}, 2},
+		"all together":  {[]int{401, 429, 500}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var record []string
+				rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					record = append(record, "request")
+					n := len(record)/2 - 1
+					switch {
+					case n >= len(tc.answers):
+						return testkit.Succeed(r)
+					case tc.answers[n] == 0:
+						return nil, errors.New("reset")
+					}
+					return testkit.Response(r, tc.answers[n], ``, "Retry-After", "1"), nil
+				})
+				tokens := 0
+				c := testkit.Client(t, rt,
+					connectlinks.WithTokenSource(connectlinks.TokenFunc(func(context.Context) (string, error) {
+						tokens++
+						return fmt.Sprint("token-", tokens), nil
+					})),
+					connectlinks.WithRateLimiter(testkit.Limiter(func(context.Context) error {
+						record = append(record, "limiter")
+						return nil
+					})))
+				require.NoError(t, testkit.GetLink(t.Context(), c))
+				assert.Len(t, record, 2*tc.attempts)
+				for i, what := range record {
+					assert.Equal(t, []string{"limiter", "request"}[i%2], what)
+				}
+			})
+		})
+	}
+}
+
+var errBudget = errors.New("budget spent")
+
+func TestLimiterErrorComesThrough(t *testing.T) {
+	t.Parallel()
+	for after := range 3 { // attempts
+		synctest.Test(t, func(t *testing.T) {
+			rt := &testkit.Counter{RoundTripper: testkit.Respond(http.StatusInternalServerError, ``)}
+			asked := 0
+			c := testkit.Client(t, rt, connectlinks.WithRateLimiter(testkit.Limiter(func(context.Context) error {
+				if asked++; asked > after {
+					return fmt.Errorf("tenant 4: %w", errBudget)
+				}
+				return nil
+			})))
+			err := testkit.GetLink(t.Context(), c)
+			require.ErrorIs(t, err, errBudget)
+			assert.Contains(t, err.Error(), "rate limiter: tenant 4: budget spent")
+			assert.Equal(t, after, rt.Count())
+			assert.Equal(t, after+1, asked, "its error is not retried")
+			assert.Equal(t, after > 0, errors.As(err, new(*connectlinks.APIError)), "an APIError only where the API spoke")
+			assert.False(t, testkit.IsTimeout(err))
+
+			rt.Reset()
+			asked = 2 // a create is not repeated after a 500
+			err = testkit.CreateLink(t.Context(), c)
+			require.ErrorIs(t, err, errBudget)
+			assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+			assert.Zero(t, rt.Count())
+		})
+	}
+}
+
+// *rate.Limiter is a RateLimiter: an hour passes between two attempts.
+func TestLimiterOfXTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rt := &testkit.Counter{}
+		parent := testkit.Client(t, rt, connectlinks.WithRateLimiter(rate.NewLimiter(rate.Every(time.Hour), 1)))
+		start := time.Now()
+		var wg sync.WaitGroup
+		for n := range 10 {
+			c, err := parent.With(connectlinks.WithToken(fmt.Sprint("tenant-", n)))
+			require.NoError(t, err)
+			wg.Go(func() { assert.NoError(t, testkit.CreateLink(t.Context(), c)) })
+		}
+		wg.Wait()
+		assert.InDelta(t, 9*time.Hour, time.Since(start), float64(time.Second))
+
+		start = time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		rt.Reset()
+		err := testkit.CreateLink(ctx, parent)
+		require.ErrorContains(t, err, "rate limiter: ")
+		assert.Zero(t, time.Since(start), "it knows that it would take too long")
+		assert.Zero(t, rt.Count())
+		assert.NotErrorAs(t, err, new(*connectlinks.APIError))
+	})
+}
+
+// Callers whom the limiter holds up when the token is throttled wait for both.
+func TestThrottledWhileTheLimiterHoldsUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var over time.Time
+		early := 0
+		rt := &testkit.Counter{RoundTripper: testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if over.IsZero() {
+				over = time.Now().Add(8 * time.Second)
+				return testkit.Response(r, http.StatusTooManyRequests, ``, "Retry-After", "8"), nil
+			}
+			if time.Now().Before(over) {
+				early++
+			}
+			return testkit.Response(r, http.StatusCreated, `{"status":"created","data":`+testkit.LinkJSON+`}`), nil
+		})}
+		c := testkit.Client(t, rt, connectlinks.WithRateLimiter(rate.NewLimiter(5, 1)))
+		var wg sync.WaitGroup
+		for range 30 {
+			wg.Go(func() { assert.NoError(t, testkit.CreateLink(t.Context(), c)) })
+		}
+		wg.Wait()
+		assert.Zero(t, early, "requests while the token was throttled")
+		assert.Equal(t, 31, rt.Count())
+	})
+}

@@ -1,0 +1,226 @@
+package connectlinks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The order of an attempt is: token, its pause, limiter, request.
+func TestOrderOfAnAttempt(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var record []string
+		note := func(ctx context.Context, event string) {
+			record = append(record, fmt.Sprintf("%s at %s for %v", event, time.Since(start).Truncate(time.Second), ctx.Value(key{})))
+		}
+		answers := testkit.NewScript(t,
+			testkit.Respond(401, ``),
+			testkit.Respond(429, ``, "Retry-After", "4"), // with the spread, two of 4 s end within the ninth
+			testkit.Respond(503, ``, "Retry-After", "4"),
+			testkit.Succeed)
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			note(r.Context(), "request with "+r.Header.Get("Authorization")[len("Bearer "):])
+			return answers.RoundTrip(r)
+		})
+		c := testkit.Client(t, rt,
+			connectlinks.WithTokenSource(&testkit.Tokens{List: []string{"old", "new"}, Note: note}),
+			connectlinks.WithRateLimiter(testkit.Limiter(func(ctx context.Context) error {
+				note(ctx, "limiter")
+				return nil
+			})))
+		require.NoError(t, testkit.CreateLink(context.WithValue(t.Context(), key{}, "tenant 4"), c))
+		assert.Equal(t, []string{
+			"token at 0s for tenant 4",
+			"limiter at 0s for tenant 4",
+			"request with old at 0s for tenant 4",
+			"invalidate old at 0s for <nil>",
+			"token at 0s for tenant 4",
+			"limiter at 0s for tenant 4",
+			"request with new at 0s for tenant 4",
+			"token at 0s for tenant 4", // then its pause
+			"limiter at 4s for tenant 4",
+			"request with new at 4s for tenant 4",
+			"token at 8s for tenant 4",
+			"limiter at 8s for tenant 4",
+			"request with new at 8s for tenant 4",
+		}, record)
+	})
+}
+
+func TestTokenSourceErrorIsWrapped(t *testing.T) {
+	t.Parallel()
+	rt := &testkit.Counter{}
+	vault := errors.New("vault is sealed")
+	c := testkit.Client(t, rt,
+		connectlinks.WithTokenSource(connectlinks.TokenFunc(func(context.Context) (string, error) {
+			return "ignored", fmt.Errorf("tenant 4: %w", vault)
+		})))
+	for _, op := range testkit.Calls() {
+		_, err := op.Do(t.Context(), c)
+		require.ErrorIs(t, err, vault, op.Name)
+		assert.Contains(t, err.Error(), "token source: tenant 4: vault is sealed")
+		assert.NotErrorAs(t, err, new(*connectlinks.APIError), op.Name)
+		assert.NotErrorAs(t, err, new(*connectlinks.InputError), op.Name)
+		assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
+		assert.False(t, testkit.IsTimeout(err))
+	}
+	assert.Zero(t, rt.Count())
+}
+
+// A source that takes too long ends with the SDK's own time-out, which is not the
+// caller's deadline; a source that fails for its own reasons keeps them.
+func TestTokenSourceThatIsTooSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rt := &testkit.Counter{}
+		c := testkit.Client(t, rt,
+			connectlinks.WithTimeout(3*time.Second),
+			connectlinks.WithTokenSource(connectlinks.TokenFunc(func(ctx context.Context) (string, error) {
+				deadline, ok := ctx.Deadline()
+				assert.True(t, ok)
+				assert.LessOrEqual(t, time.Until(deadline), 3*time.Second)
+				<-ctx.Done()
+				return "", fmt.Errorf("vault: %w", ctx.Err())
+			})))
+		start := time.Now()
+		err := testkit.CreateLink(t.Context(), c)
+		require.Error(t, err)
+		assert.Equal(t, 3*time.Second, time.Since(start))
+		assert.True(t, testkit.IsTimeout(err))
+		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+		assert.NotErrorAs(t, err, new(*connectlinks.APIError))
+		assert.Contains(t, err.Error(), "no token within 3s")
+
+		// The caller's own deadline is seen as such.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		err = testkit.CreateLink(ctx, c)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(start))
+		assert.Zero(t, rt.Count())
+	})
+}
+
+// The time for the token and the time for the answer are counted apart; the pause
+// and the limiter do not count at all.
+func TestTimeoutOfTokenAndAnswerAreApart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(ctx context.Context, d time.Duration) error {
+			select {
+			case <-time.After(d):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		requests := 0
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if requests++; requests == 1 {
+				return testkit.Response(r, http.StatusTooManyRequests, ``, "Retry-After", "9"), nil
+			}
+			if err := slow(r.Context(), 2*time.Second); err != nil {
+				return nil, err
+			}
+			return testkit.Succeed(r)
+		})
+		c := testkit.Client(t, rt,
+			connectlinks.WithTimeout(3*time.Second),
+			connectlinks.WithTokenSource(connectlinks.TokenFunc(func(ctx context.Context) (string, error) {
+				return testkit.Token, slow(ctx, 2*time.Second)
+			})),
+			connectlinks.WithRateLimiter(testkit.Limiter(func(ctx context.Context) error {
+				_, bounded := ctx.Deadline()
+				assert.False(t, bounded)
+				return slow(ctx, time.Hour)
+			})))
+		assert.NoError(t, testkit.CreateLink(t.Context(), c))
+	})
+}
+
+func TestTokenSourceIsAskedBeforeEveryAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent []string
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if sent = append(sent, r.Header.Get("Authorization")); len(sent) < 3 {
+				return testkit.Response(r, http.StatusBadGateway, ``), nil
+			}
+			return testkit.Succeed(r)
+		})
+		source := &testkit.Tokens{List: []string{"one", "two", "three"}, Rotate: true}
+		require.NoError(t, testkit.GetLink(t.Context(), testkit.Client(t, rt, connectlinks.WithTokenSource(source))))
+		assert.Equal(t, []string{"Bearer one", "Bearer two", "Bearer three"}, sent)
+		assert.Empty(t, source.Refused())
+	})
+}
+
+var badTokens = map[string]string{
+	"empty":              "",
+	"blank":              " ",
+	"blanks":             "Wq7 Zp3",
+	"leading blank":      " Wq7Zp3",
+	"trailing blank":     "Wq7Zp3 ",
+	"trailing line feed": "Wq7Zp3\n",
+	"carriage return":    "Wq7Zp3\r\nX-Injected: 1",
+	"tab":                "Wq7\tZp3",
+	"nul":                "Wq7\x00Zp3",
+	"delete":             "Wq7\x7fZp3",
+	"not ASCII":          "Wq7ßZp3",
+	"not UTF-8":          "Wq7\xffZp3",
+	"no-break space":     "Wq7\u00a0Zp3",
+}
+
+func TestTokensThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, token := range badTokens {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := connectlinks.NewClient(connectlinks.WithToken(token))
+			assert.Nil(t, c)
+			assert.Equal(t, []string{"Token"}, testkit.InputFields(t, err))
+			assert.NotContains(t, err.Error(), "Wq7")
+
+			rt := &testkit.Counter{}
+			for _, source := range []connectlinks.TokenSource{
+				&testkit.Tokens{List: []string{token}},
+				connectlinks.TokenFunc(func(context.Context) (string, error) { return token, nil }),
+			} {
+				err = testkit.CreateLink(t.Context(), testkit.Client(t, rt, connectlinks.WithTokenSource(source)))
+				var input *connectlinks.InputError
+				require.ErrorAs(t, err, &input)
+				assert.Equal(t, "Token", input.Field)
+				assert.NotContains(t, err.Error(), "Wq7")
+			}
+			assert.Zero(t, rt.Count())
+		})
+	}
+}
+
+func TestTokensThatAreAccepted(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{"x", testkit.Token, `!"#$%&'()*+,-./:;<=>?@[\]^_{|}~`, strings.Repeat("x", 10_000)} {
+		var sent []string
+		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			sent = r.Header["Authorization"]
+			return testkit.Succeed(r)
+		})
+		require.NoError(t, testkit.CreateLink(t.Context(), testkit.Client(t, rt, connectlinks.WithToken(token))))
+		assert.Equal(t, []string{"Bearer " + token}, sent)
+	}
+}

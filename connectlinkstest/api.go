@@ -52,13 +52,16 @@ func (res *resource) createRenewal(c *call) answer {
 func (res *resource) addLink(c *call, l *link, params map[string]any) answer {
 	// Assumption: a redirect_uri of another JSON type is ignored.
 	l.redirectURI = text(params["redirect_uri"])
+	if c.assume.NormalizeRedirect {
+		l.redirectURI = normalized(l.redirectURI)
+	}
 	return c.ok(http.StatusCreated, "created", c.linkJSON(c.Server.addLink(l)))
 }
 
 func (res *resource) listLinks(c *call) answer {
 	var data []any
 	for _, l := range c.state.links {
-		if res.ownsLink(c, l) {
+		if res.ownsLink(c, l) && !c.unlisted(l) {
 			data = append(data, c.linkJSON(l))
 		}
 	}

@@ -3,6 +3,9 @@ package connectlinkstest
 import (
 	"cmp"
 	"net/http"
+	"net/url"
+	"strings"
+	"time"
 )
 
 // Assumptions are answers to questions that the API's documentation leaves open,
@@ -45,6 +48,56 @@ type Assumptions struct {
 	// NoTypeOnDestinations leaves type out of V1's destinations, as older answers
 	// did. Assumption: it is there.
 	NoTypeOnDestinations bool
+
+	// ListDelay keeps a new link out of lists for a while. Assumption: a link is
+	// listed at once.
+	ListDelay ListDelay
+
+	// IgnoreOrder makes every list come oldest first, whatever order a request asks
+	// for. Assumption: order is heeded, and the default is newest first.
+	IgnoreOrder bool
+
+	// NormalizeRedirect changes a redirect URI that is sent: scheme and host become
+	// lower case, the scheme's own port is left out, and the path ends with a slash.
+	// https://App.Example.com/done becomes https://app.example.com/done/. What is not
+	// an absolute URL stays. Assumption: it comes back exactly as it was sent.
+	NormalizeRedirect bool
+}
+
+// ListDelay says for how long a new link is in no list. Its own endpoints know it at
+// once. If both fields are set, both must be over.
+type ListDelay struct {
+	Looks int           // how many requests for a list come too early; each page is one
+	Time  time.Duration // by the server's clock
+}
+
+// unlisted reports whether l is still too new for a list, and counts the look.
+func (s *Server) unlisted(l *link) bool {
+	delay := s.assume.ListDelay
+	if l.looks < delay.Looks {
+		l.looks++
+		return true
+	}
+	return s.now().Before(l.created.Add(delay.Time))
+}
+
+// normalized is a redirect URI as NormalizeRedirect has it.
+func normalized(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Host == "" {
+		return uri
+	}
+	u.Host = strings.ToLower(u.Host)
+	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; port != "" {
+		u.Host = strings.TrimSuffix(u.Host, port)
+	}
+	if !strings.HasSuffix(u.Path, "/") {
+		u.Path += "/"
+		if u.RawPath != "" {
+			u.RawPath += "/"
+		}
+	}
+	return u.String()
 }
 
 func (a Assumptions) orDefault() Assumptions {

@@ -69,6 +69,7 @@ type link struct {
 	revoked     bool
 	spent       bool
 	cancelled   int
+	looks       int         // how many lists left it out
 	renews      bool        // it reauthorizes conn
 	conn        *connection // nil until it is made
 }

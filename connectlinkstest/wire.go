@@ -43,7 +43,7 @@ func (c *call) ok(status int, word string, data any) answer {
 // list answers with the page of all, which is oldest first, that was asked for.
 func (c *call) list(all []any) answer {
 	query := c.r.URL.Query()
-	if query.Get("order") != "asc" {
+	if query.Get("order") != "asc" && !c.assume.IgnoreOrder {
 		slices.Reverse(all)
 	}
 	p := pagination{

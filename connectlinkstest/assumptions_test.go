@@ -1,0 +1,229 @@
+package connectlinkstest_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+)
+
+func TestAssumptions(t *testing.T) {
+	with := func(t *testing.T, a connectlinkstest.Assumptions) api {
+		return newAPI(t, connectlinkstest.WithAssumptions(a))
+	}
+	t.Run("UnknownTypeStatus", func(t *testing.T) {
+		a := with(t, connectlinkstest.Assumptions{UnknownTypeStatus: 400})
+		a.do(400, http.MethodPost, "/api/v1/source_connect_links", `{"type":"not_a_real_type"}`)
+	})
+	t.Run("WrongTokenStatus", func(t *testing.T) {
+		a := with(t, connectlinkstest.Assumptions{WrongTokenStatus: 401})
+		a.do(401, http.MethodGet, "/api/v2/activations", "")
+		a.personal().do(401, http.MethodGet, "/api/v1/sources", "")
+	})
+	t.Run("RevokeAgainStatus", func(t *testing.T) {
+		a := with(t, connectlinkstest.Assumptions{RevokeAgainStatus: 422})
+		path := "/api/v1/source_connect_links/" + id(a.source(), "id")
+		a.do(200, http.MethodPost, path+"/revoke", "")
+		a.do(422, http.MethodPost, path+"/revoke", "")
+		assert.Equal(t, true, a.get(path)["data"].(map[string]any)["revoked"])
+	})
+	t.Run("RevokeAgainStatus by default", func(t *testing.T) {
+		a := newAPI(t)
+		link := a.source()
+		_, err := a.srv.Complete(linkID(link))
+		require.NoError(t, err)
+		revoked := a.do(200, http.MethodPost, "/api/v1/source_connect_links/"+id(link, "id")+"/revoke", "")["data"].(map[string]any)
+		assert.Equal(t, true, revoked["revoked"])
+		assert.NotNil(t, revoked["source_id"])
+	})
+	t.Run("NumericStatus", func(t *testing.T) {
+		a := with(t, connectlinkstest.Assumptions{NumericStatus: true})
+		assert.EqualValues(t, 404, a.do(404, http.MethodGet, "/api/v1/sources/1", "")["status"])
+		assert.EqualValues(t, 422, a.do(422, http.MethodPost, "/api/v1/source_connect_links", "")["status"])
+	})
+	t.Run("PaginatedSourceTypes", func(t *testing.T) {
+		a := with(t, connectlinkstest.Assumptions{PaginatedSourceTypes: true})
+		answer := a.get("/api/v1/source_types?per_page=2")
+		assert.Len(t, answer["data"], 2)
+		assert.EqualValues(t, 2, answer["pagination"].(map[string]any)["next_page"])
+	})
+	t.Run("ExpireSpentLinks", func(t *testing.T) {
+		for _, expire := range []bool{false, true} {
+			a := with(t, connectlinkstest.Assumptions{ExpireSpentLinks: expire})
+			link := a.activation()
+			_, err := a.srv.Complete(linkID(link))
+			require.NoError(t, err)
+			link = a.personal().get("/api/v2/activation_connect_links/" + id(link, "id"))["data"].(map[string]any)
+			assert.Equal(t, expire, link["expired"])
+		}
+	})
+	t.Run("KeepRevokedLinks", func(t *testing.T) {
+		for _, keep := range []bool{false, true} {
+			a := with(t, connectlinkstest.Assumptions{KeepRevokedLinks: keep})
+			link := a.source()
+			revoked := a.do(200, http.MethodPost, "/api/v1/source_connect_links/"+id(link, "id")+"/revoke", "")["data"].(map[string]any)
+			assert.Equal(t, !keep, revoked["expired"])
+			assert.Equal(t, keep, revoked["expiration"] == link["expiration"])
+		}
+	})
+	t.Run("ShortActivationNames", func(t *testing.T) {
+		a := with(t, connectlinkstest.Assumptions{ShortActivationNames: true})
+		_, err := a.srv.Complete(linkID(a.activation()))
+		require.NoError(t, err)
+		activation := a.personal().get("/api/v2/activations/glimmering_donkey")["data"]
+		assert.Contains(t, activation, "source")
+		assert.Contains(t, activation, "destination")
+		assert.NotContains(t, activation, "destination_connection")
+	})
+	t.Run("NoTypeOnDestinations", func(t *testing.T) {
+		a := with(t, connectlinkstest.Assumptions{NoTypeOnDestinations: true})
+		made, err := a.srv.Complete(linkID(a.destination()))
+		require.NoError(t, err)
+		assert.NotContains(t, a.get(fmt.Sprintf("/api/v1/destinations/%d", made.ID))["data"], "type")
+	})
+}
+
+// listed returns the ids that a list answers with.
+func (a api) listed(path string) []string {
+	a.t.Helper()
+	ids := []string{}
+	for _, object := range a.get(path)["data"].([]any) {
+		ids = append(ids, fmt.Sprint(object.(map[string]any)["id"]))
+	}
+	return ids
+}
+
+func TestListDelayByLooks(t *testing.T) {
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			a := k.api(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{
+				ListDelay: connectlinkstest.ListDelay{Looks: 2},
+			}))
+			first := id(a.create(k.links, k.create), "id")
+			assert.Empty(t, a.listed(k.links))
+			assert.Equal(t, 0.0, a.get(k.links + "?page=2")["pagination"].(map[string]any)["total_records"], "every page is a look")
+			assert.Equal(t, []string{first}, a.listed(k.links))
+
+			second := id(a.create(k.links, k.create), "id")
+			assert.Equal(t, second, id(a.get(k.links + "/" + second)["data"].(map[string]any), "id"), "by its id it is there at once")
+			assert.Equal(t, []string{first}, a.listed(k.links))
+			assert.Equal(t, []string{first}, a.listed(k.links))
+			assert.Equal(t, []string{second, first}, a.listed(k.links))
+			assert.Equal(t, []string{second, first}, a.listed(k.links))
+		})
+	}
+}
+
+// A look of another customer is not one of this customer's.
+func TestListDelayIsForEachWorkspace(t *testing.T) {
+	a := newAPI(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{
+		ListDelay: connectlinkstest.ListDelay{Looks: 1},
+	}))
+	link := id(a.source(), "id")
+	a.as(a.srv.AddWorkspace("Acme").Token).listed("/api/v1/source_connect_links")
+	a.listed("/api/v1/destination_connect_links")
+	assert.Empty(t, a.listed("/api/v1/source_connect_links"))
+	assert.Equal(t, []string{link}, a.listed("/api/v1/source_connect_links"))
+}
+
+func TestListDelayByTime(t *testing.T) {
+	for _, k := range kinds() {
+		for _, looks := range []int{0, 3} {
+			t.Run(fmt.Sprint(k.name, " ", looks, " looks"), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := inMemory(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{
+						ListDelay: connectlinkstest.ListDelay{Looks: looks, Time: 5 * time.Second},
+					}))
+					if k.personal {
+						a = a.personal()
+					}
+					link := id(a.create(k.links, k.create), "id")
+					assert.Empty(t, a.listed(k.links))
+					time.Sleep(5*time.Second - time.Millisecond)
+					assert.Empty(t, a.listed(k.links))
+					time.Sleep(time.Millisecond)
+					for range looks - 2 {
+						assert.Empty(t, a.listed(k.links), "both must be over")
+					}
+					assert.Equal(t, []string{link}, a.listed(k.links))
+				})
+			})
+		}
+	}
+}
+
+func TestIgnoreOrder(t *testing.T) {
+	for _, k := range kinds() {
+		t.Run(k.name, func(t *testing.T) {
+			a := k.api(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{IgnoreOrder: true}))
+			var links, conns []string
+			for range 3 {
+				link := a.create(k.links, k.create)
+				made, err := a.srv.Complete(linkID(link))
+				require.NoError(t, err)
+				links, conns = append(links, id(link, "id")), append(conns, k.connectionID(made))
+			}
+			for _, order := range []string{"", "?order=asc", "?order=desc"} {
+				assert.Equal(t, links, a.listed(k.links+order), order)
+				assert.Equal(t, conns, a.listed(k.conns+order), order)
+			}
+			assert.Equal(t, links[:2], a.listed(k.links+"?order=desc&per_page=2"))
+			assert.Equal(t, links[2:], a.listed(k.links+"?order=desc&per_page=2&page=2"))
+
+			ordered := k.api(t)
+			links = nil
+			for range 2 {
+				links = append(links, id(ordered.create(k.links, k.create), "id"))
+			}
+			assert.Equal(t, links, ordered.listed(k.links+"?order=asc"))
+			slices.Reverse(links)
+			assert.Equal(t, links, ordered.listed(k.links+"?order=desc"), "by default a list has the order asked for")
+		})
+	}
+}
+
+func TestNormalizeRedirect(t *testing.T) {
+	for sent, want := range map[string]string{
+		"https://Acme.Example/done":            "https://acme.example/done/",
+		"https://acme.example/done/":           "https://acme.example/done/",
+		"HTTPS://acme.example:443":             "https://acme.example/",
+		"http://LOCALHOST:80/a?x=Y&y=%2F#Z":    "http://localhost/a/?x=Y&y=%2F#Z",
+		"http://[::1]:8080/KEY":                "http://[::1]:8080/KEY/",
+		"https://acme.example:8443/a%2FB?to=/": "https://acme.example:8443/a%2FB/?to=/",
+		"https://acme.example/a//b/../c":       "https://acme.example/a//b/../c/",
+		"not an address":                       "not an address",
+		"/connected":                           "/connected",
+		"https://exa mple/":                    "https://exa mple/",
+	} {
+		for _, k := range kinds() {
+			for _, normalize := range []bool{true, false} {
+				t.Run(fmt.Sprint(k.name, " ", sent, " ", normalize), func(t *testing.T) {
+					a := k.api(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{NormalizeRedirect: normalize}))
+					want := want
+					if !normalize {
+						want = sent
+					}
+					redirect := fmt.Sprintf(`"redirect_uri":%q}`, sent)
+					link := a.create(k.links, strings.Replace(k.create, `"redirect_uri":"https://acme.example/done?x=1"}`, redirect, 1))
+					assert.Equal(t, want, link["redirect_uri"])
+					assert.Equal(t, want, a.get(k.links + "/" + id(link, "id"))["data"].(map[string]any)["redirect_uri"])
+					assert.Equal(t, want, a.get(k.links)["data"].([]any)[0].(map[string]any)["redirect_uri"])
+					assert.Equal(t, want, a.srv.Links()[0].ConnectLink.RedirectURI)
+
+					made, err := a.srv.Complete(linkID(link))
+					require.NoError(t, err)
+					renewal := a.create(k.conns+"/"+k.connectionID(made)+k.renew, "{"+redirect)
+					assert.Equal(t, want, renewal["redirect_uri"])
+				})
+			}
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -28,7 +30,7 @@ import (
 )
 
 const (
-	patience = 45 * time.Second // with a tab
+	patience = 4 * time.Minute // with a tab, on a machine that is busy otherwise
 	interval = 25 * time.Millisecond
 )
 
@@ -38,8 +40,18 @@ type tab struct {
 	t   *testing.T
 	ctx context.Context
 
-	mu       sync.Mutex
-	requests []request
+	mu        sync.Mutex
+	requests  []request
+	documents []document    // in the order in which the tab showed them
+	loaded    chan struct{} // closed, and replaced, whenever documents changes
+}
+
+// document describes a page that the tab shows or has shown. A page that the browser
+// restores from its history gets an entry of its own.
+type document struct {
+	loader   cdp.LoaderID // the navigation that loaded it
+	url      string
+	complete bool // loaded, or restored
 }
 
 // request is one that the browser has sent.
@@ -71,9 +83,9 @@ func follow(t *testing.T, ctx context.Context) *tab {
 	t.Cleanup(func() { explain(t, ctx) })
 	bounded, stop := context.WithTimeout(ctx, patience)
 	t.Cleanup(stop)
-	b := &tab{t: t, ctx: bounded}
+	b := &tab{t: t, ctx: bounded, loaded: make(chan struct{})}
 	b.view.tab = b
-	chromedp.Listen(ctx, b.listen)
+	require.NoError(t, chromedp.Listen(ctx, b.listen))
 	b.resize(1200, 1000, false)
 	call(b, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	return b
@@ -127,6 +139,53 @@ func (b *tab) listen(event any) {
 			}
 			break
 		}
+	case *fetch.EventRequestPaused:
+		go func() { // a listener must not call the browser
+			// An error means that another navigation has cancelled the request.
+			_, _ = chromedp.Call(b.ctx, fetch.FailRequest, fetch.FailRequestParams{
+				RequestID: e.RequestID, ErrorReason: network.ErrorReasonAborted,
+			})
+		}()
+	case *page.EventFrameNavigated:
+		if e.Frame.ParentID == "" {
+			restored := e.Type == page.NavigationTypeBackForwardCacheRestore
+			b.documents = append(b.documents, document{e.Frame.LoaderID, e.Frame.URL, restored})
+			b.documentsChanged()
+		}
+	case *page.EventLifecycleEvent:
+		for i := range b.documents {
+			if d := &b.documents[i]; e.Name == "load" && d.loader == e.LoaderID {
+				d.complete = true
+				b.documentsChanged()
+			}
+		}
+	}
+}
+
+// documentsChanged wakes awaitDocument. The caller holds b.mu.
+func (b *tab) documentsChanged() {
+	close(b.loaded)
+	b.loaded = make(chan struct{})
+}
+
+// awaitDocument waits until one of the tab's documents, not counting the first skip,
+// is complete and matches.
+func (b *tab) awaitDocument(skip int, what string, matches func(document) bool) {
+	b.t.Helper()
+	for {
+		b.mu.Lock()
+		documents, loaded := b.documents[skip:], b.loaded
+		found := slices.ContainsFunc(documents, func(d document) bool { return d.complete && matches(d) })
+		seen := fmt.Sprintf("%+v", documents)
+		b.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-loaded:
+		case <-b.ctx.Done():
+			require.FailNow(b.t, "the page did not load", "%s\nother pages: %s", what, seen)
+		}
 	}
 }
 
@@ -148,7 +207,7 @@ func explain(t *testing.T, ctx context.Context) {
 	if !t.Failed() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	seen, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.title + "\n" + (document.body ? document.body.innerText : "")`))
 	t.Logf("the page: %s (%v)", seen, err)
@@ -166,16 +225,51 @@ func explain(t *testing.T, ctx context.Context) {
 	}
 }
 
-// open goes to an address.
+// open goes to an address, and waits until the page of this navigation is loaded. If
+// the tab shows a page that reloads itself, call stopReloads before that page is
+// opened: a reload that is about to be shown cancels every other navigation.
 func (b *tab) open(address string) {
 	b.t.Helper()
-	require.NoError(b.t, chromedp.Do(b.ctx, chromedp.Navigate(address)))
+	started := call(b, page.Navigate, page.NavigateParams{URL: address})
+	require.Empty(b.t, started.ErrorText, address)
+	require.NotEmpty(b.t, started.LoaderID, "%s loads nothing", address)
+	b.awaitDocument(0, address, func(d document) bool { return d.loader == started.LoaderID })
 }
 
-// back is the browser's back button.
+// back presses the browser's back button, and waits for the page.
 func (b *tab) back() {
 	b.t.Helper()
-	b.run("history.back()")
+	b.travel(-1)
+}
+
+// travel goes through the tab's history, like the back (-1) and forward (1) buttons,
+// and waits until the page there is loaded, or restored. It does not wait for a step
+// that only changes a frame of the current page.
+func (b *tab) travel(steps int) {
+	b.t.Helper()
+	history := call(b, page.GetNavigationHistory, cdp.Empty{})
+	i := int(history.CurrentIndex) + steps
+	require.True(b.t, i >= 0 && i < len(history.Entries), "step %d of a history of %d", i, len(history.Entries))
+	b.mu.Lock()
+	before := len(b.documents)
+	b.mu.Unlock()
+	call(b, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[i].ID})
+	b.awaitDocument(before, history.Entries[i].URL, func(document) bool { return true })
+}
+
+// stopReloads stops "not yet" pages from reloading themselves: the browser cancels
+// the request, and the page stays. A page whose reload was cancelled does not try
+// again, also after allowReloads.
+func (b *tab) stopReloads() {
+	b.t.Helper()
+	call(b, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*connectlink_look=*"}}})
+}
+
+// allowReloads ends stopReloads. Call it while the tab shows a page that does not
+// reload itself: otherwise a reload may begin that nobody waits for.
+func (b *tab) allowReloads() {
+	b.t.Helper()
+	call(b, fetch.Disable, cdp.Empty{})
 }
 
 // press presses keys, on whatever has the focus.

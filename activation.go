@@ -88,7 +88,7 @@ type ActivationType struct {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/create-activation-connect-link
 func (s *ActivationsService) CreateConnectLink(ctx context.Context, params CreateActivationConnectLinkParams) (*ActivationConnectLink, error) {
-	return fetch(ctx, (*service)(s), post(activationLinks).mint(params), (*wireLink).activation)
+	return createLink(ctx, (*service)(s), post("/api/v2/activation_connect_links"), params, (*wireLink).activation)
 }
 
 // CreateReauthorizationLink makes a link on which the customer renews the
@@ -99,7 +99,7 @@ func (s *ActivationsService) CreateConnectLink(ctx context.Context, params Creat
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/reauthorize-activation-connect-link
 func (s *ActivationsService) CreateReauthorizationLink(ctx context.Context, id string, params CreateReauthorizationLinkParams) (*ActivationConnectLink, error) {
-	return fetch(ctx, (*service)(s), post(activations).name("id", id).then("/activation_connect_links").mint(params), (*wireLink).activation)
+	return createLink(ctx, (*service)(s), post("/api/v2/activations/{activation_id}/activation_connect_links").name("id", id), params, (*wireLink).activation)
 }
 
 // GetConnectLink fetches a link.
@@ -108,7 +108,7 @@ func (s *ActivationsService) CreateReauthorizationLink(ctx context.Context, id s
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/fetch-activation-connect-link
 func (s *ActivationsService) GetConnectLink(ctx context.Context, linkID int64) (*ActivationConnectLink, error) {
-	return fetch(ctx, (*service)(s), get(activationLinks).id("linkID", linkID), (*wireLink).activation)
+	return fetch(ctx, (*service)(s), get("/api/v2/activation_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).activation)
 }
 
 // RevokeConnectLink ends a link before its time, and returns it. Whether the API
@@ -119,7 +119,7 @@ func (s *ActivationsService) GetConnectLink(ctx context.Context, linkID int64) (
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/revoke-activation-connect-link
 func (s *ActivationsService) RevokeConnectLink(ctx context.Context, linkID int64) (*ActivationConnectLink, error) {
-	k := post(activationLinks).id("linkID", linkID).then("/revoke")
+	k := post("/api/v2/activation_connect_links/{connect_link_id}/revoke").id("linkID", linkID)
 	link, err := fetch(ctx, (*service)(s), k, (*wireLink).activation)
 	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
 }
@@ -130,7 +130,7 @@ func (s *ActivationsService) RevokeConnectLink(ctx context.Context, linkID int64
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/list-activation-connect-links
 func (s *ActivationsService) ListConnectLinks(ctx context.Context, opts ListOptions) (*Page[ActivationConnectLink], error) {
-	return list(ctx, (*service)(s), activationLinks, opts, (*wireLink).activation)
+	return list(ctx, (*service)(s), "/api/v2/activation_connect_links", opts, (*wireLink).activation)
 }
 
 // AllConnectLinks walks all links from opts.Page on, oldest first unless opts say
@@ -138,7 +138,7 @@ func (s *ActivationsService) ListConnectLinks(ctx context.Context, opts ListOpti
 //
 // API: GET /api/v2/activation_connect_links
 func (s *ActivationsService) AllConnectLinks(ctx context.Context, opts ListOptions) iter.Seq2[*ActivationConnectLink, error] {
-	return all(ctx, (*service)(s), activationLinks, opts, (*wireLink).activation)
+	return all(ctx, (*service)(s), "/api/v2/activation_connect_links", opts, (*wireLink).activation)
 }
 
 // WaitForActivation polls until the customer has made an activation with the
@@ -185,7 +185,7 @@ func (s *ActivationsService) WaitForReauthorization(ctx context.Context, activat
 	if link == nil {
 		return nil, &InputError{"link", "is nil"}
 	}
-	k := get(activations).name("activationID", activationID)
+	k := get("/api/v2/activations/{activation_id}").name("activationID", activationID)
 	if k.refused != nil {
 		return nil, k.refused
 	}
@@ -201,14 +201,14 @@ func (s *ActivationsService) WaitForReauthorization(ctx context.Context, activat
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-types/list-activation-types
 func (s *ActivationsService) ListTypes(ctx context.Context, opts ListOptions) (*Page[ActivationType], error) {
-	return list(ctx, (*service)(s), activationTypes, opts, (*wireDestinationType).activation)
+	return list(ctx, (*service)(s), "/api/v2/activation_types", opts, (*wireDestinationType).activation)
 }
 
 // AllTypes walks all types from opts.Page on.
 //
 // API: GET /api/v2/activation_types
 func (s *ActivationsService) AllTypes(ctx context.Context, opts ListOptions) iter.Seq2[*ActivationType, error] {
-	return all(ctx, (*service)(s), activationTypes, opts, (*wireDestinationType).activation)
+	return all(ctx, (*service)(s), "/api/v2/activation_types", opts, (*wireDestinationType).activation)
 }
 
 // GetType fetches one type by its ServiceName.
@@ -217,7 +217,7 @@ func (s *ActivationsService) AllTypes(ctx context.Context, opts ListOptions) ite
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-types/fetch-activation-type
 func (s *ActivationsService) GetType(ctx context.Context, serviceName string) (*ActivationType, error) {
-	return fetch(ctx, (*service)(s), get(activationTypes).name("serviceName", serviceName), (*wireDestinationType).activation)
+	return fetch(ctx, (*service)(s), get("/api/v2/activation_types/{service_name}").name("serviceName", serviceName), (*wireDestinationType).activation)
 }
 
 // Get fetches an activation.
@@ -226,7 +226,7 @@ func (s *ActivationsService) GetType(ctx context.Context, serviceName string) (*
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activations/fetch-activation
 func (s *ActivationsService) Get(ctx context.Context, id string) (*Activation, error) {
-	return fetch(ctx, (*service)(s), get(activations).name("id", id), (*wireActivation).activation)
+	return fetch(ctx, (*service)(s), get("/api/v2/activations/{activation_id}").name("id", id), (*wireActivation).activation)
 }
 
 // List returns a page of activations.
@@ -235,7 +235,7 @@ func (s *ActivationsService) Get(ctx context.Context, id string) (*Activation, e
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activations/list-activations
 func (s *ActivationsService) List(ctx context.Context, opts ListOptions) (*Page[Activation], error) {
-	return list(ctx, (*service)(s), activations, opts, (*wireActivation).activation)
+	return list(ctx, (*service)(s), "/api/v2/activations", opts, (*wireActivation).activation)
 }
 
 // All walks all activations from opts.Page on, oldest first unless opts say
@@ -243,7 +243,7 @@ func (s *ActivationsService) List(ctx context.Context, opts ListOptions) (*Page[
 //
 // API: GET /api/v2/activations
 func (s *ActivationsService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Activation, error] {
-	return all(ctx, (*service)(s), activations, opts, (*wireActivation).activation)
+	return all(ctx, (*service)(s), "/api/v2/activations", opts, (*wireActivation).activation)
 }
 
 // Delete deletes an activation. A request that the SDK had to repeat and that
@@ -253,11 +253,5 @@ func (s *ActivationsService) All(ctx context.Context, opts ListOptions) iter.Seq
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activations/delete-activation
 func (s *ActivationsService) Delete(ctx context.Context, id string) error {
-	return discard(ctx, (*service)(s), remove(activations).name("id", id))
+	return discard(ctx, (*service)(s), remove("/api/v2/activations/{activation_id}").name("id", id))
 }
-
-const (
-	activations     = "/api/v2/activations"
-	activationLinks = "/api/v2/activation_connect_links"
-	activationTypes = "/api/v2/activation_types"
-)

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -249,39 +248,6 @@ func TestNoCallWorksWithoutNewClient(t *testing.T) {
 			assert.ErrorAs(t, errs[0], &input, "%s: %s", name, a.name)
 		}
 	}
-}
-
-// From a public method to http.Client.Do are at most three calls: the method, the
-// operation that its likes share, and the one path to the wire.
-func TestThreeCallsToTheWire(t *testing.T) {
-	t.Parallel()
-	const module = "github.com/connectlinks/connectlinks-go"
-	lifeEach(t, func(t *testing.T, c lifeCall) {
-		var stack []string
-		client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) {
-			pcs := make([]uintptr, 64)
-			frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
-			for more := true; more; {
-				var f runtime.Frame
-				f, more = frames.Next()
-				stack = append(stack, f.Function)
-			}
-			return lifeAnswer(c.status, lifeData(t, c.answer))
-		}))
-		_, err := c.call(t.Context(), client)
-		require.NoError(t, err)
-
-		wire := slices.Index(stack, "net/http.(*Client).Do")
-		require.Positive(t, wire, "%q", stack)
-		var calls []string
-		for _, f := range stack[wire+1:] {
-			if strings.HasPrefix(f, module+".") || strings.HasPrefix(f, module+"/internal/") {
-				calls = append(calls, f)
-			}
-		}
-		assert.NotEmpty(t, calls)
-		assert.LessOrEqual(t, len(calls), 3, "the way to http.Client.Do, backwards: %q", calls)
-	})
 }
 
 // lifeSource is the SDK's own source: the root's files without the tests.

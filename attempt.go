@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
+	"strings"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
@@ -21,206 +22,326 @@ const (
 	maxSuccess   = 8 << 20  // bytes of a success that are read; a longer one is refused
 	maxError     = 64 << 10 // bytes of an error that are read
 	maxErrorBody = 4 << 10  // bytes of an error that APIError.Body keeps
-	maxMessage   = 1 << 10  // likewise its Message, Status and RequestID
+	maxMessage   = 1 << 10  // bytes of its Message, Status and RequestID
 )
 
-// errTimeout tells the SDK's own timeout from the caller's deadline.
+// outcome says how an attempt ended.
+type outcome struct {
+	err        error         // nil for a success
+	status     int           // of the HTTP response, 0 if there was none
+	retryAfter time.Duration // how long the API asked to wait, 0 if it did not
+	retryable  retryable
+	maybeDone  bool // the API may have carried out the request, although it failed
+	resent     bool // a transport sent the request more than once
+}
+
+// retryable says which requests may be sent again after an attempt.
+type retryable int
+
+const (
+	retryNone       retryable = iota
+	retryIdempotent           // all but creates: the API may have carried out the request
+	retryAll                  // the API has not carried out the request
+)
+
+// errTimeout is the cause of a context that the SDK's own timeout ended, as opposed to the
+// caller's deadline.
 var errTimeout = errors.New("timeout")
 
-func (c *core) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	if c.timeout == 0 {
+// withTimeout limits ctx to d; zero means no limit.
+func withTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, c.timeout, errTimeout)
+	return context.WithTimeoutCause(ctx, d, errTimeout)
 }
 
 // attempt is one request on its way.
 type attempt struct {
-	core    *core
-	call    call
-	secrets [2]string       // tokens
-	ctx     context.Context // with the attempt's own timeout
-	url     url.URL
-	body    bytes.Reader
-	req     *http.Request
-	proof   httpx.Proof
-	start   time.Time
+	core   *core
+	call   *call
+	tokens []string        // the secrets that a foreign text may hold
+	caller context.Context // the caller's
+	ctx    context.Context // the caller's, with the attempt's timeout
+	trace  httpx.Trace
+	resend int // how many attempts the call has made before this one
+	start  time.Time
 }
 
-func (c *core) newAttempt(ctx context.Context, k *call, token, denied string) (*attempt, context.CancelFunc) {
-	a := &attempt{core: c, call: *k, secrets: [2]string{token, denied}, start: time.Now()}
-	actx, cancel := c.limit(ctx)
+// attempt sends a call's request once, with the first of the tokens.
+func (c *core) attempt(ctx context.Context, k *call, resend int, tokens ...string) outcome {
+	a := &attempt{core: c, call: k, tokens: tokens, caller: ctx, resend: resend, start: time.Now()}
+	actx, cancel := withTimeout(ctx, c.attemptTimeout)
+	defer cancel()
 	a.ctx = actx
-	a.url = *c.base
-	a.url.Path += k.path
-	a.url.RawPath += k.escaped
-	a.url.RawQuery = k.query
-	// One array for all values, but none that another request has: a transport may
-	// write to them.
-	values := []string{"", c.userAgent, "application/json", "application/json"}
-	if c.bearer != nil {
-		values[0] = c.bearer()
+	req := a.request()
+	var onResend func()
+	if k.creates {
+		onResend = cancel
+	}
+	req = req.WithContext(a.trace.Start(actx, c.transport, req, onResend))
+	if over := pace.Ended(ctx); over != nil {
+		return outcome{err: k.failed("not sent: ", over)}
+	}
+	resp, err := a.roundTrip(req)
+	var o outcome
+	if err != nil {
+		o = a.noResponse(err)
 	} else {
-		values[0] = "Bearer " + token
+		o = a.read(resp)
 	}
-	header := http.Header{
-		"Authorization": values[0:1:1],
-		"User-Agent":    values[1:2:2],
-		"Accept":        values[2:3:3],
+	o.resent = a.trace.Resent()
+	if o.resent && k.creates { // whatever it answered, there may be two links
+		o.err, o.retryable, o.maybeDone = a.resent(), retryNone, true
 	}
-	req := &http.Request{Method: k.method, URL: &a.url, Host: a.url.Host, Header: header}
-	if k.body != nil {
-		header["Content-Type"] = values[3:4:4]
-		req.ContentLength = int64(len(k.body))
-		a.body.Reset(k.body)
-		req.Body = io.NopCloser(&a.body)
-		req.GetBody = func() (io.ReadCloser, error) {
-			if a.call.mints && !a.proof.Unsent() {
-				return nil, errors.New("the connection was given up before the answer")
-			}
-			return io.NopCloser(bytes.NewReader(a.call.body)), nil
+	a.log(o)
+	return o
+}
+
+// request builds the request.
+func (a *attempt) request() *http.Request {
+	c, k := a.core, a.call
+	u := *c.base
+	u.Path += k.path
+	u.RawPath += k.escaped
+	u.RawQuery = k.query
+	req := &http.Request{
+		Method: k.method,
+		URL:    &u,
+		Host:   u.Host,
+		Header: http.Header{
+			"Authorization": {"Bearer " + a.tokens[0]},
+			"User-Agent":    {c.userAgent},
+			"Accept":        {"application/json"},
+		},
+	}
+	if c.jar != nil {
+		for _, cookie := range c.jar.Cookies(&u) {
+			req.AddCookie(cookie)
 		}
 	}
-	a.req = req.WithContext(a.proof.Context(actx))
-	return a, cancel
+	if k.body != nil {
+		req.Header["Content-Type"] = []string{"application/json"}
+		req.ContentLength = int64(len(k.body))
+		req.Body = io.NopCloser(bytes.NewReader(k.body))
+		req.GetBody = func() (io.ReadCloser, error) {
+			if k.creates && !a.trace.AllowRewind() {
+				return nil, errors.New("the request may have been carried out, and is not sent again")
+			}
+			return io.NopCloser(bytes.NewReader(k.body)), nil
+		}
+	}
+	return req
 }
 
-// outcome reads the answer, or says why there is none.
-func (a *attempt) outcome(ctx context.Context, resp *http.Response, err error) outcome {
-	if err != nil {
-		return a.lost(ctx, err)
+// roundTrip sends the request. It calls the transport itself, not through http.Client, which
+// would follow redirects.
+func (a *attempt) roundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := a.core.transport.RoundTrip(req)
+	var notTLS tls.RecordHeaderError
+	switch {
+	case errors.As(err, &notTLS) && string(notTLS.RecordHeader[:]) == "HTTP/":
+		return nil, http.ErrSchemeMismatch // as http.Client says
+	case err != nil:
+		return nil, err
+	case resp == nil:
+		return nil, errors.New("the transport returned no response")
+	case resp.Body == nil:
+		return nil, errors.New("the transport returned a response without a body")
 	}
+	if jar := a.core.jar; jar != nil {
+		if cookies := resp.Cookies(); len(cookies) > 0 {
+			jar.SetCookies(req.URL, cookies)
+		}
+	}
+	return resp, nil
+}
+
+// read reads a response.
+func (a *attempt) read(resp *http.Response) outcome {
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		var body []byte
-		if resp.StatusCode >= 200 { // after a 101 the body is the connection, and has no end
-			body, _ = httpx.ReadAll(resp.Body, resp.ContentLength, maxError)
-		}
-		return a.answered(resp, &APIError{StatusCode: resp.StatusCode}, body)
+		return a.failure(resp)
 	}
 	body, err := httpx.ReadAll(resp.Body, resp.ContentLength, maxSuccess)
 	switch err {
 	case nil:
+		a.call.date = a.date(resp)
 		err = a.call.decode(a.ctx, body)
 	case httpx.ErrTooLong:
 		err = badResponse("longer than %d bytes", maxSuccess)
 	}
-	if err == nil {
-		return outcome{status: resp.StatusCode}
-	}
+	o := outcome{status: resp.StatusCode, retryable: retryIdempotent, maybeDone: true}
 	var failure *APIError
-	if errors.As(err, &failure) {
-		if failure.StatusCode == 0 {
-			failure.StatusCode = resp.StatusCode
+	switch {
+	case err == nil:
+		return outcome{status: resp.StatusCode}
+	case errors.As(err, &failure): // the envelope says that the request failed
+		failure.StatusCode = cmp.Or(failure.StatusCode, resp.StatusCode)
+		a.describe(failure, resp, body)
+		o.err, o.retryable = failure, retryNone
+	default:
+		o.err = a.failed(err)
+		if pace.Ended(a.caller) != nil {
+			o.retryable = retryNone
 		}
-		o := a.answered(resp, failure, body)
-		if o.verdict == notDone { // by its envelope, but HTTP says that it was carried out
-			o.verdict = unknown
-		}
-		return o
 	}
-	o := a.lost(ctx, err)
-	o.status, o.verdict = resp.StatusCode, unknown
 	return o
 }
 
-// answered completes an APIError from the answer, and judges it.
-func (a *attempt) answered(resp *http.Response, e *APIError, body []byte) outcome {
+// date returns when the API answered: by its own clock or, if the response does not say, by
+// ours when the attempt began. Both are in whole seconds.
+func (a *attempt) date(resp *http.Response) time.Time {
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		return date
+	}
+	return a.start.UTC().Truncate(time.Second)
+}
+
+// failure reads a response whose status is not a success.
+//
+// Assumption: a 401, a 429, and a 503 with Retry-After were answered without carrying out
+// the request, which is what HTTP means by them. A bare 503 is also what hosting platforms
+// answer for a request that ran too long.
+func (a *attempt) failure(resp *http.Response) outcome {
+	var body []byte
+	var cut error
+	if resp.StatusCode >= 200 { // after a 101 the body is the connection, and has no end
+		body, cut = httpx.ReadAll(resp.Body, resp.ContentLength, maxError)
+	}
+	e := &APIError{StatusCode: resp.StatusCode}
+	o := outcome{err: e, status: resp.StatusCode}
+	named := a.describe(e, resp, body)
+	switch status := resp.StatusCode; {
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && named:
+		o.retryable, o.retryAfter = retryAll, e.RetryAfter
+	case status < 200, status == http.StatusRequestTimeout, status >= 500:
+		o.retryable, o.maybeDone = retryIdempotent, true
+	case status == http.StatusSeeOther: // it is how a server answers a POST that it carried out
+		o.maybeDone = true
+	}
+	if cut != nil && pace.Ended(a.ctx) != nil { // what cut the body off stays visible
+		ended := a.failed(cut)
+		o.err = &callError{e.Error() + "; " + a.call.brief(ended), []error{e, ended}, ended.timeout}
+	}
+	return o
+}
+
+// describe completes an APIError from the response, and reports whether the response says
+// when to come back.
+func (a *attempt) describe(e *APIError, resp *http.Response, body []byte) (named bool) {
 	c := a.core
-	clean := func(s wireText) string { return c.scrub.Line(string(s), maxMessage, a.secrets[:]...) }
+	clean := func(s wireText) string { return c.scrub.Line(string(s), maxMessage, a.tokens...) }
 	var env struct{ Status, Message, Error wireText }
-	_ = json.Unmarshal(body, &env) // what is no JSON has none
+	body = body[:min(len(body), maxError)]
+	_ = json.Unmarshal(body, &env) // if the body is not JSON, env stays empty
 	e.Status = clean(env.Status)
 	e.Message = clean(cmp.Or(env.Message, env.Error))
 	e.RequestID = clean(wireText(resp.Header.Get("X-Request-Id")))
 	e.Method, e.Path = a.call.method, a.call.path
-	body = body[:min(len(body), maxError)]
-	e.Body = []byte(c.scrub.Cut(string(body), maxErrorBody, len(body) == maxError, a.secrets[:]...))
-	var named bool
+	e.Body = []byte(c.scrub.Cut(string(body), maxErrorBody, len(body) == maxError, a.tokens...))
 	e.RetryAfter, named = pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
-	return outcome{err: e, status: e.StatusCode, verdict: judge(e.StatusCode, named), retryAfter: e.RetryAfter}
+	return named
 }
 
-// lost says how an attempt ended that got no usable answer.
-func (a *attempt) lost(ctx context.Context, err error) outcome {
-	o := outcome{verdict: unknown}
-	e := &callError{text: "connectlinks: " + a.call.method + " " + a.call.path + ": "}
-	if a.proof.NoConnection() {
-		o.verdict = notDone
-		e.text += "no connection: "
+// noResponse says how an attempt ended for which the transport has no response.
+func (a *attempt) noResponse(err error) outcome {
+	o := outcome{err: a.failed(err), retryable: retryIdempotent, maybeDone: true}
+	if a.trace.NoConnection() {
+		o.retryable, o.maybeDone = retryAll, false
 	}
-	o.err = e
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err // its URL is in the text already
-	}
-	clean := a.core.scrub.Error(err, a.secrets[:]...)
-	switch over := pace.Ended(ctx); {
-	case over != nil:
-		e.text += over.Error()
-		e.causes = causes(over)
-		e.timeout = over == context.DeadlineExceeded
-	case context.Cause(a.ctx) == errTimeout:
-		e.text += fmt.Sprintf("no answer within %s", a.core.timeout)
-		e.timeout = true
-	case errors.Is(clean, context.DeadlineExceeded):
-		// A limit of net or net/http calls itself so, but it is not the caller's.
-		e.text += clean.Error()
-		e.timeout = true
-	default:
-		e.text += clean.Error()
-		e.causes = causes(clean)
-		e.timeout = isTimeout(clean)
+	if pace.Ended(a.caller) != nil {
+		o.retryable = retryNone
 	}
 	return o
 }
 
-// logAttempt writes the one record of an attempt.
-func (c *core) logAttempt(ctx context.Context, k *call, a *attempt, o outcome, retries int) {
-	if c.log == nil || !c.log.Enabled(ctx, slog.LevelDebug) {
+// failed returns the error of an attempt that ended with err, which may be foreign, and may
+// come from the caller's context or the SDK's timeout.
+func (a *attempt) failed(err error) *callError {
+	what := ""
+	if a.trace.NoConnection() {
+		what = "no connection: "
+	}
+	if over := pace.Ended(a.caller); over != nil {
+		return a.call.failed(what, over)
+	}
+	if context.Cause(a.ctx) == errTimeout {
+		e := a.call.failed(what + fmt.Sprintf("no answer within %s", a.core.attemptTimeout))
+		e.timeout = true
+		return e
+	}
+	e := a.call.failed(what, a.core.scrub.Error(err, a.tokens...))
+	if errors.Is(err, context.DeadlineExceeded) {
+		// net and net/http call limits of their own so. It is not the caller's deadline.
+		e.causes, e.timeout = nil, true
+	}
+	return e
+}
+
+// resent returns the error of a create that the transport sent more than once.
+func (a *attempt) resent() error {
+	const what = "the transport sent the request again by itself"
+	if over := pace.Ended(a.caller); over != nil {
+		return a.call.failed(what+": ", over)
+	}
+	return a.call.failed(what)
+}
+
+// log writes the one record of an attempt.
+func (a *attempt) log(o outcome) {
+	l := a.core.log
+	if l == nil || !l.Enabled(a.caller, slog.LevelDebug) {
 		return
 	}
 	attrs := []slog.Attr{
-		slog.String("method", k.method),
-		slog.String("path", k.path),
-		slog.Int("retries", retries),
+		slog.String("method", a.call.method),
+		slog.String("path", a.call.path),
+		slog.Int("retries", a.resend),
 		slog.Int("status", o.status),
 		slog.Duration("duration", time.Since(a.start)),
 	}
 	if o.err != nil {
 		attrs = append(attrs, slog.String("error", o.err.Error()))
 	}
-	c.log.LogAttrs(ctx, slog.LevelDebug, "connectlinks: attempt", attrs...)
+	l.LogAttrs(a.caller, slog.LevelDebug, "connectlinks: attempt", attrs...)
 }
 
-// verdict is what the end of an attempt proves.
-type verdict int
-
-const (
-	final   verdict = iota // the API has spoken: a repeat would get the same answer
-	notDone                // nothing was carried out: everything may be sent again
-	unknown                // it may have been carried out: a create may not be sent again
-)
-
-// outcome is how an attempt ended.
-type outcome struct {
-	err        error // nil for a success
-	status     int   // 0 if there was no answer
-	verdict    verdict
-	retryAfter time.Duration
+// callError is the error of a call for which there is no usable answer, or whose answer
+// leaves open what became of the request. Its text and its causes hold no secret.
+type callError struct {
+	text    string
+	causes  []error
+	timeout bool
 }
 
-// judge is the verdict of a status.
-//
-// Assumption: a 429, and a 503 that names a time to come back, were answered
-// without carrying out the request, which is what HTTP means by them. A bare 503
-// is also what hosting platforms answer for a request that ran too long.
-func judge(status int, retryAfter bool) verdict {
-	switch {
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && retryAfter:
-		return notDone
-	case status < 300, status == http.StatusRequestTimeout, status >= 500:
-		return unknown
+// failed returns an error that says what happened to a call, and why: the first cause, if
+// there is one.
+func (k *call) failed(what string, causes ...error) *callError {
+	e := &callError{text: "connectlinks: " + k.method + " " + k.path + ": " + what, causes: causes}
+	if len(causes) > 0 {
+		e.text += k.brief(causes[0])
+		e.timeout = isTimeout(causes[0])
 	}
-	return final
+	return e
+}
+
+// brief returns an error's text without what the text around it says already.
+func (k *call) brief(err error) string {
+	text := strings.TrimPrefix(err.Error(), "connectlinks: ")
+	return strings.TrimPrefix(text, k.method+" "+k.path+": ")
+}
+
+func (e *callError) Error() string   { return e.text }
+func (e *callError) Unwrap() []error { return e.causes }
+
+// Timeout reports whether the call ran out of time.
+func (e *callError) Timeout() bool { return e.timeout }
+
+// Format prints the text for every verb.
+func (e *callError) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, e.text) }
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
 }

@@ -10,58 +10,72 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
 // call is one request, and what to make of its answer.
 type call struct {
 	method  string
+	route   string // the path with placeholders, as the methods' doc comments write it
 	path    string // below the base URL
 	escaped string // the path as it is sent
 	query   string
 	body    []byte                                       // JSON; nil for none
-	mints   bool                                         // it makes a link, and may never take effect twice
+	creates bool                                         // it makes a link, and may never take effect twice
 	decode  func(ctx context.Context, body []byte) error // reads a success; ends with ctx
 	refused error                                        // why it cannot be sent: an *InputError
+	date    time.Time                                    // of the response to a success; zero if it had none
 
 	repeated bool // set once an attempt that may have taken effect is followed by another
 }
 
-func get(path string) *call    { return (&call{method: http.MethodGet}).then(path) }
-func post(path string) *call   { return (&call{method: http.MethodPost}).then(path) }
-func remove(path string) *call { return (&call{method: http.MethodDelete}).then(path) }
+func get(route string) *call    { return newCall(http.MethodGet, route) }
+func post(route string) *call   { return newCall(http.MethodPost, route) }
+func remove(route string) *call { return newCall(http.MethodDelete, route) }
 
-func (k *call) then(path string) *call {
-	k.path += path
-	k.escaped += path
-	return k
+// newCall returns a call whose path still has the placeholders of route: id and name fill
+// them in, in their order.
+func newCall(method, route string) *call {
+	return &call{method: method, route: route, path: route, escaped: route}
 }
 
-// id appends an id to the path. field is its name in the method's signature.
+// id puts an id into the path. field is its name in the method's signature.
 func (k *call) id(field string, id int64) *call {
 	k.refused = refuse(id < 1, field, "must be positive")
-	return k.then("/" + strconv.FormatInt(id, 10))
+	return k.fill(strconv.FormatInt(id, 10))
 }
 
-// name appends a string from outside to the path, so that it stays one element.
+// name puts a string from outside into the path, so that it stays one element.
 func (k *call) name(field, s string) *call {
 	strange := strings.ContainsFunc(s, func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\?%`, r)
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\?%{}`, r)
 	})
 	k.refused = refuse(strange || s == "" || s == "." || s == "..", field,
-		`must be an id or name: not empty, not . or .., without blanks, / \ ? or %`)
-	k.path += "/" + s
-	k.escaped += "/" + url.PathEscape(s)
+		`must be an id or name: not empty, not . or .., without blanks, / \ ? % { or }`)
+	return k.fill(s)
+}
+
+// fill replaces the first placeholder of the path.
+func (k *call) fill(s string) *call {
+	k.path = replaceFirst(k.path, s)
+	k.escaped = replaceFirst(k.escaped, url.PathEscape(s))
 	return k
+}
+
+func replaceFirst(route, s string) string {
+	before, rest, _ := strings.Cut(route, "{")
+	_, after, _ := strings.Cut(rest, "}")
+	return before + s + after
 }
 
 // params are the arguments of a create: they know what is wrong with themselves,
 // and are the request's body.
 type params interface{ check() error }
 
-// mint makes the call one that creates a link.
-func (k *call) mint(p params) *call {
-	k.mints = true
+// create makes the call one that creates a link.
+func (k *call) create(p params) *call {
+	k.creates = true
 	if k.refused = inputErrors(k.refused, p.check()); k.refused == nil {
 		k.body, k.refused = json.Marshal(p)
 	}

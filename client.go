@@ -1,8 +1,6 @@
 package connectlinks
 
 import (
-	"net/http"
-
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
 	"github.com/connectlinks/connectlinks-go/internal/pace"
 	"github.com/connectlinks/connectlinks-go/internal/scrub"
@@ -56,8 +54,12 @@ func newClient(c core, opts []Option) (*Client, error) {
 	if err := c.apply(opts); err != nil {
 		return nil, err
 	}
-	if c.hc == nil {
-		c.hc = httpx.WithoutRedirects(&http.Client{Transport: httpx.NewTransport()})
+	if c.transport == nil {
+		c.transport = httpx.NewTransport()
+	}
+	c.attemptTimeout = c.timeout
+	if c.attemptTimeout == 0 || c.clientTimeout > 0 && c.clientTimeout < c.timeout {
+		c.attemptTimeout = c.clientTimeout
 	}
 	return &Client{
 		Sources:      &SourcesService{&c},
@@ -71,8 +73,11 @@ func newClient(c core, opts []Option) (*Client, error) {
 // CloseIdleConnections closes the connections that no call is using, of c and of
 // every client that shares them. Calls under way and later ones are not affected.
 func (c *Client) CloseIdleConnections() {
-	if c != nil && c.core != nil {
-		c.core.hc.CloseIdleConnections()
+	if c == nil || c.core == nil {
+		return
+	}
+	if t, ok := c.core.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
 	}
 }
 

@@ -70,7 +70,7 @@ type DestinationType struct {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/create-destination-connect-link
 func (s *DestinationsService) CreateConnectLink(ctx context.Context, params CreateConnectLinkParams) (*DestinationConnectLink, error) {
-	return fetch(ctx, (*service)(s), post(destinationLinks).mint(params), (*wireLink).destination)
+	return createLink(ctx, (*service)(s), post("/api/v1/destination_connect_links"), params, (*wireLink).destination)
 }
 
 // CreateReauthorizationLink makes a link on which the customer renews the
@@ -81,7 +81,7 @@ func (s *DestinationsService) CreateConnectLink(ctx context.Context, params Crea
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/create-destination-connect-link-for-destination
 func (s *DestinationsService) CreateReauthorizationLink(ctx context.Context, id int64, params CreateReauthorizationLinkParams) (*DestinationConnectLink, error) {
-	return fetch(ctx, (*service)(s), post(destinations).id("id", id).then("/connect_links").mint(params), (*wireLink).destination)
+	return createLink(ctx, (*service)(s), post("/api/v1/destinations/{destination_id}/connect_links").id("id", id), params, (*wireLink).destination)
 }
 
 // GetConnectLink fetches a link. Assumption: the reference names this endpoint
@@ -91,7 +91,7 @@ func (s *DestinationsService) CreateReauthorizationLink(ctx context.Context, id 
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/fetch-destination-connect-link
 func (s *DestinationsService) GetConnectLink(ctx context.Context, linkID int64) (*DestinationConnectLink, error) {
-	return fetch(ctx, (*service)(s), get(destinationLinks).id("linkID", linkID), (*wireLink).destination)
+	return fetch(ctx, (*service)(s), get("/api/v1/destination_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).destination)
 }
 
 // RevokeConnectLink ends a link before its time, and returns it. Whether the API
@@ -102,7 +102,7 @@ func (s *DestinationsService) GetConnectLink(ctx context.Context, linkID int64) 
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/revoke-destination-connect-link
 func (s *DestinationsService) RevokeConnectLink(ctx context.Context, linkID int64) (*DestinationConnectLink, error) {
-	k := post(destinationLinks).id("linkID", linkID).then("/revoke")
+	k := post("/api/v1/destination_connect_links/{connect_link_id}/revoke").id("linkID", linkID)
 	link, err := fetch(ctx, (*service)(s), k, (*wireLink).destination)
 	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
 }
@@ -113,7 +113,7 @@ func (s *DestinationsService) RevokeConnectLink(ctx context.Context, linkID int6
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/list-destination-connect-links
 func (s *DestinationsService) ListConnectLinks(ctx context.Context, opts ListOptions) (*Page[DestinationConnectLink], error) {
-	return list(ctx, (*service)(s), destinationLinks, opts, (*wireLink).destination)
+	return list(ctx, (*service)(s), "/api/v1/destination_connect_links", opts, (*wireLink).destination)
 }
 
 // AllConnectLinks walks all links from opts.Page on, oldest first unless opts say
@@ -121,7 +121,7 @@ func (s *DestinationsService) ListConnectLinks(ctx context.Context, opts ListOpt
 //
 // API: GET /api/v1/destination_connect_links
 func (s *DestinationsService) AllConnectLinks(ctx context.Context, opts ListOptions) iter.Seq2[*DestinationConnectLink, error] {
-	return all(ctx, (*service)(s), destinationLinks, opts, (*wireLink).destination)
+	return all(ctx, (*service)(s), "/api/v1/destination_connect_links", opts, (*wireLink).destination)
 }
 
 // WaitForConnection polls until the customer has finished with the link, and
@@ -158,14 +158,14 @@ func (s *DestinationsService) WaitForReauthorization(ctx context.Context, link *
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-types/list-connectors
 func (s *DestinationsService) ListTypes(ctx context.Context, opts ListOptions) (*Page[DestinationType], error) {
-	return list(ctx, (*service)(s), destinationTypes, opts, (*wireDestinationType).destination)
+	return list(ctx, (*service)(s), "/api/v1/connectors", opts, (*wireDestinationType).destination)
 }
 
 // AllTypes walks all types from opts.Page on.
 //
 // API: GET /api/v1/connectors
 func (s *DestinationsService) AllTypes(ctx context.Context, opts ListOptions) iter.Seq2[*DestinationType, error] {
-	return all(ctx, (*service)(s), destinationTypes, opts, (*wireDestinationType).destination)
+	return all(ctx, (*service)(s), "/api/v1/connectors", opts, (*wireDestinationType).destination)
 }
 
 // GetType fetches one type by its ServiceName.
@@ -174,7 +174,7 @@ func (s *DestinationsService) AllTypes(ctx context.Context, opts ListOptions) it
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-types/fetch-connector
 func (s *DestinationsService) GetType(ctx context.Context, serviceName string) (*DestinationType, error) {
-	return fetch(ctx, (*service)(s), get(destinationTypes).name("serviceName", serviceName), (*wireDestinationType).destination)
+	return fetch(ctx, (*service)(s), get("/api/v1/connectors/{service_name}").name("serviceName", serviceName), (*wireDestinationType).destination)
 }
 
 // Get fetches a destination.
@@ -183,7 +183,7 @@ func (s *DestinationsService) GetType(ctx context.Context, serviceName string) (
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destinations/fetch-destination
 func (s *DestinationsService) Get(ctx context.Context, id int64) (*Destination, error) {
-	return fetch(ctx, (*service)(s), get(destinations).id("id", id), (*wireDestination).destination)
+	return fetch(ctx, (*service)(s), get("/api/v1/destinations/{destination_id}").id("id", id), (*wireDestination).destination)
 }
 
 // List returns a page of destinations.
@@ -192,14 +192,14 @@ func (s *DestinationsService) Get(ctx context.Context, id int64) (*Destination, 
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destinations/list-destinations
 func (s *DestinationsService) List(ctx context.Context, opts ListOptions) (*Page[Destination], error) {
-	return list(ctx, (*service)(s), destinations, opts, (*wireDestination).destination)
+	return list(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireDestination).destination)
 }
 
 // All walks all destinations from opts.Page on, oldest first unless opts say otherwise.
 //
 // API: GET /api/v1/destinations
 func (s *DestinationsService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Destination, error] {
-	return all(ctx, (*service)(s), destinations, opts, (*wireDestination).destination)
+	return all(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireDestination).destination)
 }
 
 // Delete deletes a destination. A request that the SDK had to repeat and that then
@@ -209,11 +209,5 @@ func (s *DestinationsService) All(ctx context.Context, opts ListOptions) iter.Se
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destinations/delete-destination
 func (s *DestinationsService) Delete(ctx context.Context, id int64) error {
-	return discard(ctx, (*service)(s), remove(destinations).id("id", id))
+	return discard(ctx, (*service)(s), remove("/api/v1/destinations/{destination_id}").id("id", id))
 }
-
-const (
-	destinations     = "/api/v1/destinations"
-	destinationLinks = "/api/v1/destination_connect_links"
-	destinationTypes = "/api/v1/connectors"
-)

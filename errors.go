@@ -3,7 +3,6 @@ package connectlinks
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -140,31 +139,6 @@ func inputErrors(errs ...error) error {
 	}
 	return errors.Join(errs...)
 }
-
-// callError is a call that ended without a verdict of the API, or with one that
-// leaves open what became of the request. Its text is scrubbed; so are its causes.
-type callError struct {
-	text    string
-	causes  func() []error // a function, so that no verb of fmt prints them; may be nil
-	timeout bool
-}
-
-func causes(errs ...error) func() []error { return func() []error { return errs } }
-
-func (e *callError) Error() string { return e.text }
-
-func (e *callError) Unwrap() []error {
-	if e.causes == nil {
-		return nil
-	}
-	return e.causes()
-}
-
-// Timeout reports whether the call ran out of time.
-func (e *callError) Timeout() bool { return e.timeout }
-
-// Format prints the text for every verb.
-func (e *callError) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, e.text) }
 
 // badResponse is ErrBadResponse with what was wrong.
 func badResponse(format string, args ...any) error {

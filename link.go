@@ -1,6 +1,7 @@
 package connectlinks
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -76,6 +77,11 @@ type CreateReauthorizationLinkParams struct {
 }
 
 func (p CreateReauthorizationLinkParams) check() error { return checkRedirectURI(p.RedirectURI) }
+
+// createLink sends a create.
+func createLink[L any](ctx context.Context, s *service, k *call, p params, convert func(*wireLink) L) (*L, error) {
+	return fetch(ctx, s, k.create(p), convert)
+}
 
 func required(field, s string) error {
 	return refuse(strings.TrimSpace(s) == "", field, "is required")

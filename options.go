@@ -37,18 +37,19 @@ type core struct {
 	pauses *pace.Pauses // of this client and of all that have to do with it by With
 	scrub  *scrub.Scrubber
 
-	source     func(context.Context) (string, error)
-	invalidate func(token string) // nil if the source has none
-	bearer     func() string      // the Authorization header of WithToken's token; nil for a source
-	rawURL     string
-	base       *url.URL // rawURL, checked
-	plaintext  bool
-	hc         *http.Client
-	limiter    RateLimiter
-	retries    int
-	timeout    time.Duration
-	log        *slog.Logger
-	userAgent  string
+	source                        func(context.Context) (string, error)
+	invalidate                    func(token string) // nil if the source has none
+	rawURL                        string
+	base                          *url.URL // rawURL, checked
+	plaintext                     bool
+	transport                     http.RoundTripper
+	jar                           http.CookieJar
+	limiter                       RateLimiter
+	retries                       int
+	timeout                       time.Duration // WithTimeout
+	clientTimeout, attemptTimeout time.Duration // of WithHTTPClient, and the shorter of the two
+	log                           *slog.Logger
+	userAgent                     string
 
 	gotToken, gotSource bool // in the NewClient or With call at hand
 }
@@ -85,14 +86,10 @@ var _ RateLimiter = (*rate.Limiter)(nil)
 func WithToken(token string) Option {
 	return func(c *core) error {
 		c.gotToken = true
-		if err := checkToken(token); err != nil {
-			return err
-		}
-		// Closures, so that nothing that prints a client by reflection finds it.
-		c.source = func(context.Context) (string, error) { return token, nil }
-		header := "Bearer " + token
-		c.invalidate, c.bearer = nil, func() string { return header }
-		return nil
+		// A closure, so that printing a client by reflection does not show the token.
+		c.source, c.invalidate = func(context.Context) (string, error) { return token, nil }, nil
+		reason := checkToken(token)
+		return refuse(reason != "", "Token", reason)
 	}
 }
 
@@ -104,7 +101,7 @@ func WithTokenSource(src TokenSource) Option {
 		if err := notNil("TokenSource", src); err != nil {
 			return err
 		}
-		c.source, c.invalidate, c.bearer = src.Token, nil, nil
+		c.source, c.invalidate = src.Token, nil
 		if source, ok := src.(interface{ Invalidate(token string) }); ok {
 			c.invalidate = source.Invalidate
 		}
@@ -122,17 +119,24 @@ func WithBaseURL(rawURL string) Option {
 	}
 }
 
-// WithHTTPClient sets the HTTP client whose Transport, Timeout and Jar are used.
-// It is copied, never modified; redirects are refused whatever it says. As
-// everywhere in Go, a nil Transport means [http.DefaultTransport], which keeps
-// two idle connections: for many concurrent callers set MaxIdleConnsPerHost.
-// A Timeout of its own limits each attempt, as [WithTimeout] does.
+// WithHTTPClient sets the HTTP client whose Transport, Jar and Timeout are used. The client is
+// never modified, and its CheckRedirect is not asked: redirects are refused. As everywhere in
+// Go, a nil Transport means [http.DefaultTransport], which keeps two idle connections: for many
+// concurrent callers set MaxIdleConnsPerHost. A Timeout of its own limits each attempt, as
+// [WithTimeout] does.
+//
+// The SDK watches with [net/http/httptrace] how far a request got. If a transport sends a
+// create again by itself, the SDK cancels the attempt, and returns [ErrOutcomeUnknown] instead
+// of a link that may be the second one. It cannot notice this for a transport that reports
+// nothing to httptrace, and for one that wraps a transport with a proxy. Do not give the SDK a
+// transport that retries.
 func WithHTTPClient(hc *http.Client) Option {
 	return func(c *core) error {
-		if hc != nil {
-			c.hc = httpx.WithoutRedirects(hc)
+		if err := notNil("HTTPClient", hc); err != nil {
+			return err
 		}
-		return notNil("HTTPClient", hc)
+		c.transport, c.jar, c.clientTimeout = cmp.Or(hc.Transport, http.DefaultTransport), hc.Jar, hc.Timeout
+		return refuse(hc.Timeout < 0, "HTTPClient", "has a negative Timeout")
 	}
 }
 
@@ -212,11 +216,16 @@ func (c *core) apply(opts []Option) error {
 	return inputErrors(append(errs, refuse(reason != "", "BaseURL", reason))...)
 }
 
-func checkToken(token string) error {
+// checkToken says why a token cannot be used, or returns "".
+func checkToken(token string) string {
 	strange := strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
-	return cmp.Or(
-		refuse(token == "", "Token", "is empty"),
-		refuse(strange, "Token", "holds a blank, a line break or a character that is not ASCII"))
+	switch {
+	case token == "":
+		return "is empty"
+	case strange:
+		return "holds a blank, a line break or a character that is not ASCII"
+	}
+	return ""
 }
 
 // notNil refuses nil, and a nil pointer or function inside an interface.

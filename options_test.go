@@ -108,7 +108,7 @@ func TestBaseURL(t *testing.T) {
 		"https://proxy.example/%C3%BC/":     "https://proxy.example/%C3%BC" + create,
 		"https://proxy.example:8443":        "https://proxy.example:8443" + create,
 		"http://localhost:3000":             "http://localhost:3000" + create,
-		"http://LOCALHOST":                  "http://LOCALHOST" + create,
+		"http://LOCALHOST":                  "http://localhost" + create,
 		"http://127.0.0.5/x":                "http://127.0.0.5/x" + create,
 		"http://[::1]:8080":                 "http://[::1]:8080" + create,
 		"HTTPS://app.getcensus.com":         "https://app.getcensus.com" + create,

@@ -850,25 +850,31 @@ func TestOutcomeOfAContextThatIsOver(t *testing.T) {
 	})
 }
 
-// outcomeLate is a context whose deadline is over, which its Err does not say yet:
-// the network looks at the clock for itself.
-type outcomeLate struct{ context.Context }
+// outcomeLate is a context whose Err does not say yet that its deadline is over: the network
+// looks at the clock for itself.
+type outcomeLate struct {
+	context.Context
+	deadline time.Time
+}
 
-func (outcomeLate) Deadline() (time.Time, bool) { return time.Now(), true }
+func (c outcomeLate) Deadline() (time.Time, bool) { return c.deadline, true }
 
 func TestOutcomeOfADeadlineThatTheNetworkNoticed(t *testing.T) {
 	t.Parallel()
-	for _, op := range outcomeAll() {
-		calls := 0
-		rt := outcomeRoundTripper(func(*http.Request) (*http.Response, error) {
-			calls++
-			return nil, &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
-		})
-		c := outcomeClient(t, "https://"+outcomeHost, rt, connectlinks.WithTimeout(0))
-		_, err := op.call(outcomeLate{t.Context()}, c)
-		outcomePatience{is: context.DeadlineExceeded}.check(t, op, err, op.creates)
-		assert.Equal(t, 1, calls, op.name)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		for _, op := range outcomeAll() {
+			calls := 0
+			rt := outcomeRoundTripper(func(*http.Request) (*http.Response, error) {
+				calls++
+				time.Sleep(time.Second)
+				return nil, &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
+			})
+			c := outcomeClient(t, "https://"+outcomeHost, rt, connectlinks.WithTimeout(0))
+			_, err := op.call(outcomeLate{t.Context(), time.Now().Add(time.Second)}, c)
+			outcomePatience{is: context.DeadlineExceeded}.check(t, op, err, op.creates)
+			assert.Equal(t, 1, calls, op.name)
+		}
+	})
 }
 
 // A transport that is not net/http's does not say whether it got a connection, and

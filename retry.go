@@ -12,101 +12,19 @@ import (
 
 const firstBackoff = 500 * time.Millisecond
 
-// failure is the error of an attempt as the caller sees it.
-func (k *call) failure(o outcome) error {
-	if !k.mints || o.verdict != unknown {
-		return o.err
-	}
-	const note = "; the API may hold a link that nobody has"
-	e, ok := o.err.(*callError)
-	if !ok {
-		return &callError{text: o.err.Error() + note, causes: causes(ErrOutcomeUnknown, o.err)}
-	}
-	return &callError{text: e.text + note, causes: causes(append([]error{ErrOutcomeUnknown}, e.Unwrap()...)...), timeout: e.timeout}
+// exchange is a call on its way: the loop around its attempts.
+type exchange struct {
+	core     *core
+	call     *call
+	attempts int
+	retries  int    // attempts that WithMaxRetries limits
+	pauses   int    // pauses of a throttled token that were waited out
+	rejected string // the token that was answered with 401, "" for none
+	last     error  // how the last attempt ended, nil before the first
 }
 
-// notSent is the error of a call that ended before an attempt, and perhaps after
-// one that failed.
-func (c *core) notSent(k *call, err, last error, tokens ...string) error {
-	switch err.(type) {
-	case *InputError:
-		return err
-	case *APIError: // of awaitTurn: what the API itself has said says more
-		if errors.Is(last, ErrRateLimited) {
-			return last
-		} else if last == nil {
-			return err
-		}
-	}
-	clean := c.scrub.Error(err, tokens...)
-	e := &callError{
-		text:    "connectlinks: " + k.method + " " + k.path + ": not sent: " + clean.Error(),
-		causes:  causes(clean),
-		timeout: isTimeout(err),
-	}
-	if last != nil {
-		e.text = "connectlinks: " + k.method + " " + k.path + ": not sent again: " + clean.Error() + "; before that: " + last.Error()
-		e.causes = causes(clean, last)
-	}
-	return e
-}
-
-func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
-	return errors.As(err, &t) && t.Timeout()
-}
-
-// delay is how long to wait before the next attempt; false if that is too long.
-func (o outcome) delay(ctx context.Context, retries int) (time.Duration, bool) {
-	d := pace.Backoff(firstBackoff, retries)
-	if o.retryAfter > 0 && o.verdict == notDone {
-		if o.retryAfter > pace.MaxPause || !pace.Fits(ctx, o.retryAfter) {
-			return 0, false
-		}
-		if o.status == http.StatusTooManyRequests {
-			return 0, true // the token's pause holds it up, and everybody else
-		}
-		d = min(o.retryAfter+pace.Spread(o.retryAfter), pace.MaxPause)
-	}
-	return d, pace.Fits(ctx, d)
-}
-
-// awaitTurn waits while the token is throttled, and then for the limiter, until
-// neither holds the call up. It returns the API's 429 at once where that would
-// take too long. waits counts the pauses of a call, which are bounded as its
-// attempts are.
-func (c *core) awaitTurn(ctx context.Context, k *call, token string, waits *int) error {
-	key := pace.Key{Token: token, Host: c.base.Host}
-	for {
-		for left, d := c.pauses.Left(key); left > 0; left, d = c.pauses.Left(key) {
-			if left > pace.MaxPause || *waits > c.retries || !pace.Fits(ctx, d) {
-				return &APIError{
-					StatusCode: http.StatusTooManyRequests,
-					Message:    "not sent: the API has asked this token to wait",
-					Method:     k.method,
-					Path:       k.path,
-					RetryAfter: left,
-				}
-			}
-			*waits++
-			if err := pace.Sleep(ctx, d); err != nil {
-				return err
-			}
-		}
-		if c.limiter == nil {
-			return ctx.Err()
-		}
-		if err := c.limiter.Wait(ctx); err != nil {
-			return fmt.Errorf("rate limiter: %w", err)
-		}
-		if left, _ := c.pauses.Left(key); left <= 0 { // else it was throttled meanwhile
-			return ctx.Err()
-		}
-	}
-}
-
-// do takes a call to the wire and back, as often as retry.go allows. The order
-// of an attempt is: token, the token's pause, limiter, request.
+// do sends a call, as often as it may be sent. The order of an attempt is: token, the
+// token's pause, limiter, request.
 func (s *service) do(ctx context.Context, k *call) error {
 	switch {
 	case s == nil || s.core == nil:
@@ -116,77 +34,177 @@ func (s *service) do(ctx context.Context, k *call) error {
 	case k.refused != nil:
 		return k.refused
 	}
-	c := s.core
-	var (
-		last     error  // how the attempt before ended
-		denied   string // the token that was answered with 401
-		renewing bool   // it is to be replaced
-		retries  int
-		waits    int // pauses waited out
-	)
+	x := &exchange{core: s.core, call: k}
+	var renew bool // the token was rejected, and another one is needed
 	for {
-		token, err := c.token(ctx)
-		if err == nil && renewing && token == denied {
-			return last
-		}
-		renewing = false
+		token, err := x.core.token(ctx)
 		if err == nil {
-			err = c.awaitTurn(ctx, k, token, &waits)
+			if renew && token == x.rejected {
+				return x.last
+			}
+			renew = false
+			err = x.wait(ctx, token)
 		}
 		if err != nil {
-			return c.notSent(k, err, last, token, denied)
+			return x.notSent(err, token)
 		}
 
-		a, cancel := c.newAttempt(ctx, k, token, denied)
-		resp, err := c.hc.Do(a.req)
-		o := a.outcome(ctx, resp, err)
-		cancel()
-		c.logAttempt(ctx, k, a, o, retries)
-		k.repeated = k.repeated || a.proof.Repeated()
+		o := x.core.attempt(ctx, k, x.attempts, token, x.rejected)
+		x.attempts++
+		k.repeated = k.repeated || o.resent
 		if o.err == nil {
 			return nil
 		}
-
-		last = k.failure(o)
-		if o.status == http.StatusUnauthorized && denied == "" {
-			denied, renewing = token, true
-			if c.invalidate != nil {
-				c.invalidate(token)
+		x.last = k.failure(o)
+		if o.status == http.StatusUnauthorized && x.rejected == "" && !o.maybeDone {
+			x.rejected, renew = token, true
+			if x.core.invalidate != nil {
+				x.core.invalidate(token)
 			}
 			continue
 		}
 		if o.status == http.StatusTooManyRequests && o.retryAfter > 0 {
-			c.pauses.Begin(pace.Key{Token: token, Host: c.base.Host}, o.retryAfter)
+			x.core.pauses.Begin(x.pauseKey(token), o.retryAfter)
 		}
-		mayRepeat := o.verdict == notDone || o.verdict == unknown && !k.mints
-		if !mayRepeat || retries >= c.retries || ctx.Err() != nil {
-			return last
+		if !x.mayRetry(o) {
+			return x.last
 		}
-		delay, ok := o.delay(ctx, retries)
+		delay, ok := x.delay(ctx, o)
 		if !ok {
-			return last
+			return x.last
 		}
-		k.repeated = k.repeated || o.verdict == unknown
+		k.repeated = k.repeated || o.maybeDone
 		if err := pace.Sleep(ctx, delay); err != nil {
-			return c.notSent(k, err, last, token, denied)
+			return x.notSent(err, token)
 		}
-		retries++
+		x.retries++
 	}
 }
 
-// token asks the source, within the timeout.
-func (c *core) token(ctx context.Context) (string, error) {
-	if c.bearer != nil { // it answers at once
-		return c.source(ctx)
+func (x *exchange) mayRetry(o outcome) bool {
+	allowed := o.retryable == retryAll || o.retryable == retryIdempotent && !x.call.creates
+	return allowed && x.retries < x.core.retries
+}
+
+// delay returns how long to wait before the next attempt, and false if that is too long.
+func (x *exchange) delay(ctx context.Context, o outcome) (time.Duration, bool) {
+	d := pace.Backoff(firstBackoff, x.retries)
+	if o.retryAfter > 0 {
+		if o.retryAfter > pace.MaxPause || !pace.Fits(ctx, o.retryAfter) {
+			return 0, false
+		}
+		if o.status == http.StatusTooManyRequests {
+			return 0, true // the token's pause makes it wait, and everybody else
+		}
+		d = o.retryAfter + pace.Spread(o.retryAfter)
 	}
-	tctx, cancel := c.limit(ctx)
+	return d, pace.Fits(ctx, d)
+}
+
+// token asks the token source, within the timeout.
+func (c *core) token(ctx context.Context) (string, error) {
+	tctx, cancel := withTimeout(ctx, c.timeout)
 	defer cancel()
 	token, err := c.source(tctx)
-	switch {
-	case err == nil:
-		return token, checkToken(token)
-	case pace.Ended(ctx) == nil && pace.Ended(tctx) != nil:
+	if err == nil {
+		if reason := checkToken(token); reason != "" {
+			err = errors.New("the token " + reason)
+		}
+	} else if pace.Ended(ctx) == nil && pace.Ended(tctx) != nil {
 		err = &callError{text: fmt.Sprintf("no token within %s", c.timeout), timeout: true}
 	}
-	return "", fmt.Errorf("token source: %w", err)
+	if err != nil {
+		return "", fmt.Errorf("token source: %w", err)
+	}
+	return token, nil
+}
+
+func (x *exchange) pauseKey(token string) pace.Key { return pace.NewKey(token, x.core.base.Host) }
+
+// wait waits while the token is throttled, and then for the limiter, until neither holds the
+// call up. It returns the API's 429 at once where that would take too long.
+func (x *exchange) wait(ctx context.Context, token string) error {
+	c := x.core
+	key := x.pauseKey(token)
+	for {
+		for left, d := c.pauses.Left(key); left > 0; left, d = c.pauses.Left(key) {
+			if left > pace.MaxPause || x.pauses > c.retries || !pace.Fits(ctx, d) {
+				return x.call.tooMany("not sent: the API has asked this token to wait", left)
+			}
+			x.pauses++
+			if err := pace.Sleep(ctx, d); err != nil {
+				return err
+			}
+		}
+		if c.limiter == nil {
+			return ctx.Err()
+		}
+		if err := c.limiter.Wait(ctx); err != nil {
+			return x.limited(ctx, err)
+		}
+		if left, _ := c.pauses.Left(key); left <= 0 { // else it was throttled meanwhile
+			return ctx.Err()
+		}
+	}
+}
+
+// limited returns the error of a limiter that refused a call.
+func (x *exchange) limited(ctx context.Context, err error) error {
+	if pace.Ended(ctx) != nil {
+		return fmt.Errorf("rate limiter: %w", err)
+	}
+	var wait interface{ RetryAfter() time.Duration }
+	if errors.As(err, &wait) {
+		return x.call.tooMany("not sent: the rate limiter refused it", wait.RetryAfter())
+	}
+	return fmt.Errorf("rate limiter: %w", &limitError{err})
+}
+
+// limitError makes the error of a limiter match ErrRateLimited.
+type limitError struct{ error }
+
+func (e *limitError) Unwrap() []error { return []error{ErrRateLimited, e.error} }
+
+// tooMany returns the 429 of a call that was not sent.
+func (k *call) tooMany(message string, retryAfter time.Duration) *APIError {
+	return &APIError{
+		StatusCode: http.StatusTooManyRequests,
+		Message:    message,
+		Method:     k.method,
+		Path:       k.path,
+		RetryAfter: retryAfter,
+	}
+}
+
+// failure returns the error of an attempt as the caller sees it.
+func (k *call) failure(o outcome) error {
+	if !k.creates || !o.maybeDone {
+		return o.err
+	}
+	return &callError{
+		text:    o.err.Error() + "; the API may hold a link that nobody has",
+		causes:  []error{ErrOutcomeUnknown, o.err},
+		timeout: isTimeout(o.err),
+	}
+}
+
+// notSent returns the error of a call that ended before an attempt, and perhaps after others
+// that failed.
+func (x *exchange) notSent(err error, token string) error {
+	var refused *APIError
+	if errors.As(err, &refused) { // from wait
+		switch {
+		case errors.Is(x.last, ErrRateLimited): // the API's own answer says more
+			return x.last
+		case x.last == nil:
+			return refused
+		}
+	}
+	clean := x.core.scrub.Error(err, token, x.rejected)
+	if x.last == nil {
+		return x.call.failed("not sent: ", clean)
+	}
+	e := x.call.failed("not sent again: ", clean, x.last)
+	e.text += "; before that: " + x.call.brief(x.last)
+	return e
 }

@@ -69,7 +69,7 @@ type SourceType struct {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/create-source-connect-link
 func (s *SourcesService) CreateConnectLink(ctx context.Context, params CreateConnectLinkParams) (*SourceConnectLink, error) {
-	return fetch(ctx, (*service)(s), post(sourceLinks).mint(params), (*wireLink).source)
+	return createLink(ctx, (*service)(s), post("/api/v1/source_connect_links"), params, (*wireLink).source)
 }
 
 // CreateReauthorizationLink makes a link on which the customer renews the
@@ -80,7 +80,7 @@ func (s *SourcesService) CreateConnectLink(ctx context.Context, params CreateCon
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/create-destination-connect-link-for-source
 func (s *SourcesService) CreateReauthorizationLink(ctx context.Context, id int64, params CreateReauthorizationLinkParams) (*SourceConnectLink, error) {
-	return fetch(ctx, (*service)(s), post(sources).id("id", id).then("/connect_links").mint(params), (*wireLink).source)
+	return createLink(ctx, (*service)(s), post("/api/v1/sources/{source_id}/connect_links").id("id", id), params, (*wireLink).source)
 }
 
 // GetConnectLink fetches a link. Assumption: the reference names this endpoint
@@ -90,7 +90,7 @@ func (s *SourcesService) CreateReauthorizationLink(ctx context.Context, id int64
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/fetch-source-connect-link
 func (s *SourcesService) GetConnectLink(ctx context.Context, linkID int64) (*SourceConnectLink, error) {
-	return fetch(ctx, (*service)(s), get(sourceLinks).id("linkID", linkID), (*wireLink).source)
+	return fetch(ctx, (*service)(s), get("/api/v1/source_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).source)
 }
 
 // RevokeConnectLink ends a link before its time, and returns it. Whether the API
@@ -101,7 +101,7 @@ func (s *SourcesService) GetConnectLink(ctx context.Context, linkID int64) (*Sou
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/revoke-source-connect-link
 func (s *SourcesService) RevokeConnectLink(ctx context.Context, linkID int64) (*SourceConnectLink, error) {
-	k := post(sourceLinks).id("linkID", linkID).then("/revoke")
+	k := post("/api/v1/source_connect_links/{connect_link_id}/revoke").id("linkID", linkID)
 	link, err := fetch(ctx, (*service)(s), k, (*wireLink).source)
 	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
 }
@@ -112,7 +112,7 @@ func (s *SourcesService) RevokeConnectLink(ctx context.Context, linkID int64) (*
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/list-source-connect-links
 func (s *SourcesService) ListConnectLinks(ctx context.Context, opts ListOptions) (*Page[SourceConnectLink], error) {
-	return list(ctx, (*service)(s), sourceLinks, opts, (*wireLink).source)
+	return list(ctx, (*service)(s), "/api/v1/source_connect_links", opts, (*wireLink).source)
 }
 
 // AllConnectLinks walks all links from opts.Page on, oldest first unless opts say
@@ -120,7 +120,7 @@ func (s *SourcesService) ListConnectLinks(ctx context.Context, opts ListOptions)
 //
 // API: GET /api/v1/source_connect_links
 func (s *SourcesService) AllConnectLinks(ctx context.Context, opts ListOptions) iter.Seq2[*SourceConnectLink, error] {
-	return all(ctx, (*service)(s), sourceLinks, opts, (*wireLink).source)
+	return all(ctx, (*service)(s), "/api/v1/source_connect_links", opts, (*wireLink).source)
 }
 
 // WaitForConnection polls until the customer has finished with the link, and
@@ -158,14 +158,14 @@ func (s *SourcesService) WaitForReauthorization(ctx context.Context, link *Sourc
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-types/list-source-types
 func (s *SourcesService) ListTypes(ctx context.Context, opts ListOptions) (*Page[SourceType], error) {
-	return list(ctx, (*service)(s), sourceTypes, opts, (*wireSourceType).source)
+	return list(ctx, (*service)(s), "/api/v1/source_types", opts, (*wireSourceType).source)
 }
 
 // AllTypes walks all types from opts.Page on.
 //
 // API: GET /api/v1/source_types
 func (s *SourcesService) AllTypes(ctx context.Context, opts ListOptions) iter.Seq2[*SourceType, error] {
-	return all(ctx, (*service)(s), sourceTypes, opts, (*wireSourceType).source)
+	return all(ctx, (*service)(s), "/api/v1/source_types", opts, (*wireSourceType).source)
 }
 
 // GetType fetches one type by its ServiceName.
@@ -174,7 +174,7 @@ func (s *SourcesService) AllTypes(ctx context.Context, opts ListOptions) iter.Se
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-types/fetch-source-type
 func (s *SourcesService) GetType(ctx context.Context, serviceName string) (*SourceType, error) {
-	return fetch(ctx, (*service)(s), get(sourceTypes).name("serviceName", serviceName), (*wireSourceType).source)
+	return fetch(ctx, (*service)(s), get("/api/v1/source_types/{service_name}").name("serviceName", serviceName), (*wireSourceType).source)
 }
 
 // Get fetches a source.
@@ -183,7 +183,7 @@ func (s *SourcesService) GetType(ctx context.Context, serviceName string) (*Sour
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/sources/fetch-source
 func (s *SourcesService) Get(ctx context.Context, id int64) (*Source, error) {
-	return fetch(ctx, (*service)(s), get(sources).id("id", id), itself[Source])
+	return fetch(ctx, (*service)(s), get("/api/v1/sources/{source_id}").id("id", id), itself[Source])
 }
 
 // List returns a page of sources.
@@ -192,14 +192,14 @@ func (s *SourcesService) Get(ctx context.Context, id int64) (*Source, error) {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/sources/list-sources
 func (s *SourcesService) List(ctx context.Context, opts ListOptions) (*Page[Source], error) {
-	return list(ctx, (*service)(s), sources, opts, itself[Source])
+	return list(ctx, (*service)(s), "/api/v1/sources", opts, itself[Source])
 }
 
 // All walks all sources from opts.Page on, oldest first unless opts say otherwise.
 //
 // API: GET /api/v1/sources
 func (s *SourcesService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Source, error] {
-	return all(ctx, (*service)(s), sources, opts, itself[Source])
+	return all(ctx, (*service)(s), "/api/v1/sources", opts, itself[Source])
 }
 
 // Delete deletes a source. A request that the SDK had to repeat and that then
@@ -209,11 +209,5 @@ func (s *SourcesService) All(ctx context.Context, opts ListOptions) iter.Seq2[*S
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/sources/delete-source
 func (s *SourcesService) Delete(ctx context.Context, id int64) error {
-	return discard(ctx, (*service)(s), remove(sources).id("id", id))
+	return discard(ctx, (*service)(s), remove("/api/v1/sources/{source_id}").id("id", id))
 }
-
-const (
-	sources     = "/api/v1/sources"
-	sourceLinks = "/api/v1/source_connect_links"
-	sourceTypes = "/api/v1/source_types"
-)

@@ -2,10 +2,8 @@ package connectlinks_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -309,41 +307,6 @@ func TestThrottledWithoutRetryAfter(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A hundred thousand throttled tokens leave nothing behind. It measures the heap,
-// and so is not parallel.
-func TestThrottledTokensAreForgotten(t *testing.T) {
-	tokens := testkit.Repeats(100_000)
-	synctest.Test(t, func(t *testing.T) {
-		heap := func() uint64 {
-			synctest.Wait()
-			runtime.GC()
-			runtime.GC()
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			return m.HeapAlloc
-		}
-		rt := testkit.Respond(http.StatusTooManyRequests, ``, "Retry-After", "30")
-		n := 0
-		c := testkit.Client(t, rt,
-			connectlinks.WithTokenSource(connectlinks.TokenFunc(func(context.Context) (string, error) {
-				n++
-				return fmt.Sprintf("tenant-%0100d", n), nil
-			})))
-		require.Error(t, testkit.GetLink(t.Context(), c))
-		before := heap()
-		for range tokens {
-			if err := testkit.GetLink(t.Context(), c); !errors.Is(err, connectlinks.ErrRateLimited) {
-				t.Fatal(err)
-			}
-		}
-		during := heap()
-		assert.Greater(t, during, before+uint64(tokens)*100, "the table has an entry for each")
-		time.Sleep(32 * time.Second)
-		assert.Less(t, heap(), before+uint64(tokens)*10)
-		runtime.KeepAlive(c)
-	})
 }
 
 // A call that was sent, and throttled, returns what the API said.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/pace"
@@ -36,10 +37,10 @@ func poll[T any, L interface{ base() ConnectLink }](ctx context.Context, linkID 
 			return nil, err
 		}
 		if over := pace.Sleep(ctx, pace.Backoff(firstPoll, n)); over != nil {
-			e := &callError{fmt.Sprintf("connectlinks: waiting for link %d: %v", linkID, over), causes(over), isTimeout(over)}
+			e := &callError{fmt.Sprintf("connectlinks: waiting for link %d: %v", linkID, over), []error{over}, isTimeout(over)}
 			if err != nil && !errors.Is(err, over) {
-				e.text += "; the last answer: " + err.Error()
-				e.causes = causes(over, err)
+				e.text += "; the last answer: " + strings.TrimPrefix(err.Error(), "connectlinks: ")
+				e.causes = []error{over, err}
 			}
 			return nil, e
 		}

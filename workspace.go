@@ -39,7 +39,7 @@ func (s *WorkspacesService) Current(ctx context.Context) (*Workspace, error) {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/organization-apis/workspaces/list-workspaces
 func (s *WorkspacesService) List(ctx context.Context, opts ListOptions) (*Page[Workspace], error) {
-	return list(ctx, (*service)(s), workspaces, opts, itself[Workspace])
+	return list(ctx, (*service)(s), "/api/v1/workspaces", opts, itself[Workspace])
 }
 
 // All walks the organization's workspaces from opts.Page on, oldest first unless
@@ -47,7 +47,7 @@ func (s *WorkspacesService) List(ctx context.Context, opts ListOptions) (*Page[W
 //
 // API: GET /api/v1/workspaces
 func (s *WorkspacesService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Workspace, error] {
-	return all(ctx, (*service)(s), workspaces, opts, itself[Workspace])
+	return all(ctx, (*service)(s), "/api/v1/workspaces", opts, itself[Workspace])
 }
 
 // APIKey fetches a workspace's API key, a secret. It takes the personal access
@@ -58,7 +58,7 @@ func (s *WorkspacesService) All(ctx context.Context, opts ListOptions) iter.Seq2
 // https://fivetran.com/docs/activations/rest-api/api-reference/organization-apis/workspaces/get-workspace-api-key
 func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (string, error) {
 	var key string
-	k := get(workspaces).id("workspaceID", workspaceID).then("/api_key")
+	k := get("/api/v1/workspaces/{workspace_id}/api_key").id("workspaceID", workspaceID)
 	k.decode = func(_ context.Context, body []byte) error { // this answer has no envelope
 		var answer struct {
 			Status wireText
@@ -67,7 +67,7 @@ func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (stri
 		if err := decode(body, &answer, &answer.Status); err != nil {
 			return err
 		}
-		if checkToken(answer.APIKey) != nil {
+		if checkToken(answer.APIKey) != "" {
 			return badResponse("no usable api_key")
 		}
 		key = answer.APIKey
@@ -90,7 +90,5 @@ func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (stri
 func (s *WorkspacesService) TokenSource(workspaceID int64) TokenSource {
 	return flight.New(func(ctx context.Context) (string, error) { return s.APIKey(ctx, workspaceID) })
 }
-
-const workspaces = "/api/v1/workspaces"
 
 func (w *Workspace) check(bool) error { return named(w.ID > 0, "workspace") }

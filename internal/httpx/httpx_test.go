@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"math"
@@ -80,7 +81,7 @@ func TestParseBaseURL(t *testing.T) {
 		"https://proxy.example/a%2Fb/api/v1": "https://proxy.example/a%2Fb",
 		"https://proxy.example/a;b/c":        "https://proxy.example/a;b/c",
 		"http://localhost":                   "http://localhost",
-		"http://LocalHost:80":                "http://LocalHost:80",
+		"http://LocalHost:80":                "http://localhost:80",
 		"http://127.0.0.1:8080":              "http://127.0.0.1:8080",
 		"http://127.0.0.5":                   "http://127.0.0.5",
 		"http://127.255.255.254":             "http://127.255.255.254",
@@ -230,49 +231,6 @@ func TestReadAllTakesLittleMore(t *testing.T) {
 	assert.Less(t, cap(got), 64<<10)
 }
 
-// redirecting answers everything with a redirect.
-type redirecting struct {
-	status, sent, closed int
-	header               http.Header
-}
-
-func (r *redirecting) RoundTrip(req *http.Request) (*http.Response, error) {
-	r.sent++
-	return &http.Response{StatusCode: r.status, Header: r.header, Body: http.NoBody, Request: req}, nil
-}
-
-func (r *redirecting) CloseIdleConnections() { r.closed++ }
-
-func TestWithoutRedirects(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{301, 302, 303, 307, 308} {
-		for _, location := range []string{"https://evil.example/", "/elsewhere", "https://evil.example/%zz", "http://[", ""} {
-			for _, method := range []string{http.MethodGet, http.MethodPost} {
-				rt := &redirecting{status: status, header: http.Header{"Location": {location}}}
-				policy := func(*http.Request, []*http.Request) error { return errors.New("asked the caller's own policy") }
-				hc := &http.Client{Transport: rt, CheckRedirect: policy}
-				own := httpx.WithoutRedirects(hc)
-				assert.Same(t, rt, hc.Transport)
-				assert.NotNil(t, hc.CheckRedirect)
-
-				req, err := http.NewRequestWithContext(t.Context(), method, "https://app.example/", strings.NewReader("body"))
-				require.NoError(t, err)
-				resp, err := own.Do(req)
-				require.NoError(t, err, "%d to %q", status, location)
-				_ = resp.Body.Close()
-				assert.Equal(t, status, resp.StatusCode)
-				assert.Equal(t, 1, rt.sent)
-				assert.Equal(t, location, rt.header.Get("Location"), "which may be the caller's")
-
-				own.CloseIdleConnections()
-				assert.Equal(t, 1, rt.closed)
-			}
-		}
-	}
-	assert.NotSame(t, http.DefaultClient, httpx.WithoutRedirects(http.DefaultClient))
-	assert.Nil(t, http.DefaultClient.Transport)
-}
-
 func TestTransport(t *testing.T) {
 	t.Parallel()
 	tr := httpx.NewTransport()
@@ -284,35 +242,55 @@ func TestTransport(t *testing.T) {
 	assert.NotSame(t, tr, httpx.NewTransport())
 }
 
-func TestProof(t *testing.T) {
-	t.Parallel()
-	send := func(t *testing.T, p *httpx.Proof, tr *http.Transport, addr string) error {
-		t.Helper()
-		defer tr.CloseIdleConnections()
-		req, err := http.NewRequestWithContext(p.Context(t.Context()), http.MethodGet, addr, nil)
-		require.NoError(t, err)
-		resp, err := tr.RoundTrip(req)
-		if err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
-		}
-		return err
+// send sends a request with a body through rt, watched by a Trace that ends it when it is sent
+// again. It returns whether the body may be had once more while the answer is awaited.
+func send(t *testing.T, trace *httpx.Trace, rt http.RoundTripper, addr string, header ...string) error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequest(http.MethodPost, addr, strings.NewReader("body"))
+	require.NoError(t, err)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
+	getBody := req.GetBody
+	req.GetBody = func() (io.ReadCloser, error) {
+		if !trace.AllowRewind() {
+			return nil, errRefused
+		}
+		return getBody()
+	}
+	resp, err := rt.RoundTrip(req.WithContext(trace.Start(ctx, rt, req, cancel)))
+	if err == nil {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+	}
+	return err
+}
+
+var errRefused = errors.New("the body is refused")
+
+func TestTrace(t *testing.T) {
+	t.Parallel()
 	t.Run("nothing reported", func(t *testing.T) {
 		t.Parallel()
-		var p httpx.Proof
-		_ = p.Context(t.Context())
-		assert.False(t, p.NoConnection())
+		var trace httpx.Trace
+		require.NoError(t, send(t, &trace, roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+		}), "https://app.example"))
+		assert.False(t, trace.NoConnection())
+		assert.False(t, trace.Resent())
 	})
 	t.Run("no connection", func(t *testing.T) {
 		t.Parallel()
-		var p httpx.Proof
-		refused := errors.New("refused")
-		require.ErrorIs(t, send(t, &p, &http.Transport{
-			DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused },
-		}, "http://app.example"), refused)
-		assert.True(t, p.NoConnection())
-		assert.True(t, p.Unsent())
+		for _, addr := range []string{"http://app.example", "https://app.example/", "https://app.example:8443", "http://[::1]:80"} {
+			var trace httpx.Trace
+			refused := errors.New("refused")
+			tr := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, refused }}
+			require.ErrorIs(t, send(t, &trace, tr, addr), refused)
+			assert.True(t, trace.NoConnection(), addr)
+			assert.True(t, trace.AllowRewind(), addr)
+		}
 	})
 	t.Run("untrusted", func(t *testing.T) {
 		t.Parallel()
@@ -320,23 +298,50 @@ func TestProof(t *testing.T) {
 		srv.Config.ErrorLog = discard()
 		srv.StartTLS()
 		defer srv.Close()
-		var p httpx.Proof
-		require.Error(t, send(t, &p, &http.Transport{}, srv.URL))
-		assert.True(t, p.NoConnection())
+		var trace httpx.Trace
+		require.Error(t, send(t, &trace, &http.Transport{}, srv.URL))
+		assert.True(t, trace.NoConnection())
 	})
-	for _, h2 := range []bool{false, true} {
-		t.Run(map[bool]string{false: "HTTP/1.1", true: "HTTP/2"}[h2], func(t *testing.T) {
+	for _, proxy := range []string{"http://proxy.example", "https://proxy.example", "socks5://proxy.example", "http://proxy.example:3128"} {
+		t.Run("no connection to "+proxy, func(t *testing.T) {
 			t.Parallel()
-			srv := httptest.NewUnstartedServer(http.NotFoundHandler())
-			srv.EnableHTTP2 = h2
-			srv.StartTLS()
-			defer srv.Close()
-			var p httpx.Proof
-			require.NoError(t, send(t, &p, srv.Client().Transport.(*http.Transport), srv.URL))
-			assert.False(t, p.NoConnection())
-			assert.Equal(t, !h2, p.Unsent(), "may be given to net/http for a repeat of its own")
+			u, err := url.Parse(proxy)
+			require.NoError(t, err)
+			tr := &http.Transport{
+				Proxy:       http.ProxyURL(u),
+				DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("refused") },
+			}
+			var seen, hidden httpx.Trace
+			require.Error(t, send(t, &seen, tr, "https://app.example"))
+			assert.True(t, seen.NoConnection())
+			require.Error(t, send(t, &hidden, roundTripper(tr.RoundTrip), "https://app.example"))
+			assert.False(t, hidden.NoConnection(), "the proxy of a wrapped transport is not known")
 		})
 	}
+	for _, h2 := range []bool{false, true} {
+		for _, wrapped := range []bool{false, true} {
+			t.Run(fmt.Sprintf("HTTP/2 %t, wrapped %t", h2, wrapped), func(t *testing.T) {
+				t.Parallel()
+				srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+				srv.EnableHTTP2 = h2
+				srv.StartTLS()
+				defer srv.Close()
+				var rt http.RoundTripper = srv.Client().Transport
+				if wrapped {
+					rt = roundTripper(rt.RoundTrip)
+				}
+				var trace httpx.Trace
+				require.NoError(t, send(t, &trace, rt, srv.URL))
+				assert.False(t, trace.NoConnection())
+				assert.False(t, trace.Resent())
+				assert.False(t, trace.AllowRewind(), "it was answered")
+			})
+		}
+	}
 }
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func discard() *log.Logger { return log.New(io.Discard, "", 0) }

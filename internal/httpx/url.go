@@ -1,6 +1,5 @@
-// Package httpx is what the SDK needs of HTTP beside net/http: addresses that are
-// safe to use, a transport with sensible limits, bounded reading, and the proof of
-// what became of a request.
+// Package httpx adds to net/http what the SDK needs: addresses that are safe to use, a
+// transport with sensible limits, bounded reading, and a trace of what was sent.
 package httpx
 
 import (
@@ -64,7 +63,8 @@ func ParseBaseURL(raw string, plaintext bool) (base *url.URL, reason string) {
 	if err != nil {
 		return nil, "has a path that cannot be read"
 	}
-	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: path, RawPath: prefix}, ""
+	// In lower case, because net/http sends requests to Localhost through a proxy.
+	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: path, RawPath: prefix}, ""
 }
 
 func loopback(host string) bool {

@@ -1,8 +1,9 @@
-// Package pace is about waiting: for how long, for whom, and when not at all.
+// Package pace decides how long to wait, and who waits.
 package pace
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"maps"
 	"math"
@@ -15,9 +16,10 @@ import (
 )
 
 const (
-	MaxPause  = 10 * time.Second // no pause is longer
-	maxSpread = time.Second      // over which those who waited for the same moment start
+	MaxPause  = 10 * time.Second // no pause is longer, except for the spread
+	maxSpread = time.Second      // those who waited for the same moment start within it
 	maxMemory = time.Hour        // how long a throttled token is remembered at most
+	maxPauses = 100_000          // how many throttled tokens are remembered at most
 )
 
 // Backoff is the n-th delay, from 0: first, doubled each time, at random within a
@@ -77,16 +79,22 @@ func RetryAfter(header string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// Key is whom a pause holds up: a token, at a host.
-type Key struct{ Token, Host string }
+// Key names who waits: a token at a host. It holds a hash of the token, so that printing it
+// does not show the token.
+type Key struct {
+	token [sha256.Size]byte
+	host  string
+}
 
-// Pauses are the keys that the API asked to wait, so that not every caller has to
-// find out for itself. The zero value is ready.
+// NewKey returns the key of a token at a host.
+func NewKey(token, host string) Key { return Key{sha256.Sum256([]byte(token)), host} }
+
+// Pauses remembers which keys the API has asked to wait, so that not every caller has to
+// find out for itself. The zero value is ready. It is safe for concurrent use.
 type Pauses struct {
 	mu    sync.Mutex
-	ends  map[Key]pause // nil while nobody waits
-	sweep *time.Timer   // forgets, while somebody does
-	next  time.Time     // when
+	ends  map[Key]pause
+	swept time.Time
 }
 
 type pause struct {
@@ -94,67 +102,48 @@ type pause struct {
 	d   time.Duration
 }
 
-// Begin holds up everybody with that key for d, but for an hour at most.
+// Begin makes everybody with that key wait for d, and for at most an hour. A pause under
+// way is prolonged, and never shortened.
 func (p *Pauses) Begin(key Key, d time.Duration) {
 	d = min(d, maxMemory)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	end := time.Now().Add(d)
-	switch {
-	case p.ends == nil:
-		p.ends = make(map[Key]pause)
-		p.sweep = time.AfterFunc(d, p.forget)
-		p.next = end
-	case end.Before(p.next):
-		p.sweep.Reset(d)
-		p.next = end
-	}
-	if end.After(p.ends[key].end) {
+	now := time.Now()
+	p.sweep(now)
+	if end := now.Add(d); end.After(p.ends[key].end) {
+		if p.ends == nil {
+			p.ends = make(map[Key]pause)
+		}
 		p.ends[key] = pause{end, d}
 	}
 }
 
-// Left is how much of a key's pause is left, zero or less for none, and a random
+// sweep forgets the pauses that are over, at most once a second. Where there are too many,
+// it forgets those under way as well: their callers will be told again.
+func (p *Pauses) sweep(now time.Time) {
+	if len(p.ends) >= maxPauses {
+		p.ends = nil
+		return
+	}
+	if now.Sub(p.swept) < time.Second {
+		return
+	}
+	p.swept = now
+	maps.DeleteFunc(p.ends, func(_ Key, pause pause) bool { return !now.Before(pause.end) })
+	if len(p.ends) == 0 {
+		p.ends = nil // a map keeps the size that it once had
+	}
+}
+
+// Left returns how much of a key's pause is left, zero or less for none, and a random
 // moment to start after that.
 func (p *Pauses) Left(key Key) (left, start time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.ends) == 0 {
+	pause, ok := p.ends[key]
+	if !ok {
 		return 0, 0
 	}
-	pause := p.ends[key]
 	left = time.Until(pause.end)
 	return left, left + Spread(pause.d)
-}
-
-// forget drops the pauses that are over, and comes back while there are others.
-func (p *Pauses) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now, had := time.Now(), len(p.ends)
-	p.next = now.Add(maxMemory)
-	for key, pause := range p.ends {
-		if !now.Before(pause.end) {
-			delete(p.ends, key)
-		} else if pause.end.Before(p.next) {
-			p.next = pause.end
-		}
-	}
-	switch left := len(p.ends); {
-	case left == 0:
-		p.ends, p.sweep = nil, nil
-		return
-	case left < had/2:
-		p.ends = maps.Collect(maps.All(p.ends)) // a map keeps the size that it once had
-	}
-	// Not for each of many that end one after the other.
-	p.next = later(p.next, now.Add(time.Second))
-	p.sweep.Reset(time.Until(p.next))
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }

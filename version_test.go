@@ -45,6 +45,7 @@ var lifeReadmeImports = map[string]string{
 	"http":             "net/http",
 	"log":              "log",
 	"os":               "os",
+	"rand":             "crypto/rand",
 	"rate":             "golang.org/x/time/rate",
 	"slog":             "log/slog",
 	"strconv":          "strconv",

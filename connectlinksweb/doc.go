@@ -1,33 +1,74 @@
 // Package connectlinksweb hands connect links to customers, on net/http alone: just
 // in time by redirect, or embedded in a page.
 //
-//	mux.Handle("/connect/hubspot", connectlinksweb.Start(mint))           // makes a link at the click, and sends the browser there
-//	mux.Handle("/connected", connectlinksweb.Return(check, integrations)) // the link's RedirectURI
+//	mux.Handle("/connect/hubspot", connectlinksweb.Start(mint))                 // makes a link at the click, and sends the browser there
+//	mux.Handle("/connected/{key}", connectlinksweb.Return(check, integrations)) // the link's RedirectURI
 //
-// mint makes the link, and remembers its id in the customer's session; check
-// looks the id up and asks the API, by one of the waits, what became of it. Both
-// handlers belong behind the platform's own sign-in: whoever gets as far as mint
-// is given a link.
+// mint makes the link, and stores its id in the customer's session; check looks the
+// id up and asks the API, by one of the waits, what became of the link. Both handlers
+// belong behind the platform's own sign-in: whoever gets as far as mint is given a link.
 //
 // # The address never expires
 //
-// A link dies, by default after 24 hours. The address of a [Start] handler does
+// A link expires, by default after 24 hours. The address of a [Start] handler does
 // not: it can be mailed and put into menus. A GET makes nothing, so that prefetch
 // and mail scanners cost no link; it shows one button, and the button's POST makes
 // the link. What is to be connected belongs into the address, not into fields of a
 // form: an answer that offers another try posts to the same address.
 //
-// # Two tabs, two clicks
+// # A key for each link
+//
+// A customer may have two tabs open, and come back to either. To tell them apart, put
+// a random key into the path of the RedirectURI, and store it in the session with the
+// link's id:
+//
+//	key := rand.Text() // of crypto/rand
+//	link, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{
+//		Type:        "hubspot",
+//		RedirectURI: "https://platform.example/connected/" + key,
+//	})
+//	if err != nil {
+//		return connectlinks.ConnectLink{}, err
+//	}
+//	session.linkIDs[key] = link.ID
+//
+// check then looks up r.PathValue("key"). It must find the key in the customer's own
+// session, or return [ErrNoLink]: anybody can type an address. Use a path, since the
+// service may drop or change a query. Make a new key for each call, also after
+// [connectlinks.ErrOutcomeUnknown]: the RedirectURI then tells the links apart too.
+//
+// # Two clicks
 //
 // Every POST calls mint. The button disables itself where there is script, but a
 // second tab, a browser without script or the back button posts again, and then
-// there are two links and perhaps two connections. So mint does this, holding a
-// lock of the session: it looks in the session for a link for the same thing,
-// fetches it from the API, and returns it again while it is neither expired,
-// revoked nor used; else it makes one, and adds its id to what the session holds.
-// Adds, because the customer of the first tab may still finish. A session that
-// holds the ids per connection, and a RedirectURI that names which of them is
-// meant (to be looked up in the session, never believed), keep the tabs apart.
+// there are two links and perhaps two connections. So mint should hold a lock of the
+// session, look there for a link for the same thing, and fetch it from the API. It
+// returns that link again while it is neither expired, revoked nor used; else it makes
+// one. It keeps the keys of earlier links, since the customer of another tab may still
+// finish.
+//
+// # Sessions
+//
+// The way back from a link's page is a GET from another site. The session's cookie needs
+// SameSite=Lax: with Strict, browsers do not send it there, and the session seems lost.
+// Sessions do get lost, for example when they are in memory and the platform restarts,
+// or when the customer comes back in another browser. What was connected is connected
+// all the same. So check returns [ErrNoLink] where the session does not know the key:
+// its page sends the customer to the integrations, and does not claim that nothing was
+// connected.
+//
+// # What the pages say
+//
+// The pages say only what is known. On the way back the customer may have connected,
+// whatever goes wrong with our question; so no page there says otherwise. Where only the
+// platform can help, a page offers no other try, and the error is logged as an error:
+// watch for it. [WithTexts] replaces the texts, for other languages, and [WithTemplate]
+// the page around them.
+//
+// # The first click
+//
+// Clicks are rare, so most find no open connection to the API, and wait for TCP and TLS
+// first. [WithWarm] opens the connection while the customer looks at the page.
 //
 // # What is a hint, and what counts
 //

@@ -56,7 +56,8 @@ var elementTemplate = template.Must(template.New("element").Parse(
 // Element is the markup of a <connect-link> for the link. It contains the link's
 // URL: the page must not be stored, nor shown to anyone else. Without script it is
 // an ordinary link. If the link's URL is not an http or https URL, it is left
-// out, and the element says that the link cannot be opened.
+// out, and the element says that the link cannot be opened. Its texts are English: for
+// another language, write the markup yourself.
 func Element(link connectlinks.ConnectLink) template.HTML {
 	var data struct{ URL, Title string }
 	if _, reason := httpx.ParseURL(link.URL); reason == "" {

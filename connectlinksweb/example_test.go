@@ -2,7 +2,10 @@ package connectlinksweb_test
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,17 +19,26 @@ import (
 
 // session is what a platform remembers of a customer.
 type session struct {
-	mu     sync.Mutex
-	linkID int64
+	mu      sync.Mutex
+	linkIDs map[string]int64 // by the key in the link's RedirectURI
 }
 
-// open is the session's link if the customer can still use it.
+// open returns a link of the session that the customer can still use.
 func (s *session) open(ctx context.Context, client *connectlinks.Client) (*connectlinks.DestinationConnectLink, bool) {
-	if s.linkID == 0 {
-		return nil, false
+	for _, id := range s.linkIDs {
+		link, err := client.Destinations.GetConnectLink(ctx, id)
+		if err == nil && !link.Expired && !link.Revoked && link.DestinationID == 0 {
+			return link, true
+		}
 	}
-	link, err := client.Destinations.GetConnectLink(ctx, s.linkID)
-	return link, err == nil && !link.Expired && !link.Revoked && link.DestinationID == 0
+	return nil, false
+}
+
+func (s *session) linkID(key string) (int64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id, ok := s.linkIDs[key]
+	return id, ok
 }
 
 // Both handlers, and what a customer does with them.
@@ -34,7 +46,7 @@ func Example() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
 	client := srv.Client()
-	customer := &session{} // looked up by a cookie in real life
+	customer := &session{linkIDs: map[string]int64{}} // looked up by a cookie in real life
 
 	mux := http.NewServeMux()
 	mux.Handle("/connect/hubspot", connectlinksweb.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
@@ -43,40 +55,49 @@ func Example() {
 		if link, ok := customer.open(r.Context(), client); ok {
 			return link.ConnectLink, nil
 		}
+		key := rand.Text()
 		link, err := client.Destinations.CreateConnectLink(r.Context(), connectlinks.CreateConnectLinkParams{
 			Type:        "hubspot",
-			RedirectURI: "https://platform.example/connected",
+			RedirectURI: "https://platform.example/connected/" + key,
 		})
 		if err != nil {
 			return connectlinks.ConnectLink{}, err
 		}
-		customer.linkID = link.ID
+		customer.linkIDs[key] = link.ID
 		return link.ConnectLink, nil
 	}, connectlinksweb.WithTitle("Connect HubSpot"), connectlinksweb.WithBack("/integrations")))
 
-	mux.Handle("/connected", connectlinksweb.Return(func(_ http.ResponseWriter, r *http.Request) error {
-		_, err := client.Destinations.WaitForConnection(r.Context(), customer.linkID)
+	mux.Handle("/connected/{key}", connectlinksweb.Return(func(_ http.ResponseWriter, r *http.Request) error {
+		id, ok := customer.linkID(r.PathValue("key"))
+		if !ok {
+			return connectlinksweb.ErrNoLink
+		}
+		_, err := client.Destinations.WaitForConnection(r.Context(), id)
 		return err
-	}, http.RedirectHandler("/integrations", http.StatusSeeOther), connectlinksweb.WithBack("/integrations")))
+	}, http.RedirectHandler("/integrations", http.StatusSeeOther), connectlinksweb.WithBack("/integrations"),
+		connectlinksweb.WithLogger(slog.New(slog.DiscardHandler))))
 
-	visit := func(method, path string) *http.Response {
+	visit := func(method, address string) *http.Response {
 		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		mux.ServeHTTP(w, httptest.NewRequest(method, address, nil))
 		return w.Result()
 	}
 	fmt.Println("a mail scanner:", visit("GET", "/connect/hubspot").StatusCode, "links:", len(srv.Links()))
 	fmt.Println("the click:", visit("POST", "/connect/hubspot").StatusCode, "links:", len(srv.Links()))
 	fmt.Println("once more:", visit("POST", "/connect/hubspot").StatusCode, "links:", len(srv.Links()))
 
-	if _, err := srv.Complete(srv.Links()[0].ConnectLink.ID); err != nil {
+	link := srv.Links()[0].ConnectLink
+	if _, err := srv.Complete(link.ID); err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println("back:", visit("GET", "/connected").StatusCode, visit("GET", "/connected").Header.Get("Location"))
+	fmt.Println("back:", visit("GET", link.RedirectURI).StatusCode, visit("GET", link.RedirectURI).Header.Get("Location"))
+	fmt.Println("a guess:", visit("GET", "/connected/guess").StatusCode)
 	// Output:
 	// a mail scanner: 200 links: 0
 	// the click: 303 links: 1
 	// once more: 303 links: 1
 	// back: 303 /integrations
+	// a guess: 404
 }
 
 // A page that embeds a link, and the policy that lets it.
@@ -121,6 +142,44 @@ func ExampleScript() {
 	mux.ServeHTTP(w, httptest.NewRequest("GET", connectlinksweb.ScriptURL("/connect-link.js"), nil))
 	fmt.Println(w.Header().Get("Cache-Control"))
 	// Output: public, max-age=31536000, immutable
+}
+
+// Texts in another language, and a handler per request, since the language depends on
+// the customer.
+func ExampleWithTexts() {
+	german := connectlinksweb.Texts{
+		Lang:     "de",
+		Start:    connectlinksweb.Text{Title: "Konto verbinden", Message: "Sie fahren auf einer sicheren Seite fort und kommen danach hierher zurück."},
+		Continue: "Weiter", OneMoment: "Einen Moment…", Back: "Zurück",
+		TryAgainIn: func(pause time.Duration) string {
+			return fmt.Sprintf("Bitte versuchen Sie es in %.0f Sekunden noch einmal.", math.Ceil(pause.Seconds()))
+		},
+		// and so on: what is missing stays English
+	}
+	mint := func(http.ResponseWriter, *http.Request) (connectlinks.ConnectLink, error) {
+		return connectlinks.ConnectLink{URL: "https://app.getcensus.com/pbc?auth=example"}, nil
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/connect/hubspot", func(w http.ResponseWriter, r *http.Request) {
+		var texts connectlinksweb.Texts
+		if strings.HasPrefix(r.Header.Get("Accept-Language"), "de") {
+			texts = german
+		}
+		connectlinksweb.Start(mint, connectlinksweb.WithTexts(texts)).ServeHTTP(w, r)
+	})
+	r := httptest.NewRequest("GET", "/connect/hubspot", nil)
+	r.Header.Set("Accept-Language", "de-CH")
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "<html") || strings.HasPrefix(line, "<h1") || strings.HasPrefix(line, "<button") {
+			fmt.Print(line)
+		}
+	}
+	// Output:
+	// <html lang="de">
+	// <h1>Konto verbinden</h1>
+	// <button id="connectlink-start" type="submit" data-pressed="Einen Moment…">Weiter</button>
 }
 
 // A handler per request, where the title depends on it.

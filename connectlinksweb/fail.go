@@ -3,7 +3,6 @@ package connectlinksweb
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,17 +12,25 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
+// ErrNoLink is what check of [Return] returns if the session knows no link: after a
+// lost session, or a bookmark. Its page claims nothing about the connection.
+var ErrNoLink = errors.New("connectlinksweb: the session knows no link")
+
 // Error answers an error of the SDK as [Start] and [Return] do, with a page, or
 // JSON if the request prefers it, that says what to do and nothing that is secret,
 // and logs it:
 //
+//   - 404: [ErrNoLink]
 //   - 410: the link has expired or was revoked
-//   - 429 and 503, with Retry-After: the API, or the client's rate limiter, asks for patience
+//   - 429, with Retry-After: the API or the client's rate limiter asked to wait
+//   - 500: only the platform can mend it (an [*connectlinks.InputError], and every
+//     4xx of the API except 408 and 429); trying again is not offered
+//   - 500: anything that is not in this list, such as an error of the platform's own
+//   - 502: the API could not be reached, gave no usable answer, or its answer to a
+//     create was lost
+//   - 503, with Retry-After: the API is not available
 //   - 503, without it: the request's context was cancelled before there was an answer
-//   - 504: the API took too long
-//   - 502: the API refused, made no sense, could not be reached, or its answer to
-//     a create was lost
-//   - 500: anything else, such as an error of the platform's own
+//   - 504: something took too long
 //
 // A context that was cancelled is logged at Debug only: the client has given the
 // request up, or the server is shutting down. [WithErrorHandler] has no effect on
@@ -44,12 +51,19 @@ func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.onError(w, r, err)
 		return
 	}
-	a, level := answerTo(err), slog.LevelError
-	switch {
-	case cancelled:
-		a, level = interrupted, slog.LevelDebug
-	case a.status < 500:
+	var a answer
+	level := slog.LevelError
+	if cancelled {
+		a = answer{kind: KindError, status: http.StatusServiceUnavailable, text: s.texts.Interrupted, again: true, soon: true}
+		level = slog.LevelDebug
+	} else if a = s.texts.answer(err); a.status < 500 {
 		level = slog.LevelWarn
+	}
+	if returning(r) && a.kind == KindError {
+		a.text.Title = s.texts.NotSure
+		if !a.again {
+			a.text = s.texts.CannotTell
+		}
 	}
 	s.logger().LogAttrs(logContext(r), level, "connectlinks: request of a customer failed",
 		slog.Int("status", a.status), slog.String("pattern", r.Pattern), slog.Any("error", err))
@@ -57,22 +71,24 @@ func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
 	retryAfter := seconds(a.pause)
 	if retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(retryAfter, 10))
+		a.text.Message += " " + s.texts.TryAgainIn(a.pause)
 	}
 	if prefersJSON(r) {
-		writeJSON(w, a.status, problem{a.status, a.message, retryAfter})
+		writeJSON(w, a.status, problem{a.status, a.text.Message, retryAfter})
 		return
 	}
-	p := Page{Kind: KindError, Status: a.status, Title: a.title, Message: a.message}
+	p := Page{Kind: a.kind, Status: a.status, Title: a.text.Title, Message: a.text.Message, BackFirst: a.kind != KindError}
 	switch {
-	case a.status == http.StatusGone:
-		p.Kind, p.BackText = KindEnded, "Start again"
+	case a.kind == KindEnded:
+		p.BackText = s.texts.StartAgain
+	case !a.again:
 	case returning(r):
-		p.Button, p.Again = "Try again", address(r, 0)
-		if a.passes {
+		p.Button, p.Again = s.texts.TryAgain, customersLook(r)
+		if a.soon {
 			s.lookAgain(w, r, a.pause) // the customer may well have finished
 		}
 	case r.Method == http.MethodPost:
-		p.Button = "Try again"
+		p.Button = s.texts.TryAgain
 		// The form's POST must say where it comes from.
 		w.Header().Set("Referrer-Policy", "same-origin")
 	}
@@ -88,88 +104,48 @@ type problem struct {
 
 // answer is what a customer is told about an error.
 type answer struct {
-	status         int
-	title, message string
-	pause          time.Duration // before another try; 0 if nobody named one
-	passes         bool          // by itself, and soon
+	kind   Kind
+	status int
+	text   Text
+	pause  time.Duration // before another try; 0 if nobody asked for one
+	again  bool          // another try can help
+	soon   bool          // and soon, so that a page may look again by itself
 }
 
-var interrupted = answer{
-	status: http.StatusServiceUnavailable, title: "Interrupted", passes: true,
-	message: "We were interrupted before we had an answer. Please try again.",
-}
+const defaultPause = 10 * time.Second // where the API asks for one, and does not say how long
 
-// answerTo says what to tell a customer about err.
-func answerTo(err error) answer {
+// answer chooses what to tell a customer about err.
+func (t *Texts) answer(err error) answer {
 	var refused *connectlinks.APIError
 	var status int
-	var pause time.Duration
+	pause := defaultPause
 	if errors.As(err, &refused) {
-		status, pause = refused.StatusCode, refused.RetryAfter
+		status = refused.StatusCode
+		if refused.RetryAfter > 0 {
+			pause = refused.RetryAfter
+		}
 	}
 	var timeout interface{ Timeout() bool }
-	var network net.Error
 	switch {
+	case errors.Is(err, ErrNoLink):
+		return answer{kind: KindNoLink, status: http.StatusNotFound, text: t.NoLink}
 	case errors.Is(err, connectlinks.ErrLinkExpired):
-		return answer{
-			status: http.StatusGone, title: "This took too long",
-			message: "The page you were on is no longer valid, and nothing was connected. Please start again.",
-		}
+		return answer{kind: KindEnded, status: http.StatusGone, text: t.Expired}
 	case errors.Is(err, connectlinks.ErrLinkRevoked):
-		return answer{
-			status: http.StatusGone, title: "This was cancelled",
-			message: "The page you were on was withdrawn, and nothing was connected. Please start again.",
-		}
+		return answer{kind: KindEnded, status: http.StatusGone, text: t.Revoked}
 	case errors.Is(err, connectlinks.ErrRateLimited):
-		return busy(http.StatusTooManyRequests, "Too many at once", pause)
+		return answer{kind: KindError, status: http.StatusTooManyRequests, text: t.Busy, pause: pause, again: true, soon: true}
+	case errors.As(err, new(*connectlinks.InputError)), status >= 400 && status < 500 && status != http.StatusRequestTimeout:
+		return answer{kind: KindError, status: http.StatusInternalServerError, text: t.CannotConnect}
 	case status == http.StatusServiceUnavailable:
-		return busy(http.StatusServiceUnavailable, "Not available right now", pause)
-	case errors.Is(err, context.DeadlineExceeded), status == http.StatusGatewayTimeout, status == http.StatusRequestTimeout,
-		errors.As(err, &timeout) && timeout.Timeout():
-		return answer{
-			status: http.StatusGatewayTimeout, title: "No answer in time", passes: true,
-			message: "This took too long. Please try again in a minute.",
-		}
-	case status != 0, errors.Is(err, connectlinks.ErrBadResponse), errors.Is(err, connectlinks.ErrOutcomeUnknown), errors.As(err, &network):
-		return answer{
-			status: http.StatusBadGateway, title: "That did not work",
-			message: "The service that we connect you with gave no usable answer. Please try again in a minute; if that does not help, contact our support.",
-		}
+		return answer{kind: KindError, status: status, text: t.Unavailable, pause: pause, again: true, soon: true}
+	case status == http.StatusRequestTimeout, status == http.StatusGatewayTimeout,
+		errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return answer{kind: KindError, status: http.StatusGatewayTimeout, text: t.TimedOut, again: true, soon: true}
+	case status != 0, errors.Is(err, connectlinks.ErrBadResponse), errors.Is(err, connectlinks.ErrOutcomeUnknown):
+		return answer{kind: KindError, status: http.StatusBadGateway, text: t.BadAnswer, again: true}
+	case errors.As(err, new(net.Error)): // of the API, or of the platform's own
+		return answer{kind: KindError, status: http.StatusBadGateway, text: t.Failed, again: true}
 	}
-	return answer{
-		status: http.StatusInternalServerError, title: "That did not work",
-		message: "Something went wrong on our side. Please try again in a minute; if that does not help, contact our support.",
-	}
-}
-
-// defaultPause is how long to wait where the API names no time.
-const defaultPause = 10 * time.Second
-
-func busy(status int, title string, pause time.Duration) answer {
-	if pause <= 0 {
-		pause = defaultPause
-	}
-	return answer{status: status, title: title, message: "Please try again in " + inWords(pause) + ".", pause: pause, passes: true}
-}
-
-// seconds rounds up.
-func seconds(d time.Duration) int64 {
-	n := int64(d / time.Second)
-	if d%time.Second > 0 {
-		n++
-	}
-	return n
-}
-
-func inWords(d time.Duration) string {
-	n := seconds(d)
-	switch {
-	case n == 1:
-		return "a second"
-	case n <= 90:
-		return fmt.Sprintf("%d seconds", n)
-	case n <= 90*60:
-		return fmt.Sprintf("%d minutes", (n+59)/60)
-	}
-	return fmt.Sprintf("%d hours", (n+3599)/3600)
+	return answer{kind: KindError, status: http.StatusInternalServerError, text: t.Failed, again: true}
 }

@@ -1,6 +1,8 @@
 package connectlinksweb
 
 import (
+	"cmp"
+	"context"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -12,6 +14,8 @@ type Option func(*settings)
 
 type settings struct {
 	title      string
+	texts      Texts
+	warm       func(context.Context) error
 	back       string
 	template   *template.Template
 	onError    func(http.ResponseWriter, *http.Request, error)
@@ -23,13 +27,14 @@ type settings struct {
 
 func newSettings(opts []Option) *settings {
 	s := &settings{
-		title:   "Connect your account",
 		wait:    5 * time.Second,
 		refresh: 2 * time.Second,
 	}
 	for _, opt := range opts {
 		opt(s)
 	}
+	s.texts.complete()
+	s.title = cmp.Or(s.title, s.texts.Start.Title)
 	return s
 }
 
@@ -83,6 +88,15 @@ func WithCrossOriginProtection(p *http.CrossOriginProtection) Option {
 // WithWait limits how long [Return] lets check take before it answers "not yet".
 // The default is 5 seconds. Keep it below the server's WriteTimeout.
 func WithWait(d time.Duration) Option { return func(s *settings) { s.wait = d } }
+
+// WithWarm makes the page of [Start] prepare for the click. A GET writes the whole page
+// and then calls warm, which should open a connection to the API, so that the POST does
+// not wait for TCP and TLS. The customer sees the page at once. The call ends after 5 seconds, since a click that reuses the HTTP/1.1
+// connection of the page waits for it; it does not end when the customer's browser or a
+// proxy closes that connection. Its error is logged at Debug only: the click will tell.
+//
+// Where the ResponseWriter cannot flush, warm is not called.
+func WithWarm(warm func(context.Context) error) Option { return func(s *settings) { s.warm = warm } }
 
 // WithRefresh sets after how long the "not yet" page of [Return] looks again for
 // the first time; each further time it takes twice as long, up to 30 seconds, and

@@ -2,6 +2,7 @@ package connectlinksweb
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	_ "embed"
@@ -9,6 +10,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -20,6 +22,7 @@ const (
 	KindStart   Kind = "start"   // of Start: the button that makes a link
 	KindWaiting Kind = "waiting" // of Return: the customer has not finished, as far as the API knows
 	KindEnded   Kind = "ended"   // of Return: the link has expired or was revoked
+	KindNoLink  Kind = "nolink"  // of Return: the session knows no link
 	KindError   Kind = "error"   // something went wrong
 )
 
@@ -27,17 +30,22 @@ const (
 type Page struct {
 	Kind    Kind
 	Status  int    // of the answer
-	Title   string // that of WithTitle, or what went wrong
+	Lang    string // for the attribute lang
+	Title   string // of WithTitle, or what went wrong
 	Message string // what the customer should know and do
+	Spinner bool   // the page looks again by itself, and the customer should wait for that
 
 	// Button is the text of a button, "" for none. Without Again it belongs into
 	// a form with method post and no action; the form may have no other fields
-	// that matter, and should not be sent twice.
-	Button string
+	// that matter, and should not be sent twice. OneMoment is the text of the
+	// button once it was pressed.
+	Button, OneMoment string
 	// Again is the address that the button leads to by GET.
 	Again string
-	// Back is the address of WithBack, and BackText what to call it.
+	// Back is the address of WithBack, and BackText what to call it. With BackFirst
+	// it is the first thing to do, before Button.
 	Back, BackText string
+	BackFirst      bool
 }
 
 var (
@@ -77,9 +85,11 @@ func private(w http.ResponseWriter) {
 
 // show answers with a page.
 func (s *settings) show(w http.ResponseWriter, r *http.Request, p Page) {
-	p.Back = s.back
-	if p.Back != "" && p.BackText == "" {
-		p.BackText = "Back"
+	p.Lang, p.OneMoment, p.Back = s.texts.Lang, s.texts.OneMoment, s.back
+	if p.Back == "" {
+		p.BackText, p.BackFirst = "", false
+	} else {
+		p.BackText = cmp.Or(p.BackText, s.texts.Back)
 	}
 	h := w.Header()
 	var body bytes.Buffer
@@ -103,6 +113,7 @@ func (s *settings) show(w http.ResponseWriter, r *http.Request, p Page) {
 		h.Set("X-Frame-Options", "SAMEORIGIN")
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body.Bytes()) // who does not listen any more misses nothing
 }

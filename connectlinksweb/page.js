@@ -6,7 +6,7 @@
   var text = button.textContent;
   form.addEventListener("submit", function () {
     button.disabled = true;
-    button.textContent = "One moment\u2026";
+    button.textContent = button.dataset.pressed;
   });
   // The back button brings the page back as it was left.
   window.addEventListener("pageshow", function () {

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,45 +37,12 @@ func notYet(_ http.ResponseWriter, r *http.Request) error {
 	return r.Context().Err()
 }
 
-func TestReturnAnswersAsCheckHasIt(t *testing.T) {
-	throttled := &connectlinks.APIError{StatusCode: 429, RetryAfter: 40 * time.Second}
-	for _, test := range []struct {
-		name     string
-		err      error
-		status   int
-		refresh  string
-		contains string
-	}{
-		{"connected", nil, 200, "", "connected, limited: false"},
-		{"a limiter that refuses", fmt.Errorf("waiting: %w", limiterRefused{}), 202, "2; url=?connectlink_look=1", "Not connected yet"},
-		{"expired", fmt.Errorf("link 1: %w", connectlinks.ErrLinkExpired), 410, "", `<a id="connectlink-back" href="/integrations" class="button">Start again</a>`},
-		{"revoked", fmt.Errorf("link 1: %w", connectlinks.ErrLinkRevoked), 410, "", "Start again"},
-		{"throttled", throttled, 429, "40; url=?connectlink_look=1", `<a id="connectlink-again" class="button" href="?">Try again</a>`},
-		{"unavailable", &connectlinks.APIError{StatusCode: 503}, 503, "10; url=?connectlink_look=1", "Try again"},
-		{"throttled, to the end of time", &connectlinks.APIError{StatusCode: 429, RetryAfter: math.MaxInt64}, 429, "9223372037; url=?connectlink_look=1", "Try again"},
-		{"a deadline that is not Return's", fmt.Errorf("database: %w", context.DeadlineExceeded), 504, "2; url=?connectlink_look=1", "Try again"},
-		{"timed out", timedOut{}, 504, "2; url=?connectlink_look=1", "Try again"},
-		{"refused", &connectlinks.APIError{StatusCode: 401}, 502, "", "Try again"},
-		{"unknown flow", errors.New("not in the session"), 500, "", "Try again"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			h := connectlinksweb.Return(checking(test.err), connected, connectlinksweb.WithBack("/integrations"), silent)
-			w := ask(h, "GET", "/connected")
-			assert.Equal(t, test.status, w.Code)
-			assert.Equal(t, test.refresh, w.Header().Get("Refresh"))
-			assert.Contains(t, w.Body.String(), test.contains)
-			assert.NotContains(t, w.Body.String(), "<form", "nothing here is posted")
-			private(t, w, "no-referrer")
-
-			w = ask(h, "GET", "/connected", "Accept", "application/json")
-			assert.Equal(t, test.status, w.Code)
-			private(t, w, "no-referrer")
-			if test.err != nil {
-				assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
-				assert.Contains(t, w.Body.String(), fmt.Sprintf(`"status":%d`, test.status))
-			}
-		})
-	}
+func TestReturnConnected(t *testing.T) {
+	w := ask(connectlinksweb.Return(checking(nil), connected), "GET", "/connected")
+	assert.Equal(t, http.StatusOK, w.Code)
+	assert.Equal(t, "connected, limited: false", w.Body.String())
+	assert.Empty(t, w.Header().Get("Refresh"))
+	private(t, w, "no-referrer")
 }
 
 func TestReturnSaysNotYetWhenItsOwnLimitRanOut(t *testing.T) {
@@ -133,25 +101,75 @@ func TestReturnLooksAgainLessAndLessOften(t *testing.T) {
 	for {
 		w := ask(h, "GET", target)
 		refresh := w.Header().Get("Refresh")
-		assert.Contains(t, w.Body.String(), `href="?flow=a%26b&amp;x=%22%3E%0D%0A"`, "the customer's own look starts over")
 		if refresh == "" {
-			assert.NotContains(t, w.Body.String(), "by ourselves")
-			assert.Contains(t, w.Body.String(), "Look again")
+			assert.NotContains(t, read(t, w).message, "by itself")
 			break
 		}
-		var seconds, query string
-		_, err := fmt.Sscanf(refresh, "%s url=%s", &seconds, &query)
-		require.NoError(t, err)
-		pauses = append(pauses, seconds)
+		assert.Contains(t, read(t, w).message, "This page looks again by itself.")
+		pause, query, found := strings.Cut(refresh, "; url=")
+		require.True(t, found, refresh)
+		assert.Contains(t, query, "&flow=a%26b&x=%22%3E%0D%0A")
+		pauses = append(pauses, pause)
 		target = "/connected" + query
 	}
-	assert.Equal(t, []string{"3;", "6;", "12;", "24;", "30;", "30;"}, pauses[:6])
+	assert.Equal(t, []string{"3", "6", "12", "24", "30", "30"}, pauses[:6])
 	assert.Len(t, pauses, 28)
 
 	h = connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0), connectlinksweb.WithRefresh(0))
 	assert.Empty(t, ask(h, "GET", "/connected").Header().Get("Refresh"))
 	h = connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0), connectlinksweb.WithRefresh(time.Hour))
 	assert.Equal(t, "3600; url=?connectlink_look=10", ask(h, "GET", "/connected?connectlink_look=9").Header().Get("Refresh"))
+}
+
+// A customer who cancelled is here too, and must not wait for nothing.
+func TestReturnAsksAfterThreeLooks(t *testing.T) {
+	const (
+		title = "Not connected yet"
+		none  = "We have no word yet that you are connected."
+		start = " If you did not finish, start again."
+		looks = " This page looks again by itself."
+	)
+	h := connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0), connectlinksweb.WithBack("/integrations"))
+	var got []said
+	target := "/connected"
+	for range 4 {
+		w := ask(h, "GET", target)
+		got = append(got, read(t, w))
+		assert.Equal(t, len(got) < 3, strings.Contains(w.Body.String(), `class="spinner"`), target)
+		_, query, _ := strings.Cut(w.Header().Get("Refresh"), "url=")
+		target = "/connected" + query
+	}
+	wait := said{title, none + looks, []string{"[Look again]", "Back"}}
+	asks := said{title, none + start + looks, []string{"[Start again]", "Look again"}}
+	assert.Equal(t, []said{wait, wait, asks, asks}, got)
+	assert.Contains(t, ask(h, "GET", target).Body.String(), `href="/integrations" class="button">Start again<`)
+
+	t.Run("the customer's own looks count", func(t *testing.T) {
+		h := connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0), connectlinksweb.WithBack("/integrations"), connectlinksweb.WithRefresh(0))
+		var got []said
+		target := "/connected"
+		for range 4 {
+			w := ask(h, "GET", target)
+			got = append(got, read(t, w))
+			assert.NotContains(t, w.Body.String(), `class="spinner"`, "nothing goes on")
+			target = "/connected" + regexp.MustCompile(`id="connectlink-again"[^>]* href="([^"]*)"`).FindStringSubmatch(w.Body.String())[1]
+		}
+		wait := said{title, none, []string{"[Look again]", "Back"}}
+		asks := said{title, none + start, []string{"[Start again]", "Look again"}}
+		assert.Equal(t, []said{wait, wait, asks, asks}, got)
+	})
+	t.Run("a look of the customer's after many begins anew, and asks", func(t *testing.T) {
+		w := ask(h, "GET", "/connected?connectlink_look=28")
+		assert.Empty(t, w.Header().Get("Refresh"))
+		assert.Contains(t, w.Body.String(), `href="?connectlink_look=2"`)
+		w = ask(h, "GET", "/connected?connectlink_look=2")
+		assert.Equal(t, "8; url=?connectlink_look=3", w.Header().Get("Refresh"))
+		assert.Equal(t, asks, read(t, w))
+	})
+	t.Run("without a way back", func(t *testing.T) {
+		h := connectlinksweb.Return(notYet, connected, connectlinksweb.WithWait(0))
+		assert.Equal(t, said{title, none + start + looks, []string{"[Look again]"}}, read(t, ask(h, "GET", "/?connectlink_look=2")))
+	})
 }
 
 func TestReturnErrorHandler(t *testing.T) {

@@ -1,12 +1,15 @@
 package connectlinksweb
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
@@ -58,9 +61,11 @@ func Start(mint func(w http.ResponseWriter, r *http.Request) (connectlinks.Conne
 			w.Header().Set("Referrer-Policy", "same-origin")
 			s.show(w, r, Page{
 				Kind: KindStart, Status: http.StatusOK, Title: s.title,
-				Message: "You continue on a secure page, and come back here when you are done.",
-				Button:  "Continue",
+				Message: s.texts.Start.Message, Button: s.texts.Continue,
 			})
+			if s.warm != nil && r.Method == http.MethodGet {
+				s.prepare(w, r)
+			}
 		case http.MethodPost:
 			post.ServeHTTP(w, r)
 		default:
@@ -72,12 +77,27 @@ func Start(mint func(w http.ResponseWriter, r *http.Request) (connectlinks.Conne
 // denied answers a POST from another origin. It offers no button that would send
 // it again from here.
 func (s *settings) denied(w http.ResponseWriter, r *http.Request) {
-	const message = "This was sent from another site. Open the page here, and try again."
+	text := s.texts.OtherSite
 	if prefersJSON(r) {
-		writeJSON(w, http.StatusForbidden, problem{Status: http.StatusForbidden, Message: message})
+		writeJSON(w, http.StatusForbidden, problem{Status: http.StatusForbidden, Message: text.Message})
 		return
 	}
-	s.show(w, r, Page{Kind: KindError, Status: http.StatusForbidden, Title: "Not accepted", Message: message})
+	s.show(w, r, Page{Kind: KindError, Status: http.StatusForbidden, Title: text.Title, Message: text.Message})
+}
+
+const warmLimit = 5 * time.Second
+
+// prepare calls warm once the customer has the page.
+func (s *settings) prepare(w http.ResponseWriter, r *http.Request) {
+	if http.NewResponseController(w).Flush() != nil {
+		return
+	}
+	// Proxies close the connection when they have the page. The click comes all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), warmLimit)
+	defer cancel()
+	if err := s.warm(ctx); err != nil {
+		s.logger().LogAttrs(ctx, slog.LevelDebug, "connectlinks: no connection before the click", slog.Any("error", err))
+	}
 }
 
 func notAllowed(w http.ResponseWriter, allow string) {

@@ -12,11 +12,11 @@ import (
 	"html/template"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +86,18 @@ func TestStartMintsOnPostOnly(t *testing.T) {
 	}
 }
 
+func TestStartPage(t *testing.T) {
+	h := connectlinksweb.Start((&minter{}).mint, connectlinksweb.WithTitle("Connect HubSpot"), connectlinksweb.WithBack("/integrations"))
+	w := ask(h, "GET", "/connect/hubspot")
+	assert.Equal(t, said{
+		"Connect HubSpot", "You continue on a secure page, and come back here when you are done.", []string{"[Continue]", "Back"},
+	}, read(t, w))
+	assert.Contains(t, w.Body.String(), `<html lang="en">`)
+	assert.Contains(t, w.Body.String(), `data-pressed="One moment…"`)
+	assert.Equal(t, strconv.Itoa(w.Body.Len()), w.Header().Get("Content-Length"))
+	assert.Equal(t, "Connect your account", read(t, ask(connectlinksweb.Start((&minter{}).mint), "GET", "/")).title)
+}
+
 func TestStartRedirects(t *testing.T) {
 	m := &minter{link: testLink}
 	w := ask(connectlinksweb.Start(m.mint), "POST", "/connect/hubspot")
@@ -147,7 +159,7 @@ func TestStartRefusesOtherOrigins(t *testing.T) {
 		w := ask(connectlinksweb.Start(m.mint), "POST", "https://platform.example/connect", header...)
 		assert.Equal(t, http.StatusForbidden, w.Code)
 		assert.Zero(t, m.calls)
-		assert.NotContains(t, w.Body.String(), "<form")
+		assert.Equal(t, said{"Not accepted", "This was sent from another site. Open the page here, and try again.", nil}, read(t, w))
 		private(t, w, "no-referrer")
 
 		w = ask(connectlinksweb.Start(m.mint), "POST", "https://platform.example/connect", append(header, "Accept", "application/json")...)
@@ -237,101 +249,6 @@ func TestOwnTemplate(t *testing.T) {
 	assert.Contains(t, log.String(), "NoSuchField")
 }
 
-// timedOut is an error such as the SDK's own time-out.
-type timedOut struct{}
-
-func (timedOut) Error() string { return "no answer within 30s" }
-func (timedOut) Timeout() bool { return true }
-
-// limiterRefused is an error such as the SDK's where a limiter refuses.
-type limiterRefused struct{}
-
-func (limiterRefused) Error() string {
-	return "not sent: rate limiter: rate: Wait(n=1) would exceed context deadline"
-}
-func (limiterRefused) Is(target error) bool { return target == connectlinks.ErrRateLimited }
-
-func TestErrorsBecomeHonestAnswers(t *testing.T) {
-	api := func(status int, retryAfter time.Duration) error {
-		return &connectlinks.APIError{StatusCode: status, RetryAfter: retryAfter, Method: "POST", Path: "/api/v1/x", Message: "internal-detail"}
-	}
-	wrapped := func(err error) error { return errors.Join(errors.New("internal-detail"), err) }
-	for _, test := range []struct {
-		name       string
-		err        error
-		status     int
-		retryAfter string
-	}{
-		{"throttled", api(429, 7*time.Second), 429, "7"},
-		{"throttled, a fraction", api(429, 1500*time.Millisecond), 429, "2"},
-		{"throttled, no time named", api(429, 0), 429, "10"},
-		{"throttled, wrapped", wrapped(api(429, time.Hour)), 429, "3600"},
-		{"throttled, to the end of time", api(429, math.MaxInt64), 429, "9223372037"},
-		{"unavailable, to the end of time", api(503, math.MaxInt64), 503, "9223372037"},
-		{"a limiter that refuses", wrapped(limiterRefused{}), 429, "10"},
-		{"unavailable", api(503, 20*time.Second), 503, "20"},
-		{"unavailable, no time named", wrapped(errors.Join(api(503, 0), connectlinks.ErrOutcomeUnknown)), 503, "10"},
-		{"unauthorized", api(401, 0), 502, ""},
-		{"forbidden", api(403, 0), 502, ""},
-		{"not found", api(404, 0), 502, ""},
-		{"invalid", api(422, 0), 502, ""},
-		{"redirect", api(302, 0), 502, ""},
-		{"teapot", api(418, 0), 502, ""},
-		{"server error", api(500, 0), 502, ""},
-		{"bad gateway", wrapped(errors.Join(api(502, 0), connectlinks.ErrOutcomeUnknown)), 502, ""},
-		{"gateway time-out", api(504, 0), 504, ""},
-		{"request time-out", api(408, 0), 504, ""},
-		{"bad response", wrapped(connectlinks.ErrBadResponse), 502, ""},
-		{"outcome unknown", wrapped(connectlinks.ErrOutcomeUnknown), 502, ""},
-		{"no connection", &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}, 502, ""},
-		{"time-out", wrapped(timedOut{}), 504, ""},
-		{"time-out, outcome unknown", errors.Join(connectlinks.ErrOutcomeUnknown, timedOut{}), 504, ""},
-		{"deadline", wrapped(context.DeadlineExceeded), 504, ""},
-		{"expired", wrapped(connectlinks.ErrLinkExpired), 410, ""},
-		{"revoked", wrapped(connectlinks.ErrLinkRevoked), 410, ""},
-		{"input", &connectlinks.InputError{Field: "Type", Reason: "internal-detail"}, 500, ""},
-		{"a cancel that is not the client's", context.Canceled, 500, ""},
-		{"the platform's own", errors.New("database: internal-detail"), 500, ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var log bytes.Buffer
-			m := &minter{err: test.err}
-			mux := http.NewServeMux()
-			mux.Handle("/connect/{type}", connectlinksweb.Start(m.mint, connectlinksweb.WithBack("/integrations"), connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))))
-			w := ask(mux, "POST", "/connect/hubspot?token="+secret)
-			assert.Equal(t, test.status, w.Code)
-			assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
-			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-			assert.Contains(t, w.Body.String(), `href="/integrations"`)
-			assert.NotContains(t, w.Body.String(), "internal-detail")
-			if test.status == 410 {
-				assert.Contains(t, w.Body.String(), "Start again")
-			} else {
-				assert.Contains(t, w.Body.String(), "Try again")
-				assert.Equal(t, "same-origin", w.Header().Get("Referrer-Policy"), "for the form")
-			}
-			assert.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
-			assert.Contains(t, log.String(), "pattern=/connect/{type}")
-			assert.NotContains(t, log.String(), secret)
-
-			w = ask(mux, "POST", "/connect/hubspot", "Accept", "application/json")
-			assert.Equal(t, test.status, w.Code)
-			assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
-			private(t, w, "no-referrer")
-			var body struct {
-				Status     int    `json:"status"`
-				Message    string `json:"message"`
-				RetryAfter int    `json:"retry_after"`
-			}
-			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
-			assert.Equal(t, test.status, body.Status)
-			assert.NotEmpty(t, body.Message)
-			assert.NotContains(t, w.Body.String(), "internal-detail")
-			assert.Equal(t, test.retryAfter != "", body.RetryAfter > 0)
-		})
-	}
-}
-
 // The errors of a real client are told apart as those above are.
 func TestErrorsOfTheClient(t *testing.T) {
 	for _, test := range []struct {
@@ -341,7 +258,7 @@ func TestErrorsOfTheClient(t *testing.T) {
 	}{
 		{"throttled", connectlinkstest.Failure{Status: 429, Header: http.Header{"Retry-After": {"60"}}, Times: -1}, 429},
 		{"unavailable", connectlinkstest.Failure{Status: 503, Times: -1}, 503},
-		{"refused", connectlinkstest.Failure{Status: 403, Times: -1}, 502},
+		{"refused", connectlinkstest.Failure{Status: 403, Times: -1}, 500},
 		{"HTML", connectlinkstest.Failure{Status: 200, Body: "<html>", Times: -1}, 502},
 		{"reset", connectlinkstest.Failure{Reset: true, Times: -1}, 502},
 		{"cut off", connectlinkstest.Failure{Cut: true, Times: -1}, 502},

@@ -1,0 +1,124 @@
+package connectlinksweb
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// Texts holds all that the pages say, for [WithTexts]. An empty field keeps its
+// English text.
+type Texts struct {
+	Lang string // the language of the texts, for the attribute lang, such as "de" or "pt-BR"
+
+	// The pages of Start.
+	Start     Text // before the click; WithTitle replaces the title
+	OtherSite Text // another site has sent the form
+
+	// The pages of Return.
+	Waiting       Text   // the API does not know yet that the customer has finished
+	LooksAgain    string // added to Waiting if the page looks again by itself
+	IfNotFinished string // added to Waiting after three looks: StartAgain is the first button then
+	Expired       Text   // the link has expired
+	Revoked       Text   // the link was revoked
+	NoLink        Text   // ErrNoLink: it must not say what became of the connection
+	CannotTell    Text   // like CannotConnect: the customer may be connected
+	NotSure       string // the title of the pages below, on the way back: the customer may be connected
+
+	// What went wrong.
+	CannotConnect Text // only the platform can mend it, and it is in the log
+	Busy          Text // the API or the client's rate limiter refuses for a while; TryAgainIn follows
+	Unavailable   Text // the API is not available; TryAgainIn follows
+	Interrupted   Text // the request's context was cancelled
+	TimedOut      Text // something took too long
+	BadAnswer     Text // the API gave no usable answer
+	Failed        Text // anything else
+
+	// TryAgainIn returns the sentence that says when to try again. The pause is longer
+	// than zero: perhaps a fraction of a second, perhaps centuries.
+	TryAgainIn func(time.Duration) string
+
+	// Buttons.
+	Continue, OneMoment string // of Start's page, and what the button says after the click
+	TryAgain, LookAgain string
+	StartAgain, Back    string // both lead to the address of WithBack
+}
+
+// Text is what a page says: what has happened, and what the customer should do.
+type Text struct{ Title, Message string }
+
+// WithTexts replaces what the pages say, for another language. Where the language
+// depends on the request, make the handler in the request's own, as for [WithTitle].
+func WithTexts(t Texts) Option { return func(s *settings) { s.texts = t } }
+
+// english is complete.
+func english() Texts {
+	return Texts{
+		Lang: "en",
+
+		Start:     Text{"Connect your account", "You continue on a secure page, and come back here when you are done."},
+		OtherSite: Text{"Not accepted", "This was sent from another site. Open the page here, and try again."},
+
+		Waiting:       Text{"Not connected yet", "We have no word yet that you are connected."},
+		LooksAgain:    "This page looks again by itself.",
+		IfNotFinished: "If you did not finish, start again.",
+		Expired:       Text{"This took too long", "The page you were on has expired, and we have no word that you finished. Please start again."},
+		Revoked:       Text{"This was cancelled", "The page you were on was withdrawn, and we have no word that you finished. Please start again."},
+		NoLink:        Text{"Your connection", "We cannot tell what became of your connection. Look at your integrations."},
+		CannotTell:    Text{"We do not know whether you are connected", "We cannot find out at the moment. We have been told."},
+		NotSure:       "We do not know yet whether you are connected",
+
+		CannotConnect: Text{"Not possible right now", "This cannot be connected at the moment. We have been told."},
+		Busy:          Text{"Too many at once", "We have to wait before we can go on."},
+		Unavailable:   Text{"Not available right now", "The service that we connect you with is not available."},
+		Interrupted:   Text{"Interrupted", "We were interrupted before we had an answer. Please try again."},
+		TimedOut:      Text{"No answer in time", "This took too long. Please try again in a minute."},
+		BadAnswer:     Text{"That did not work", "The service that we connect you with gave no usable answer. Please try again in a minute. If that does not help, contact our support."},
+		Failed:        Text{"That did not work", "Something went wrong. Please try again in a minute. If that does not help, contact our support."},
+
+		TryAgainIn: tryAgainIn,
+
+		Continue: "Continue", OneMoment: "One moment…",
+		TryAgain: "Try again", LookAgain: "Look again",
+		StartAgain: "Start again", Back: "Back",
+	}
+}
+
+// complete fills in English where t is empty.
+func (t *Texts) complete() {
+	fill(reflect.ValueOf(t).Elem(), reflect.ValueOf(english()))
+}
+
+// fill sets the fields of v that are empty, also those of structs in it.
+func fill(v, from reflect.Value) {
+	for i := range v.NumField() {
+		switch field := v.Field(i); {
+		case field.Kind() == reflect.Struct:
+			fill(field, from.Field(i))
+		case field.IsZero():
+			field.Set(from.Field(i))
+		}
+	}
+}
+
+func tryAgainIn(d time.Duration) string {
+	n := seconds(d)
+	switch {
+	case n == 1:
+		return "Please try again in a second."
+	case n <= 90:
+		return fmt.Sprintf("Please try again in %d seconds.", n)
+	case n <= 90*60:
+		return fmt.Sprintf("Please try again in %d minutes.", (n+59)/60)
+	}
+	return fmt.Sprintf("Please try again in %d hours.", (n+3599)/3600)
+}
+
+// seconds rounds up.
+func seconds(d time.Duration) int64 {
+	n := int64(d / time.Second)
+	if d%time.Second > 0 {
+		n++
+	}
+	return n
+}

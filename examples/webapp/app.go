@@ -85,8 +85,8 @@ func newApp(cfg config) (http.Handler, error) {
 	mux.Handle("/connect/{kind}/{type}", a.signedIn(a.connect))
 	mux.Handle("/reauthorize/{kind}/{id}", a.signedIn(a.reauthorize))
 	mux.Handle("POST /embed/{kind}/{type}", a.signedIn(a.embed))
-	mux.Handle("GET /embedded/{flow}", a.signedIn(a.embedded))
-	mux.Handle("/return/{flow}", a.signedIn(a.comeBack))
+	mux.Handle("GET /embedded/{key}", a.signedIn(a.embedded))
+	mux.Handle("/connected/{key}", a.signedIn(a.comeBack))
 	mux.Handle("GET /disconnect/{kind}/{id}", a.signedIn(a.confirmDisconnect))
 	mux.Handle("POST /disconnect/{kind}/{id}", a.signedIn(a.disconnect))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, errNotFound) })
@@ -169,13 +169,26 @@ func (a *app) options(title string) []connectlinksweb.Option {
 	}
 }
 
-// fail answers an error.
+// fail answers an error on the way to a connection.
 func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, errNotFound) || errors.Is(err, connectlinks.ErrNotFound) {
+	a.failWith(w, r, err, connectlinksweb.Texts{})
+}
+
+func (a *app) failWith(w http.ResponseWriter, r *http.Request, err error, texts connectlinksweb.Texts) {
+	if errors.Is(err, errNotFound) {
 		a.render(w, r, http.StatusNotFound, "notfound.html", "Not found", nil)
 		return
 	}
-	connectlinksweb.Error(w, r, err, a.options("")...)
+	connectlinksweb.Error(w, r, err, append(a.options(""), connectlinksweb.WithTexts(texts))...)
+}
+
+// notFound is errNotFound if the API does not know what the customer asked for. A 404
+// for anything else is not the customer's: the plan lacks connect links, say.
+func notFound(err error) error {
+	if errors.Is(err, connectlinks.ErrNotFound) {
+		return errNotFound
+	}
+	return err
 }
 
 func (a *app) signInPage(w http.ResponseWriter, r *http.Request) {
@@ -284,11 +297,11 @@ func (a *app) target(r *http.Request) (kind, *flow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	f := &flow{ID: rand.Text(), Kind: r.PathValue("kind"), Type: r.PathValue("type"), Renews: r.PathValue("id")}
+	f := &flow{Key: rand.Text(), Kind: r.PathValue("kind"), Type: r.PathValue("type"), Renews: r.PathValue("id")}
 	if f.Renews != "" {
 		c, err := k.connection(r.Context(), f.Renews)
 		f.Type, f.Label = c.Type, c.Name
-		return k, f, err
+		return k, f, notFound(err)
 	}
 	types, err := a.types.get(r.Context(), t, f.Kind, k)
 	if err != nil {
@@ -313,7 +326,7 @@ func (a *app) begin(r *http.Request, k kind, f *flow) (*flow, error) {
 			return earlier, nil
 		}
 	}
-	if err := k.start(r.Context(), f, a.PublicURL+"/return/"+f.ID); err != nil {
+	if err := k.start(r.Context(), f, a.PublicURL+"/connected/"+f.Key); err != nil {
 		return nil, err
 	}
 	sess.remember(f)
@@ -350,12 +363,12 @@ func (a *app) embed(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, "/embedded/"+f.ID, http.StatusSeeOther)
+	http.Redirect(w, r, "/embedded/"+f.Key, http.StatusSeeOther)
 }
 
 func (a *app) embedded(w http.ResponseWriter, r *http.Request) {
 	sess := sessionOf(r)
-	f, err := sess.flow(r.PathValue("flow"))
+	f, err := sess.flow(r.PathValue("key"))
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -376,7 +389,7 @@ func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 	var made connection
 	check := func(_ http.ResponseWriter, r *http.Request) error {
 		var err error
-		if f, err = sess.flow(r.PathValue("flow")); err != nil {
+		if f, err = sess.flow(r.PathValue("key")); err != nil {
 			return err
 		}
 		k, err := sess.tenant.kind(f.Kind)
@@ -403,6 +416,11 @@ func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 	}), a.options("")...).ServeHTTP(w, r)
 }
 
+// disconnecting replaces what is said of connecting.
+var disconnecting = connectlinksweb.Texts{CannotConnect: connectlinksweb.Text{
+	Message: "This cannot be disconnected at the moment. We have been told.",
+}}
+
 func (a *app) confirmDisconnect(w http.ResponseWriter, r *http.Request) {
 	k, err := sessionOf(r).tenant.kind(r.PathValue("kind"))
 	var c connection
@@ -410,7 +428,7 @@ func (a *app) confirmDisconnect(w http.ResponseWriter, r *http.Request) {
 		c, err = k.connection(r.Context(), r.PathValue("id"))
 	}
 	if err != nil {
-		a.fail(w, r, err)
+		a.failWith(w, r, notFound(err), disconnecting)
 		return
 	}
 	a.render(w, r, http.StatusOK, "disconnect.html", "Disconnect "+c.Name, c)
@@ -427,7 +445,7 @@ func (a *app) disconnect(w http.ResponseWriter, r *http.Request) {
 		err = k.disconnect(r.Context(), c.ID)
 	}
 	if err != nil {
-		a.fail(w, r, err)
+		a.failWith(w, r, notFound(err), disconnecting)
 		return
 	}
 	sess.say(false, c.Name+" is disconnected.")

@@ -325,8 +325,8 @@ func TestForgedReturns(t *testing.T) {
 	_, err := p.sandbox.Complete(link.ConnectLink.ID)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusNotFound, birch.get(back).status)
-	assert.Equal(t, http.StatusNotFound, birch.get(strings.Replace(back, "/return/", "/embedded/", 1)).status)
-	assert.Equal(t, http.StatusNotFound, acme.get("/return/AAAA").status)
+	assert.Equal(t, http.StatusNotFound, birch.get(strings.Replace(back, "/connected/", "/embedded/", 1)).status)
+	assert.Equal(t, http.StatusNotFound, acme.get("/connected/AAAA").status)
 	assert.Equal(t, http.StatusMethodNotAllowed, acme.post(back).status)
 	assert.Empty(t, flashOf(birch.get("/integrations").body))
 	assert.Equal(t, "HubSpot is connected.", flashOf(acme.get(back).body))
@@ -371,7 +371,7 @@ func TestAFailedTestIsShown(t *testing.T) {
 func TestSignIn(t *testing.T) {
 	p := newPlatform(t)
 	b := p.browser(t)
-	for _, path := range []string{"/", "/integrations", "/connect/source/postgres", "/return/x", "/embedded/x", "/disconnect/source/1"} {
+	for _, path := range []string{"/", "/integrations", "/connect/source/postgres", "/connected/x", "/embedded/x", "/disconnect/source/1"} {
 		assert.Contains(t, b.get(path).url, "/sign-in?next=", path)
 	}
 	assert.Contains(t, b.post("/connect/source/postgres").url, "/sign-in")
@@ -467,11 +467,91 @@ func TestNothingThere(t *testing.T) {
 	b := p.browser(t).signIn("acme")
 	for _, path := range []string{
 		"/nothing", "/connect/source/nothing", "/connect/source/http_request", "/connect/nothing/postgres",
-		"/disconnect/source/1", "/disconnect/source/x", "/disconnect/source/-1", "/disconnect/activation/no_such", "/reauthorize/destination/99", "/embedded/x", "/return/x",
+		"/disconnect/source/1", "/disconnect/source/x", "/disconnect/source/-1", "/disconnect/activation/no_such", "/reauthorize/destination/99",
 	} {
 		got := b.get(path)
 		assert.Equal(t, http.StatusNotFound, got.status, path)
 		assert.Contains(t, got.body, "Not found")
+	}
+}
+
+// The tab is older than the session, or the address was kept as a bookmark.
+func TestALostSession(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	b.post("/connect/destination/hubspot")
+	link := p.last(t)
+	_, err := p.sandbox.Complete(link.ConnectLink.ID)
+	require.NoError(t, err)
+	b.post("/sign-out")
+	assert.Contains(t, b.get(p.back(t, link)).url, "/sign-in?next=%2Fconnected%2F")
+	b.signIn("acme")
+	for _, path := range []string{p.back(t, link), strings.Replace(p.back(t, link), "/connected/", "/embedded/", 1), "/connected/x"} {
+		got := b.get(path)
+		assert.Equal(t, http.StatusNotFound, got.status)
+		assert.Contains(t, got.body, "We cannot tell what became of your connection. Look at your integrations.")
+		assert.Contains(t, got.body, `<a class="button main" id="connectlink-back" href="/integrations">Back</a>`)
+	}
+	assert.Contains(t, b.get("/integrations").body, `id="connection-destination-`)
+}
+
+// Each tab comes back to its own link, and each call has an address of its own, also
+// after one whose answer was lost.
+func TestEachLinkHasItsOwnWayBack(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	b.post("/connect/destination/hubspot")
+	first := p.last(t)
+	b.post("/connect/destination/braze")
+	second := p.last(t)
+	_, err := p.sandbox.Complete(second.ConnectLink.ID)
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusAccepted, b.get(p.back(t, first)).status)
+	assert.Equal(t, "Braze is connected.", flashOf(b.get(p.back(t, second)).body))
+	_, err = p.sandbox.Complete(first.ConnectLink.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, first)).body))
+
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteCreateSourceConnectLink, Reset: true, CarryOut: true, Times: -1}))
+	for range 2 {
+		b.post("/connect/source/postgres")
+	}
+	p.sandbox.StopFailing()
+	b.post("/connect/source/postgres")
+	used := map[string]bool{}
+	for _, link := range p.sandbox.Links() {
+		assert.Regexp(t, `^/connected/[A-Z2-7]{26}$`, p.back(t, link))
+		assert.False(t, used[p.back(t, link)])
+		used[p.back(t, link)] = true
+	}
+}
+
+func TestWhatOnlyThePlatformCanMend(t *testing.T) {
+	p := newPlatform(t)
+	b := p.browser(t).signIn("acme")
+	b.post("/connect/source/postgres")
+	_, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
+	require.NoError(t, err)
+	id := fmt.Sprint(p.last(t).ConnectionID)
+
+	for _, status := range []int{401, 403, 404, 422} {
+		require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Status: status, Times: -1}))
+		for path, sentence := range map[string]string{
+			"/connect/destination/hubspot": "This cannot be connected at the moment. We have been told.",
+			"/embed/destination/hubspot":   "This cannot be connected at the moment. We have been told.",
+			"/disconnect/source/" + id:     "This cannot be disconnected at the moment. We have been told.",
+		} {
+			if status == 404 && strings.HasPrefix(path, "/disconnect/") {
+				continue // somebody else has disconnected it
+			}
+			got := b.post(path)
+			assert.Equal(t, http.StatusInternalServerError, got.status, path)
+			assert.Contains(t, got.body, sentence)
+			assert.NotContains(t, got.body, "Try again")
+			assert.Contains(t, got.body, `id="connectlink-back"`)
+		}
+		assert.Contains(t, p.log.String(), fmt.Sprintf("level=ERROR msg=\"connectlinks: request of a customer failed\" status=500 pattern=/connect/{kind}/{type} error=\"connectlinks: POST /api/v1/destination_connect_links: %d", status))
+		p.sandbox.StopFailing()
 	}
 }
 

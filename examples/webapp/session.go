@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
 const (
@@ -33,8 +34,9 @@ type session struct {
 
 // flow is a link that was handed out, and how to find out what became of it.
 type flow struct {
-	ID, Kind, Type, Label string
-	Renews                string // the id of the connection that it reauthorizes
+	Key               string // random: the path of the way back
+	Kind, Type, Label string
+	Renews            string // the id of the connection that it reauthorizes
 
 	link  connectlinks.ConnectLink
 	since time.Time // see the waits
@@ -48,12 +50,14 @@ type flash struct {
 	Text string
 }
 
-func (s *session) flow(id string) (*flow, error) {
+// flow returns the flow that the customer comes back from. The key of another
+// session, or of one that was lost, finds nothing.
+func (s *session) flow(key string) (*flow, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.IndexFunc(s.flows, func(f *flow) bool { return f.ID == id })
+	i := slices.IndexFunc(s.flows, func(f *flow) bool { return f.Key == key })
 	if i < 0 {
-		return nil, errNotFound
+		return nil, connectlinksweb.ErrNoLink
 	}
 	return s.flows[i], nil
 }
@@ -135,7 +139,9 @@ func (s *sessions) cookie(w http.ResponseWriter, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieName, Value: value, MaxAge: maxAge, Path: "/",
 		HttpOnly: true, Secure: s.secure,
-		SameSite: http.SameSiteLaxMode, // the way back from a link's page is a GET from another site
+		// The way back from a link's page is a GET from another site: with Strict, the
+		// browser would not send the cookie, and the customer would look signed out.
+		SameSite: http.SameSiteLaxMode,
 	})
 }
 

@@ -81,8 +81,8 @@ func (res *resource) revokeLink(c *call) answer {
 	switch {
 	case l == nil:
 		return c.notFound()
-	case l.dead(c.now()) != "" && c.assume.RevokeAgainStatus >= 300:
-		return c.refuse(c.assume.RevokeAgainStatus, "The link cannot be revoked: "+l.dead(c.now()))
+	case c.dead(l) != "" && c.assume.RevokeAgainStatus >= 300:
+		return c.refuse(c.assume.RevokeAgainStatus, "The link cannot be revoked: "+c.dead(l))
 	}
 	c.revoke(l)
 	return c.ok(http.StatusOK, "success", c.linkJSON(l))
@@ -192,10 +192,7 @@ func (c *call) workspaceKey() answer {
 func (c *call) emptyPage() answer { return c.list(nil) }
 
 func (c *call) noRoute() answer {
-	return c.json(http.StatusNotFound, struct {
-		Status int    `json:"status"`
-		Error  string `json:"error"`
-	}{http.StatusNotFound, "Not Found"})
+	return c.json(http.StatusNotFound, railsError{http.StatusNotFound, "Not Found"})
 }
 
 func (c *call) notFound() answer {

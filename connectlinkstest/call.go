@@ -88,9 +88,12 @@ func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
 	}
 
 	f := c.takeFailure(c.endpoint)
+	retired := c.retiredV1()
 	switch {
 	case !f.carriesOut():
 		return record, f, answer{}
+	case retired != nil:
+		return record, f, *retired
 	case refusal != nil:
 		return record, f, *refusal
 	case tooLarge && c.endpoint.page:

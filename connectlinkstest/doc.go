@@ -29,9 +29,12 @@
 //
 // # Levers
 //
-//   - [Server.Complete], [Server.CompleteWith] and [Server.Cancel] are the customer.
-//   - [Server.Expire], [Server.Revoke], [Server.Advance] and [Server.SetNow] are
-//     time and the workspace's administrator; so is [Server.RotateToken].
+//   - [Server.Complete], [Server.CompleteWith] and [Server.Cancel] act as the customer.
+//   - [Server.Expire], [Server.Revoke] and [Server.RotateToken] act as the workspace's
+//     administrator. [Server.Advance] and [Server.SetNow] move the clock.
+//   - [Server.AddWorkspace] and [Server.AddGroup] make further customers.
+//     [Server.HideGroup] makes answers that do not say whose things are.
+//   - [Server.RetireV1] answers V1 as after its retirement.
 //   - [Server.Fail] makes answers fail, be slow, or get lost after the work was done.
 //   - [Server.Links] and [Server.Requests] show what has happened.
 //

@@ -100,7 +100,7 @@ func (s *Server) Cancel(id int64) error {
 }
 
 func (s *Server) cancel(l *link) error {
-	if why := l.dead(s.now()); why != "" {
+	if why := s.dead(l); why != "" {
 		return fmt.Errorf("%w: %s", ErrDeadLink, why)
 	}
 	l.cancelled++

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -373,6 +374,24 @@ func TestAddWorkspace(t *testing.T) {
 	assert.Equal(t, []connectlinkstest.Workspace{a.srv.Workspace(), acme}, a.srv.Workspaces())
 }
 
+func TestWorkspacesHaveGroups(t *testing.T) {
+	a := newAPI(t)
+	assert.Equal(t, a.srv.Group(), a.srv.Workspace().GroupID)
+	groups := map[string]bool{a.srv.Group(): true}
+	for i := range 100 {
+		group := a.srv.AddWorkspace(fmt.Sprint("Tenant ", i)).GroupID
+		require.Regexp(t, `^[a-z]+_[a-z]+(_\d+)?$`, group)
+		require.False(t, groups[group], group)
+		groups[group] = true
+		a.personal().create("/api/v2/activation_connect_links", fmt.Sprintf(`{"type":"hubspot","group_id":%q}`, group))
+	}
+
+	other := inMemory(t)
+	next := inMemory(t).srv.AddWorkspace("Acme").GroupID
+	other.srv.AddGroup(next)
+	assert.NotEqual(t, next, other.srv.AddWorkspace("Acme").GroupID, "a group that a test has added stays apart")
+}
+
 func TestRotateToken(t *testing.T) {
 	a := newAPI(t)
 	token, err := a.srv.RotateToken(a.srv.Workspace().ID)
@@ -396,6 +415,43 @@ func TestAddGroup(t *testing.T) {
 	require.NoError(t, err)
 	activation := a.get("/api/v2/activations")["data"].([]any)[0]
 	assert.Equal(t, "decent_dropsy", activation.(map[string]any)["group_id"])
+}
+
+// Two customers who share a personal token, and things that belong to nobody.
+func TestHideGroup(t *testing.T) {
+	a := newAPI(t).personal()
+	a.srv.AddGroup("decent_dropsy")
+	a.srv.AddGroup("lost_luggage")
+	links, activations := map[string]string{}, map[string]string{}
+	for _, group := range []string{a.srv.Group(), "decent_dropsy", "lost_luggage"} {
+		create := fmt.Sprintf(`{"type":"hubspot","group_id":%q}`, group)
+		made, err := a.srv.Complete(linkID(a.create("/api/v2/activation_connect_links", create)))
+		require.NoError(t, err)
+		activations[group] = "/api/v2/activations/" + made.ActivationID
+		links[group] = "/api/v2/activation_connect_links/" + id(a.create("/api/v2/activation_connect_links", create), "id")
+	}
+
+	a.srv.HideGroup("lost_luggage")
+	for group := range links {
+		link, activation := a.get(links[group])["data"], a.get(activations[group])["data"]
+		if group == "lost_luggage" {
+			assert.NotContains(t, link, "group_id")
+			assert.NotContains(t, activation, "group_id")
+			continue
+		}
+		assert.Equal(t, group, link.(map[string]any)["group_id"])
+		assert.Equal(t, group, activation.(map[string]any)["group_id"])
+	}
+	for _, list := range []string{"/api/v2/activation_connect_links", "/api/v2/activations"} {
+		var groups []any
+		for _, object := range a.get(list + "?order=asc")["data"].([]any) {
+			groups = append(groups, object.(map[string]any)["group_id"])
+		}
+		assert.Equal(t, []any{a.srv.Group(), "decent_dropsy", nil}, slices.Compact(groups), list)
+	}
+	created := a.create("/api/v2/activation_connect_links", `{"type":"hubspot","group_id":"lost_luggage"}`)
+	assert.NotContains(t, created, "group_id")
+	assert.Equal(t, "lost_luggage", a.srv.Links()[6].GroupID, "a test sees it all the same")
 }
 
 func TestActivationIDsDiffer(t *testing.T) {

@@ -280,7 +280,7 @@ func (c *call) deadPage(l *link, at place) *page {
 			Text: []string{"Its address may have been cut off: copy all of it. If that does not help, ask whoever gave it to you for a new one."},
 		}
 	}
-	why := l.dead(c.now())
+	why := c.dead(l)
 	if why == "" {
 		return nil
 	}

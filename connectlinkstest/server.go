@@ -33,6 +33,7 @@ type Server struct {
 	mu       sync.Mutex // guards what follows
 	state    state
 	offset   time.Duration // what Advance and SetNow have added to the clock
+	retired  int           // what V1 answers since it was retired; 0: it was not
 	failures []*Failure
 	requests []*Request
 	pipes    map[net.Conn]struct{} // open in-memory connections; nil once closed
@@ -203,14 +204,27 @@ func (s *Server) Token() string { return s.Workspace().Token }
 // endpoints about all workspaces, and refused by all others.
 func (s *Server) PersonalToken() string { return s.state.personal }
 
-// Group is the id of the group that the server begins with.
+// Group returns the id of the group that the server begins with, the first
+// workspace's.
 func (s *Server) Group() string { return firstGroup }
 
-// AddGroup makes id a group's id, which V2's links can be made in.
+// AddGroup makes a group with this id, which V2's links can be made in. Each workspace
+// has one already.
 func (s *Server) AddGroup(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.addGroup(id)
+}
+
+// HideGroup leaves group_id out of every answer about what belongs to the group, now
+// and later: links, activations and sources that say of nobody that they are theirs.
+//
+// Assumption: group_id is there. The documentation does not promise it.
+func (s *Server) HideGroup(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.addGroup(id)
+	s.state.groups[id].hidden = true
 }
 
 // Workspace is a workspace and its API key.
@@ -220,6 +234,10 @@ type Workspace struct {
 	OrganizationID int64
 	CreatedAt      time.Time
 	Token          string // secret-token:...
+
+	// GroupID is the group that V2 finds the workspace's sources in. Assumption: a
+	// workspace has one group, and no other workspace has it.
+	GroupID string
 }
 
 // Workspace is the workspace that the server begins with, whose token
@@ -237,8 +255,8 @@ func (s *Server) Workspaces() []Workspace {
 	return all
 }
 
-// AddWorkspace makes another workspace, with a token of its own. A client of it
-// is srv.Client(connectlinks.WithToken(ws.Token)).
+// AddWorkspace makes another workspace, with a token and a group of its own. A client
+// of it is srv.Client(connectlinks.WithToken(ws.Token)).
 func (s *Server) AddWorkspace(name string) Workspace {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,7 +34,7 @@ var (
 	ErrTestFailed  = errors.New("connectlinkstest: the connection's test failed")
 )
 
-const firstGroup = "wandering_aimlessly"
+const firstGroup = "wandering_aimlessly" // groupName(0)
 
 // state is everything that the service remembers.
 type state struct {
@@ -54,6 +54,7 @@ type state struct {
 type group struct {
 	id          string
 	warehouseID int64
+	hidden      bool // answers do not name it
 }
 
 type link struct {
@@ -99,7 +100,6 @@ func newState(now time.Time) state {
 		bySecret: map[string]*link{},
 	}
 	st.addWorkspace("Sandbox", now)
-	st.addGroup(firstGroup)
 	return st
 }
 
@@ -109,7 +109,9 @@ func (st *state) nextID() int64 {
 }
 
 func (st *state) addWorkspace(name string, now time.Time) *Workspace {
-	ws := &Workspace{ID: st.nextID(), Name: name, OrganizationID: 1, CreatedAt: millis(now), Token: newToken()}
+	ws := &Workspace{
+		ID: st.nextID(), Name: name, OrganizationID: 1, CreatedAt: millis(now), Token: newToken(), GroupID: st.newGroup(),
+	}
 	st.workspaces = append(st.workspaces, ws)
 	return ws
 }
@@ -126,6 +128,16 @@ func (st *state) workspace(id int64) *Workspace {
 func (st *state) addGroup(id string) {
 	if st.groups[id] == nil {
 		st.groups[id] = &group{id: id, warehouseID: st.nextID()}
+	}
+}
+
+// newGroup makes a group and returns its id.
+func (st *state) newGroup() string {
+	for n := len(st.workspaces); ; n++ {
+		if id := groupName(n); st.groups[id] == nil {
+			st.addGroup(id)
+			return id
+		}
 	}
 }
 
@@ -172,15 +184,18 @@ func (s *Server) find(id int64) (*link, error) {
 
 func (l *link) expired(now time.Time) bool { return !now.Before(l.expires) }
 
-// dead says why the link cannot be used any more, in the words of a customer.
-func (l *link) dead(now time.Time) string {
+// dead says why the link cannot be used any more, in words for a customer. It is empty
+// if the link can be used.
+func (s *Server) dead(l *link) string {
 	switch {
 	case l.spent:
 		return "it has been used already"
 	case l.revoked:
 		return "it was revoked"
-	case l.expired(now):
+	case l.expired(s.now()):
 		return "it has expired"
+	case s.retired != 0 && l.kind != KindActivation:
+		return "it was made with API V1, which was retired"
 	case l.conn != nil && l.conn.deleted:
 		return "the connection that it renews was deleted"
 	}
@@ -216,7 +231,7 @@ func (e *testError) Unwrap() error { return ErrTestFailed }
 // returns an error, nothing has changed.
 func (s *Server) connect(l *link, sub Submission) (*connection, error) {
 	now := s.now()
-	if why := l.dead(now); why != "" {
+	if why := s.dead(l); why != "" {
 		return nil, fmt.Errorf("%w: %s", ErrDeadLink, why)
 	}
 	typ, _ := s.state.typeNamed(l.kind, l.typ)
@@ -281,10 +296,22 @@ func later(t, now time.Time) time.Time {
 	return next
 }
 
-// activationName is the id of the nth activation, in Fivetran's manner.
+// activationName returns the id of the nth activation, in Fivetran's manner.
 func activationName(n int) string {
-	first := []string{"glimmering", "patient", "wistful", "sturdy", "candid", "nimble", "mellow", "radiant"}
-	second := []string{"donkey", "heron", "lantern", "meadow", "otter", "pebble", "sparrow", "willow"}
+	return coin(n,
+		[]string{"glimmering", "patient", "wistful", "sturdy", "candid", "nimble", "mellow", "radiant"},
+		[]string{"donkey", "heron", "lantern", "meadow", "otter", "pebble", "sparrow", "willow"})
+}
+
+// groupName returns the id of the nth workspace's group, in Fivetran's manner.
+func groupName(n int) string {
+	return coin(n,
+		[]string{"wandering", "humming", "sailing", "juggling", "whistling", "dancing"},
+		[]string{"aimlessly", "boldly", "cheerfully", "gently", "quietly", "tirelessly"})
+}
+
+// coin returns the nth of the names that a word of first and one of second make.
+func coin(n int, first, second []string) string {
 	name := first[n%len(first)] + "_" + second[n/len(first)%len(second)]
 	if round := n / (len(first) * len(second)); round > 0 {
 		name += fmt.Sprintf("_%d", round+1)

@@ -97,6 +97,12 @@ func (c *call) refuse(status int, message string) answer {
 	}{word, message})
 }
 
+// railsError is what a Rails host answers where no code of its own does.
+type railsError struct {
+	Status int    `json:"status"`
+	Error  string `json:"error"`
+}
+
 func (c *call) json(status int, v any) answer {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -144,8 +150,8 @@ func (c *call) linkJSON(l *link) any {
 	}
 	return struct {
 		linkBody
-		GroupID string `json:"group_id"`
-	}{body, l.group}
+		GroupID string `json:"group_id,omitempty"`
+	}{body, c.groupID(l.group)}
 }
 
 // connectionBody is what a source, a destination and an activation's destination
@@ -217,10 +223,9 @@ func (c *call) activationJSON(conn *connection, body connectionBody, results tes
 	if c.assume.ShortActivationNames {
 		source, destination = "source", "destination"
 	}
-	return map[string]any{
-		"id":       conn.activationID,
-		"name":     conn.name,
-		"group_id": conn.group,
+	activation := map[string]any{
+		"id":   conn.activationID,
+		"name": conn.name,
 		source: map[string]any{
 			"id": c.state.groups[conn.group].warehouseID, "name": "Warehouse", "type": "snowflake",
 		},
@@ -231,6 +236,18 @@ func (c *call) activationJSON(conn *connection, body connectionBody, results tes
 			LastTestResults testResults `json:"last_test_results"`
 		}{conn.id, conn.typ, body, results},
 	}
+	if group := c.groupID(conn.group); group != "" {
+		activation["group_id"] = group
+	}
+	return activation
+}
+
+// groupID returns what answers call a group: nothing, if it is hidden.
+func (c *call) groupID(id string) string {
+	if c.state.groups[id].hidden {
+		return ""
+	}
+	return id
 }
 
 type typeBody struct {

@@ -1,0 +1,58 @@
+package connectlinkstest
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// RetireV1 makes everything below /api/v1 answer as after the retirement of API V1,
+// whatever the token. V2 goes on. The pages of V1's links say that the link cannot be
+// used, and levers answer them with [ErrDeadLink].
+//
+//   - 200: with a page of HTML
+//   - 301, 302, 303, 307 or 308: with a redirect to the server's own /
+//   - 400 to 599: with a JSON error that does not mention the retirement
+//   - 0: V1 is back
+//
+// Another status is an error. Assumption: all of it. What V1 will answer after its
+// retirement is not documented.
+func (s *Server) RetireV1(status int) error {
+	switch {
+	case status == 0, status == http.StatusOK, isRedirect(status), status >= 400 && status < 600:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.retired = status
+		return nil
+	}
+	return fmt.Errorf("connectlinkstest: V1 cannot retire with status %d", status)
+}
+
+func isRedirect(status int) bool {
+	switch status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
+		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
+// retiredV1 returns the answer to a request of V1 after its retirement, nil before it
+// and for other requests.
+func (c *call) retiredV1() *answer {
+	if c.retired == 0 || !strings.HasPrefix(c.r.URL.Path+"/", "/api/v1/") {
+		return nil
+	}
+	var a answer
+	switch {
+	case c.retired == http.StatusOK:
+		a.header = http.Header{"Content-Type": {"text/html; charset=utf-8"}}
+		a.body = []byte("<!DOCTYPE html>\n<title>Activations</title>\n<p>Welcome to Activations.</p>\n")
+	case isRedirect(c.retired):
+		a.header = http.Header{"Location": {c.URL + "/"}}
+	default:
+		a = c.json(c.retired, railsError{c.retired, http.StatusText(c.retired)})
+	}
+	a.status = c.retired
+	return &a
+}

@@ -10,6 +10,8 @@
 // -pages-addr 127.0.0.1:4011, as V2's have on the real service. Pages on localhost
 // may embed them; with -embed-origin https://app.example.com, given as often as
 // needed, only those origins.
+//
+// With -retire-v1 410 it is the day after the retirement of API V1: V2 goes on.
 package main
 
 import (
@@ -51,6 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	addr := flags.String("addr", "127.0.0.1:4010", "`address` to listen on; with port 0, any free one")
 	pagesAddr := flags.String("pages-addr", "", "another `address`, for the hosted pages; empty: the same")
 	lifetime := flags.Duration("link-lifetime", 24*time.Hour, "how long a link can be used")
+	retireV1 := flags.Int("retire-v1", 0, "what API V1 answers, as after its retirement: `status` 404 or 410, 301 (a redirect)\nor 200 (a page of HTML); 0: V1 is served")
 	var origins []string
 	flags.Func("embed-origin", "`origins` that may embed the pages, separated by commas; may be repeated (default those of localhost)", func(list string) error {
 		for o := range strings.SplitSeq(list, ",") {
@@ -101,14 +104,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	srv := connectlinkstest.NewServer(opts...)
 	defer srv.Close()
-	// In a workspace of its own: the one of the printed token begins empty.
-	greeting := srv.Client(connectlinks.WithToken(srv.AddWorkspace("Greeting").Token))
-	link, err := greeting.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
+	if err := srv.RetireV1(*retireV1); err != nil {
+		return err
+	}
+	link, err := greetingLink(ctx, srv, *retireV1 != 0)
 	if err != nil {
 		return err
 	}
 	mu.Lock()
-	greet(stdout, srv, link.URL)
+	greet(stdout, srv, link, *retireV1 != 0)
 	greeted = true
 	mu.Unlock()
 
@@ -119,7 +123,32 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // origin is what may follow -embed-origin.
 var origin = regexp.MustCompile(`^(\*|https?://(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:([0-9]+|\*))?)$`)
 
-func greet(w io.Writer, srv *connectlinkstest.Server, link string) {
+// greetingLink makes a link to open, in a workspace and group of its own: those of the
+// printed tokens begin empty.
+func greetingLink(ctx context.Context, srv *connectlinkstest.Server, v2 bool) (string, error) {
+	workspace := srv.AddWorkspace("Greeting")
+	if v2 {
+		link, err := srv.PersonalClient().Activations.CreateConnectLink(ctx,
+			connectlinks.CreateActivationConnectLinkParams{Type: "postgres", GroupID: workspace.GroupID})
+		if err != nil {
+			return "", err
+		}
+		return link.URL, nil
+	}
+	client := srv.Client(connectlinks.WithToken(workspace.Token))
+	link, err := client.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
+	if err != nil {
+		return "", err
+	}
+	return link.URL, nil
+}
+
+func greet(w io.Writer, srv *connectlinkstest.Server, link string, v2 bool) {
+	path, token, body := "/api/v1/source_connect_links", srv.Token(), `{"type":"postgres"}`
+	if v2 {
+		path, token = "/api/v2/activation_connect_links", srv.PersonalToken()
+		body = fmt.Sprintf(`{"type":"postgres","group_id":%q}`, srv.Group())
+	}
 	fmt.Fprintf(w, `Activations sandbox
   base URL         %[1]s
   hosted pages     %[5]s
@@ -131,12 +160,12 @@ Open a link, and be the customer:
   %[6]s
 
 Make another:
-  curl -X POST %[1]s/api/v1/source_connect_links -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' -d '{"type":"postgres"}'
+  curl -X POST %[1]s%[7]s -H 'Authorization: Bearer %[8]s' -H 'Content-Type: application/json' -d '%[9]s'
 
 For curl, linkctl and the other examples:
   export CENSUS_BASE_URL=%[1]s CENSUS_API_TOKEN=%[2]s CENSUS_PERSONAL_ACCESS_TOKEN=%[3]s
 
 Stop with Ctrl-C.
 
-`, srv.URL, srv.Token(), srv.PersonalToken(), srv.Group(), srv.PagesURL, link)
+`, srv.URL, srv.Token(), srv.PersonalToken(), srv.Group(), srv.PagesURL, link, path, token, body)
 }

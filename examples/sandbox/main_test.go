@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,80 +20,126 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+// sandbox is a run of the program.
+type sandbox struct {
+	t     *testing.T
+	stop  func()
+	ended chan error
+
+	mu   sync.Mutex
+	out  bytes.Buffer
+	more *sync.Cond
+	over bool
 }
 
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
+func start(t *testing.T, args ...string) *sandbox {
+	ctx, stop := context.WithCancel(t.Context())
+	s := &sandbox{t: t, stop: stop, ended: make(chan error, 1)}
+	s.more = sync.NewCond(&s.mu)
+	go func() {
+		err := run(ctx, append(args, "-addr", "127.0.0.1:0"), s, io.Discard)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.over = true
+		s.more.Broadcast()
+		s.ended <- err
+	}()
+	s.until("Stop with Ctrl-C.")
+	return s
 }
 
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+func (s *sandbox) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.more.Broadcast()
+	return s.out.Write(p)
 }
 
-func eventually(t *testing.T, out *buffer, text string) {
-	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), text) }, 10*time.Second, time.Millisecond, text)
+// until waits until text is written, and returns all that was.
+func (s *sandbox) until(text string) string {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.over && !strings.Contains(s.out.String(), text) {
+		s.more.Wait()
+	}
+	require.Contains(s.t, s.out.String(), text)
+	return s.out.String()
+}
+
+// end stops the program, as a signal does.
+func (s *sandbox) end() {
+	s.t.Helper()
+	s.stop()
+	require.NoError(s.t, <-s.ended)
+	http.DefaultClient.CloseIdleConnections()
 }
 
 func TestRun(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	var out buffer
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, &out, io.Discard) }()
-	eventually(t, &out, "Stop with Ctrl-C.")
+	for _, test := range []struct {
+		name  string
+		args  []string
+		links string
+		v1    int
+	}{
+		{"by default", nil, "/api/v1/source_connect_links", http.StatusOK},
+		{"V1 retired", []string{"-retire-v1", "410"}, "/api/v2/activation_connect_links", http.StatusGone},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := start(t, test.args...)
 
-	// The printed command, as a shell would read it.
-	printed := out.String()
-	curl := regexp.MustCompile(`curl -X (\w+) (http://127\.0\.0\.1:\d+\S+) -H '(\S+): (.+?)' -H '(\S+): (.+?)' -d '(.+)'`).FindStringSubmatch(printed)
-	require.NotNil(t, curl, printed)
-	req, err := http.NewRequestWithContext(ctx, curl[1], curl[2], strings.NewReader(curl[7]))
-	require.NoError(t, err)
-	req.Header.Set(curl[3], curl[4])
-	req.Header.Set(curl[5], curl[6])
-	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
-	answer, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	assert.Equal(t, http.StatusCreated, resp.StatusCode, string(answer))
+			// The printed command, as a shell would read it.
+			printed := s.until("")
+			curl := regexp.MustCompile(`curl -X (\w+) (http://127\.0\.0\.1:\d+)(\S+) -H '(\S+): (.+?)' -H '(\S+): (.+?)' -d '(.+)'`).FindStringSubmatch(printed)
+			require.NotNil(t, curl, printed)
+			assert.Equal(t, test.links, curl[3])
+			req, err := http.NewRequestWithContext(t.Context(), curl[1], curl[2]+curl[3], strings.NewReader(curl[8]))
+			require.NoError(t, err)
+			req.Header.Set(curl[4], curl[5])
+			req.Header.Set(curl[6], curl[7])
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			answer, err := io.ReadAll(resp.Body)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, http.StatusCreated, resp.StatusCode, string(answer))
 
-	secret := regexp.MustCompile(`auth=(\w+)`).FindStringSubmatch(string(answer))
-	require.NotNil(t, secret)
-	base, _, _ := strings.Cut(curl[2], "/api/")
-	resp, err = http.Get(base + "/pbc?auth=" + secret[1])
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	assert.Equal(t, http.StatusOK, resp.StatusCode)
+			secret := regexp.MustCompile(`auth=(\w+)`).FindStringSubmatch(string(answer))
+			require.NotNil(t, secret)
+			resp, err = http.Get(curl[2] + "/pbc?auth=" + secret[1])
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, http.StatusOK, resp.StatusCode)
+			s.until(`GET "/pbc" 200 `)
 
-	eventually(t, &out, `GET "/pbc" 200 `)
-	log := strings.TrimPrefix(out.String(), printed)
-	assert.Regexp(t, `^POST "/api/v1/source_connect_links" 201 \S+\nGET "/pbc" 200 \S+\n$`, log)
-	assert.NotContains(t, log, secret[1])
+			token := regexp.MustCompile(`workspace token +(\S+)`).FindStringSubmatch(printed)
+			require.NotNil(t, token, printed)
+			req, err = http.NewRequestWithContext(t.Context(), http.MethodGet, curl[2]+"/api/v1/workspace", nil)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", "Bearer "+token[1])
+			resp, err = http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+			assert.Equal(t, test.v1, resp.StatusCode)
 
-	stop()
-	require.NoError(t, <-ended)
-	_, err = net.Dial("tcp", strings.TrimPrefix(base, "http://"))
-	require.Error(t, err, "it listens no more")
-	http.DefaultClient.CloseIdleConnections()
+			logged := fmt.Sprintf(`GET "/api/v1/workspace" %d `, test.v1)
+			log := strings.TrimPrefix(s.until(logged), printed)
+			assert.Regexp(t, `^POST "`+test.links+`" 201 \S+\nGET "/pbc" 200 \S+\n`+logged+`\S+\n$`, log)
+			assert.NotContains(t, log, secret[1])
+
+			s.end()
+			_, err = net.Dial("tcp", strings.TrimPrefix(curl[2], "http://"))
+			require.Error(t, err, "it listens no more")
+		})
+	}
 }
 
 // The greeting's link is not in the workspace that the printed token opens.
 func TestRunBeginsEmpty(t *testing.T) {
-	ctx, stop := context.WithCancel(t.Context())
-	var out buffer
-	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, []string{"-addr", "127.0.0.1:0"}, &out, io.Discard) }()
-	eventually(t, &out, "Stop with Ctrl-C.")
-	printed := regexp.MustCompile(`base URL +(\S+)\n(?s:.*)workspace token +(\S+)\n`).FindStringSubmatch(out.String())
-	require.NotNil(t, printed, out.String())
+	s := start(t)
+	ctx, out := t.Context(), s.until("")
+	printed := regexp.MustCompile(`base URL +(\S+)\n(?s:.*)workspace token +(\S+)\n`).FindStringSubmatch(out)
+	require.NotNil(t, printed, out)
 	client, err := connectlinks.NewClient(connectlinks.WithBaseURL(printed[1]), connectlinks.WithToken(printed[2]))
 	require.NoError(t, err)
 	defer client.CloseIdleConnections()
@@ -104,10 +150,9 @@ func TestRunBeginsEmpty(t *testing.T) {
 	workspace, err := client.Workspaces.Current(ctx)
 	require.NoError(t, err)
 	assert.Equal(t, "Sandbox", workspace.Name)
-	assert.Contains(t, out.String(), "/pbc?auth=", "a link to open is printed all the same")
+	assert.Contains(t, out, "/pbc?auth=", "a link to open is printed all the same")
 
-	stop()
-	require.NoError(t, <-ended)
+	s.end()
 }
 
 // The printed link can be opened, where the pages are, by whom may embed them.
@@ -121,23 +166,20 @@ func TestRunPages(t *testing.T) {
 	}{
 		{"by default", nil, false, loopback},
 		{"pages elsewhere", []string{"-pages-addr", "127.0.0.1:0"}, true, loopback},
+		{"V1 retired", []string{"-retire-v1", "301"}, false, loopback},
 		{
 			"origins", []string{"-embed-origin", "https://a.example, https://b.example:8443", "-embed-origin", "http://*.localhost:*"}, false,
 			"frame-ancestors https://a.example https://b.example:8443 http://*.localhost:*",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			ctx, stop := context.WithCancel(t.Context())
-			var out buffer
-			ended := make(chan error, 1)
-			go func() { ended <- run(ctx, append(test.args, "-addr", "127.0.0.1:0"), &out, io.Discard) }()
-			eventually(t, &out, "Stop with Ctrl-C.")
-			printed := regexp.MustCompile(`base URL +(\S+)\n +hosted pages +(\S+)\n`).FindStringSubmatch(out.String())
-			require.NotNil(t, printed, out.String())
+			s := start(t, test.args...)
+			printed := regexp.MustCompile(`base URL +(\S+)\n +hosted pages +(\S+)\n`).FindStringSubmatch(s.until(""))
+			require.NotNil(t, printed, s.until(""))
 			assert.Equal(t, test.separate, printed[1] != printed[2])
 
-			link := regexp.MustCompile(`(?m)^  (http://\S+/pbc\?auth=\w+)$`).FindStringSubmatch(out.String())
-			require.NotNil(t, link, out.String())
+			link := regexp.MustCompile(`(?m)^  (http://\S+/pbc\?auth=\w+)$`).FindStringSubmatch(s.until(""))
+			require.NotNil(t, link, s.until(""))
 			assert.True(t, strings.HasPrefix(link[1], printed[2]))
 			resp, err := http.Get(link[1])
 			require.NoError(t, err)
@@ -146,13 +188,11 @@ func TestRunPages(t *testing.T) {
 			require.NoError(t, resp.Body.Close())
 			assert.Equal(t, http.StatusOK, resp.StatusCode)
 			assert.Contains(t, string(page), "Connect PostgreSQL")
+			assert.Contains(t, string(page), `data-page="form"`)
 			assert.Contains(t, resp.Header.Get("Content-Security-Policy"), test.frames)
-			eventually(t, &out, `GET "/pbc" 200 `)
-			assert.NotContains(t, out.String(), "POST \"", "its own request is not logged")
+			assert.NotContains(t, s.until(`GET "/pbc" 200 `), "POST \"", "its own request is not logged")
 
-			stop()
-			require.NoError(t, <-ended)
-			http.DefaultClient.CloseIdleConnections()
+			s.end()
 		})
 	}
 }
@@ -169,10 +209,12 @@ func TestRunRefuses(t *testing.T) {
 		{[]string{"-addr", "127.0.0.1:0", "-pages-addr", l.Addr().String()}, l.Addr().String()},
 		{[]string{"-embed-origin", "https://a.example,b.example"}, `"b.example" is not an origin`},
 		{[]string{"-embed-origin", ""}, `"" is not an origin`},
+		{[]string{"-retire-v1", "42"}, "V1 cannot retire with status 42"},
+		{[]string{"-retire-v1", "gone"}, `invalid value "gone" for flag -retire-v1`},
 		{[]string{"-nonsense"}, "flag provided but not defined"},
 		{[]string{"serve"}, `unexpected argument "serve"`},
 	} {
-		var out buffer
+		var out bytes.Buffer
 		assert.ErrorContains(t, run(t.Context(), test.args, &out, io.Discard), test.want)
 		assert.Empty(t, out.String())
 	}

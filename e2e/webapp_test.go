@@ -284,12 +284,12 @@ func TestWebappForgedReturn(t *testing.T) {
 	b.stopReloads()
 	h.begin(b, "destination-braze", false)
 	address := link(t, h.sandbox).ConnectLink.RedirectURI
-	require.True(t, strings.HasPrefix(address, h.url+"/return/"), address)
+	require.True(t, strings.HasPrefix(address, h.url+"/connected/"), address)
 
 	other := newTab(t)
 	h.signIn(other, h.birch)
 	other.open(address)
-	other.see("#not-found")
+	other.see(".nolink h1")
 
 	b.open(address + "?status=created&id=1")
 	assert.Equal(t, "Not connected yet", b.text(".waiting h1"))

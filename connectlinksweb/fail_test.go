@@ -14,13 +14,17 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
@@ -226,6 +230,49 @@ func TestALimiterThatRefuses(t *testing.T) {
 	// A limiter that names a pause is an APIError.
 	w = ask(connectlinksweb.Return(checking(&connectlinks.APIError{StatusCode: 429, RetryAfter: time.Minute}), connected, silent), "GET", "/")
 	assert.Equal(t, http.StatusTooManyRequests, w.Code)
+}
+
+// Sixty customers come back at once, more than the client's limiter lets through.
+func TestManyCustomersAtALimiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+		defer srv.Close()
+		link, err := srv.Client().Destinations.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+		require.NoError(t, err)
+		_, err = srv.Complete(link.ID)
+		require.NoError(t, err)
+		client := srv.Client(connectlinks.WithRateLimiter(rate.NewLimiter(5, 10)))
+		defer client.CloseIdleConnections()
+		back := connectlinksweb.Return(func(_ http.ResponseWriter, r *http.Request) error {
+			_, err := client.Destinations.WaitForConnection(r.Context(), link.ID)
+			return err
+		}, connected, silent)
+
+		var wg sync.WaitGroup
+		answers := make([]int, 60)
+		for i := range answers {
+			wg.Go(func() { answers[i] = ask(back, "GET", "/connected").Code })
+		}
+		wg.Wait()
+		count := map[int]int{}
+		for _, status := range answers {
+			count[status]++
+		}
+		assert.Equal(t, 60, count[http.StatusOK]+count[http.StatusAccepted], count)
+		assert.Positive(t, count[http.StatusAccepted])
+
+		// The limiter's queue is longer than this customer's request may last.
+		for range 40 {
+			wg.Go(func() { ask(back, "GET", "/connected") })
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		w := httptest.NewRecorder()
+		startWith(client).ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/connect", nil))
+		assert.Equal(t, http.StatusTooManyRequests, w.Code)
+		wg.Wait()
+	})
 }
 
 func TestAnErrorWithoutAWayBack(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
 var lifeSentinels = map[error][]int{
@@ -169,4 +170,14 @@ func TestAnAPIErrorOfTheUsersOwn(t *testing.T) {
 	assert.ErrorContains(t, odd, "599")
 	assert.ErrorIs(t, odd, connectlinks.ErrServer)
 	assert.NotErrorIs(t, &connectlinks.APIError{}, connectlinks.ErrServer)
+}
+
+func TestFailuresReturnNoValue(t *testing.T) {
+	t.Parallel()
+	c := testkit.Client(t, testkit.Respond(422, `{}`))
+	for _, call := range testkit.Calls() {
+		v, err := call.Do(t.Context(), c)
+		assert.Error(t, err, call.Name)
+		assert.Empty(t, v, call.Name)
+	}
 }

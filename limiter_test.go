@@ -45,12 +45,8 @@ func TestLimiterIsAskedBeforeEveryAttempt(t *testing.T) {
 					}
 					return testkit.Response(r, tc.answers[n], ``, "Retry-After", "1"), nil
 				})
-				tokens := 0
 				c := testkit.Client(t, rt,
-					connectlinks.WithTokenSource(connectlinks.TokenFunc(func(context.Context) (string, error) {
-						tokens++
-						return fmt.Sprint("token-", tokens), nil
-					})),
+					connectlinks.WithTokenSource(testkit.NumberedTokens()),
 					connectlinks.WithRateLimiter(testkit.Limiter(func(context.Context) error {
 						record = append(record, "limiter")
 						return nil
@@ -150,4 +146,34 @@ func TestThrottledWhileTheLimiterHoldsUp(t *testing.T) {
 		assert.Zero(t, early, "requests while the token was throttled")
 		assert.Equal(t, 31, rt.Count())
 	})
+}
+
+type retryAfterError time.Duration
+
+func (e retryAfterError) Error() string             { return "no turn before the deadline" }
+func (e retryAfterError) RetryAfter() time.Duration { return time.Duration(e) }
+
+func TestLimiterThatRefuses(t *testing.T) {
+	t.Parallel()
+	client := func(wait testkit.Limiter) *connectlinks.Client {
+		return testkit.Client(t, testkit.Unused(t), connectlinks.WithRateLimiter(wait))
+	}
+	for _, op := range testkit.LinkCalls() {
+		refusal := errors.New("rate: Wait(n=1) would exceed context deadline")
+		_, err := op.Do(t.Context(), client(func(context.Context) error { return refusal }))
+		require.ErrorIs(t, err, connectlinks.ErrRateLimited)
+		require.ErrorIs(t, err, refusal)
+		assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+		assert.NotErrorAs(t, err, new(*connectlinks.APIError))
+
+		_, err = op.Do(t.Context(), client(func(context.Context) error { return fmt.Errorf("shared: %w", retryAfterError(3*time.Second)) }))
+		testkit.Error{Status: 429}.Check(t, err, op)
+		var answer *connectlinks.APIError
+		require.ErrorAs(t, err, &answer)
+		assert.Equal(t, 3*time.Second, answer.RetryAfter)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err = op.Do(ctx, client(func(ctx context.Context) error { cancel(); return ctx.Err() }))
+		testkit.Error{Context: context.Canceled}.Check(t, err, op)
+	}
 }

@@ -223,3 +223,92 @@ func TestTokensThatAreAccepted(t *testing.T) {
 		assert.Equal(t, []string{"Bearer " + token}, sent)
 	}
 }
+
+// After a 401 a call is sent again once, if there is another token. That is no retry.
+func TestAnotherTokenAfterA401(t *testing.T) {
+	t.Parallel()
+	unauthorized := testkit.Instead(testkit.AnswerJSON(401))
+	sealed := errors.New("the vault is sealed")
+	noMore := func() (string, error) { return "", sealed }
+	tests := []struct {
+		name     string
+		tokens   []string
+		renewed  func() (string, error)
+		faults   []testkit.Fault
+		status   int // 0: success
+		requests int
+		made     int
+		unknown  bool
+		refused  []string
+	}{
+		{"another token", []string{"t1", "t2"}, nil, []testkit.Fault{unauthorized}, 0, 2, 1, false, []string{"t1"}},
+		{"another token, refused too", []string{"t1", "t2", "t3", "t4"}, nil, []testkit.Fault{unauthorized, unauthorized}, 401, 2, 0, false, []string{"t1"}},
+		{"the same token", []string{"t1"}, nil, []testkit.Fault{unauthorized}, 401, 1, 0, false, []string{"t1"}},
+		{"no token any more", []string{"t1"}, noMore, []testkit.Fault{unauthorized}, 0, 1, 0, false, []string{"t1"}},
+		{"another token, then the answer is lost", []string{"t1", "t2"}, nil, []testkit.Fault{unauthorized, testkit.After(testkit.AnswerJSON(504))}, 504, 2, 1, true, []string{"t1"}},
+		{"403 is no 401", []string{"t1", "t2"}, nil, []testkit.Fault{testkit.Instead(testkit.AnswerJSON(403))}, 403, 1, 0, false, nil},
+	}
+	for _, tt := range tests {
+		for _, retries := range []int{0, 2} { // the repeat after a 401 is not among them
+			t.Run(fmt.Sprintf("%s, %d retries", tt.name, retries), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					n := testkit.NewNetwork(t, false)
+					for _, op := range testkit.Creates() {
+						source := &testkit.Tokens{List: tt.tokens, Renewed: tt.renewed}
+						c := n.Client(t, connectlinks.WithTokenSource(source), connectlinks.WithMaxRetries(retries))
+						n.API.Begin(tt.faults...)
+						id, err := op.LinkID(t.Context(), c)
+						requests, made := n.API.Seen()
+						switch {
+						case tt.renewed != nil:
+							require.ErrorIs(t, err, sealed, op.Name)
+							assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
+						case tt.status != 0:
+							testkit.Error{Status: tt.status, Unknown: tt.unknown}.Check(t, err, op)
+							assert.Zero(t, id, op.Name)
+						default:
+							require.NoError(t, err, op.Name)
+							assert.Equal(t, n.API.LinkOf(op), id, op.Name)
+						}
+						assert.Len(t, requests, tt.requests, op.Name)
+						assert.Equal(t, tt.made, made, op.Name)
+						assert.Equal(t, tt.refused, source.Refused(), op.Name)
+					}
+				})
+			})
+		}
+	}
+	t.Run("once for what may be repeated, too", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			n := testkit.NewNetwork(t, false)
+			for _, op := range testkit.Repeatable() {
+				c := n.Client(t, connectlinks.WithTokenSource(&testkit.Tokens{List: []string{"t1", "t2", "t3"}}))
+				n.API.Begin(unauthorized)
+				id, err := op.LinkID(t.Context(), c)
+				require.NoError(t, err, op.Name)
+				assert.Equal(t, n.API.LinkOf(op), id, op.Name)
+				n.API.BeginAlways(unauthorized)
+				_, err = op.LinkID(t.Context(), c)
+				refused(401).check(t, err, op)
+				requests, _ := n.API.Seen()
+				assert.Len(t, requests, 2, op.Name)
+			}
+		})
+	})
+	t.Run("a source without Invalidate", func(t *testing.T) {
+		t.Parallel()
+		for _, op := range testkit.LinkCalls() {
+			var sent []string
+			answers := testkit.NewScript(t, testkit.Respond(401, `{"status":401}`), testkit.Succeed)
+			c := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				sent = append(sent, r.Header.Get("Authorization"))
+				return answers.RoundTrip(r)
+			}), connectlinks.WithTokenSource(testkit.NumberedTokens()), testkit.NoRetries)
+			_, err := op.Do(t.Context(), c)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"Bearer token-1", "Bearer token-2"}, sent)
+		}
+	})
+}

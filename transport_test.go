@@ -1,12 +1,21 @@
 package connectlinks_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"reflect"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
@@ -54,4 +63,238 @@ func TestDerivedClientsShareConnections(t *testing.T) {
 	require.NoError(t, testkit.GetLink(t.Context(), parent), "a later call is not affected")
 	assert.Equal(t, int64(2), opened.Load())
 	parent.CloseIdleConnections()
+}
+
+// A transport that is not net/http's does not say whether it got a connection. It
+// proves nothing.
+func TestForeignTransport(t *testing.T) {
+	t.Parallel()
+	loses := map[string]func(*http.Request) (*http.Response, error){
+		"an error":               func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+		"an error like a dial's": func(*http.Request) (*http.Response, error) { return nil, testkit.Refused() },
+		"nothing":                func(*http.Request) (*http.Response, error) { return nil, nil },
+		"a body that fails": func(r *http.Request) (*http.Response, error) {
+			return testkit.Stream(r, 201, io.MultiReader(strings.NewReader(`{"status":"created"`), iotest.ErrReader(io.ErrUnexpectedEOF))), nil
+		},
+		"a body that is not there": func(r *http.Request) (*http.Response, error) { return &http.Response{StatusCode: 201, Request: r}, nil },
+	}
+	for name, lose := range loses {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				for _, op := range testkit.LinkCalls() {
+					api := testkit.NewAPI()
+					rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+						resp, err := testkit.Handle(api)(r)
+						if requests, _ := api.Seen(); len(requests) == 1 {
+							return lose(r)
+						}
+						return resp, err
+					})
+					id, err := op.LinkID(t.Context(), testkit.ClientAt(t, testkit.Origin, rt))
+					requests, made := api.Seen()
+					if op.Creates {
+						require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
+						assert.Zero(t, id, op.Name)
+						assert.Equal(t, 1, made, op.Name)
+						assert.Len(t, requests, 1, op.Name)
+						if name == "an error" {
+							require.ErrorIs(t, err, io.ErrUnexpectedEOF, op.Name)
+						}
+						continue
+					}
+					if op.Request()[:6] == "DELETE" && name == "a body that is not there" {
+						require.NoError(t, err, op.Name) // which is all that is asked of it
+						continue
+					}
+					require.NoError(t, err, op.Name)
+					assert.Equal(t, api.LinkOf(op), id, op.Name)
+					assert.GreaterOrEqual(t, len(requests), 2, op.Name)
+				}
+			})
+		})
+	}
+}
+
+// What is the caller's stays as it was: its client, http.DefaultClient, and the
+// parameters. Not parallel: it looks at what belongs to the process.
+func TestCallersClientIsUnchanged(t *testing.T) {
+	refuses := errors.New("the caller's own CheckRedirect")
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	var cookies []string
+	api := testkit.NewAPI()
+	srv, tr := testkit.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cookies = append(cookies, r.Header.Get("Cookie"))
+		http.SetCookie(w, &http.Cookie{Name: "balancer", Value: "a", Path: "/"})
+		api.ServeHTTP(w, r)
+	}), false)
+	redirect := testkit.Instead(testkit.Answer(302, "", "", "Location", "https://other.test/"))
+
+	hc := &http.Client{Transport: tr, Jar: jar, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return refuses }}
+	before := *hc
+	maxIdle, proxy := tr.MaxIdleConnsPerHost, tr.Proxy == nil
+	c := testkit.ClientAt(t, srv.URL, nil, connectlinks.WithHTTPClient(hc), connectlinks.WithTimeout(time.Second))
+	derived, err := c.With(connectlinks.WithToken("other"), connectlinks.WithTimeout(time.Hour))
+	require.NoError(t, err)
+	for _, client := range []*connectlinks.Client{c, derived} {
+		api.Begin()
+		_, err = client.Sources.CreateConnectLink(t.Context(), testkit.Params)
+		require.NoError(t, err)
+		api.Begin(redirect)
+		_, err = client.Sources.CreateConnectLink(t.Context(), testkit.Params)
+		var answer *connectlinks.APIError
+		require.ErrorAs(t, err, &answer)
+		require.NotErrorIs(t, err, refuses)
+	}
+	assert.Same(t, before.Transport, hc.Transport)
+	assert.Same(t, before.Jar, hc.Jar)
+	assert.Equal(t, before.Timeout, hc.Timeout)
+	assert.ErrorIs(t, hc.CheckRedirect(nil, nil), refuses)
+	assert.Equal(t, maxIdle, tr.MaxIdleConnsPerHost)
+	assert.Equal(t, proxy, tr.Proxy == nil)
+	assert.Equal(t, []string{"", "balancer=a", "balancer=a", "balancer=a"}, cookies, "the caller's Jar is used")
+
+	// Nor is http.DefaultClient, whether it was given or not.
+	untouched := http.Client{}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	plain := httptest.NewServer(api)
+	t.Cleanup(plain.Close)
+	for _, opts := range [][]connectlinks.Option{nil, {connectlinks.WithHTTPClient(http.DefaultClient)}, {connectlinks.WithHTTPClient(&http.Client{})}} {
+		opts = append(opts, connectlinks.WithToken(testkit.Token), connectlinks.WithBaseURL(plain.URL+testkit.BasePath))
+		c, err := connectlinks.NewClient(opts...)
+		require.NoError(t, err)
+		t.Cleanup(c.CloseIdleConnections)
+		api.Begin()
+		_, err = c.Destinations.CreateConnectLink(t.Context(), testkit.Params)
+		require.NoError(t, err)
+		api.Begin(redirect)
+		_, err = c.Destinations.CreateConnectLink(t.Context(), testkit.Params)
+		require.Error(t, err)
+		assert.True(t, reflect.DeepEqual(&untouched, http.DefaultClient))
+	}
+	now := http.DefaultTransport.(*http.Transport)
+	assert.Equal(t, transport.MaxIdleConnsPerHost, now.MaxIdleConnsPerHost)
+	assert.Equal(t, transport.IdleConnTimeout, now.IdleConnTimeout)
+	assert.Equal(t, transport.ForceAttemptHTTP2, now.ForceAttemptHTTP2)
+	assert.Equal(t, transport.ResponseHeaderTimeout, now.ResponseHeaderTimeout)
+
+	params := connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: "https://your-redirect-url.com"}
+	_, err = c.Destinations.CreateConnectLink(t.Context(), params)
+	require.NoError(t, err)
+	assert.Equal(t, connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: "https://your-redirect-url.com"}, params)
+}
+
+// gate lets a round of requests pass when all of them have arrived.
+type gate struct {
+	mu   sync.Mutex
+	want int
+	here int
+	open chan struct{}
+}
+
+func (g *gate) pass(ctx context.Context) {
+	g.mu.Lock()
+	open := g.open
+	if g.here++; g.here == g.want {
+		g.here, g.open = 0, make(chan struct{})
+		close(open)
+	}
+	g.mu.Unlock()
+	select {
+	case <-open:
+	case <-ctx.Done():
+	}
+}
+
+// 64 callers at a time do not reconnect, whatever they are answered.
+func TestConnectionsAreReused(t *testing.T) {
+	t.Parallel()
+	const callers, rounds = 64, 3
+	answers := map[string]http.HandlerFunc{
+		"success": nil,
+		"a long refusal": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, strings.Repeat("<p>Sorry</p>", 500))
+		},
+		"a redirect": testkit.Answer(302, "text/html", testkit.HTML, "Location", "https://other.test/"),
+		"unusable":   testkit.Answer(200, "text/html", testkit.HTML),
+	}
+	for _, proto := range []string{"HTTP/1.1", "HTTP/1.1, the SDK's own transport", "HTTP/2"} {
+		for name, answer := range answers {
+			t.Run(proto+", "+name, func(t *testing.T) {
+				t.Parallel()
+				var (
+					mu    sync.Mutex
+					conns int
+				)
+				api := testkit.NewAPI()
+				pass := &gate{want: callers, open: make(chan struct{})}
+				srv := testkit.Unstarted(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Header.Get("User-Agent")[:4] != "warm" {
+						pass.pass(r.Context())
+					}
+					api.ServeHTTP(w, r)
+				}))
+				srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+					if state == http.StateNew {
+						mu.Lock()
+						defer mu.Unlock()
+						conns++
+					}
+				}
+				opts := []connectlinks.Option{connectlinks.WithToken(testkit.Token), testkit.NoRetries}
+				want := callers
+				switch proto {
+				case "HTTP/2":
+					want = 1
+					srv.EnableHTTP2 = true
+					srv.StartTLS()
+					opts = append(opts, connectlinks.WithHTTPClient(srv.Client()))
+				case "HTTP/1.1":
+					srv.StartTLS()
+					srv.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = callers
+					opts = append(opts, connectlinks.WithHTTPClient(srv.Client()))
+				default:
+					srv.Start() // there is no way to make it trust a test's certificate
+				}
+				c, err := connectlinks.NewClient(append(opts, connectlinks.WithBaseURL(srv.URL+testkit.BasePath))...)
+				require.NoError(t, err)
+				t.Cleanup(c.CloseIdleConnections)
+				// In HTTP/2 the first callers would all dial, before one knows that one is enough.
+				warm, err := c.With(connectlinks.WithUserAgent("warm"))
+				require.NoError(t, err)
+				_, err = warm.Sources.GetConnectLink(t.Context(), 1)
+				require.NoError(t, err)
+
+				for round := range rounds {
+					api.Begin()
+					if answer != nil {
+						api.BeginAlways(testkit.Instead(answer))
+					}
+					var calls sync.WaitGroup
+					ops, reads := testkit.Representative(), append(testkit.Gets(), testkit.Lists()...)
+					for i := range callers {
+						calls.Go(func() {
+							op := ops[i%len(ops)]
+							if answer == nil {
+								op = reads[i%len(reads)]
+							}
+							_, err := op.LinkID(t.Context(), c)
+							if answer == nil {
+								assert.NoError(t, err, op.Name)
+							} else {
+								assert.Error(t, err, op.Name)
+							}
+						})
+					}
+					calls.Wait()
+					mu.Lock()
+					assert.Equal(t, want, conns, "after round %d", round+1)
+					mu.Unlock()
+				}
+				checkProtocol(t, api, proto == "HTTP/2")
+			})
+		}
+	}
 }

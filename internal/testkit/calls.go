@@ -236,42 +236,47 @@ func GetLink(ctx context.Context, c *connectlinks.Client) error {
 	return err
 }
 
-// LinkIn returns the link that a call returned, alone or first of a page. It is
-// false if there is none.
-func LinkIn(v any) (connectlinks.ConnectLink, bool) {
+// LinksIn returns the links that a call returned, alone or in a page.
+func LinksIn(v any) []connectlinks.ConnectLink {
 	switch v := v.(type) {
 	case *connectlinks.SourceConnectLink:
-		if v != nil {
-			return v.ConnectLink, true
-		}
+		return base(v, func(l connectlinks.SourceConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
 	case *connectlinks.DestinationConnectLink:
-		if v != nil {
-			return v.ConnectLink, true
-		}
+		return base(v, func(l connectlinks.DestinationConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
 	case *connectlinks.ActivationConnectLink:
-		if v != nil {
-			return v.ConnectLink, true
-		}
+		return base(v, func(l connectlinks.ActivationConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
 	case *connectlinks.Page[connectlinks.SourceConnectLink]:
-		if v != nil && len(v.Items) > 0 {
-			return v.Items[0].ConnectLink, true
-		}
+		return bases(v, func(l connectlinks.SourceConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
 	case *connectlinks.Page[connectlinks.DestinationConnectLink]:
-		if v != nil && len(v.Items) > 0 {
-			return v.Items[0].ConnectLink, true
-		}
+		return bases(v, func(l connectlinks.DestinationConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
 	case *connectlinks.Page[connectlinks.ActivationConnectLink]:
-		if v != nil && len(v.Items) > 0 {
-			return v.Items[0].ConnectLink, true
-		}
+		return bases(v, func(l connectlinks.ActivationConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
 	}
-	return connectlinks.ConnectLink{}, false
+	return nil
 }
 
-// LinkID calls c, and returns the id of the link that it returned, 0 if there is
-// none.
+func base[L any](l *L, of func(L) connectlinks.ConnectLink) []connectlinks.ConnectLink {
+	if l == nil {
+		return nil
+	}
+	return []connectlinks.ConnectLink{of(*l)}
+}
+
+func bases[L any](page *connectlinks.Page[L], of func(L) connectlinks.ConnectLink) (links []connectlinks.ConnectLink) {
+	if page != nil {
+		for _, l := range page.Items {
+			links = append(links, of(l))
+		}
+	}
+	return links
+}
+
+// LinkID calls c, and returns the id of the first link that it returned, 0 if there
+// is none.
 func (c Call) LinkID(ctx context.Context, client *connectlinks.Client) (int64, error) {
 	v, err := c.Do(ctx, client)
-	link, _ := LinkIn(v)
-	return link.ID, err
+	if links := LinksIn(v); len(links) > 0 {
+		return links[0].ID, err
+	}
+	return 0, err
 }

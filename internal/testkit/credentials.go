@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/connectlinks/connectlinks-go"
 )
 
 // Tokens is a token source that gives one token until it is told that this one was
@@ -57,7 +59,7 @@ func (s *Tokens) Refused() []string {
 
 // NumberedTokens makes a token source that gives token-1, token-2, ...: another at
 // each call. It has no Invalidate.
-func NumberedTokens() func(context.Context) (string, error) {
+func NumberedTokens() connectlinks.TokenFunc {
 	var mu sync.Mutex
 	n := 0
 	return func(context.Context) (string, error) {

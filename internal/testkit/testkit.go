@@ -36,11 +36,15 @@ const (
 	Origin = "https://" + Host
 )
 
-// Client makes a client of rt with [Token]. An option of opts replaces the
-// client's own, WithTokenSource the token too.
+// Client makes a client of rt with [Token]; a nil rt is the SDK's own transport. An
+// option of opts replaces the client's own, WithTokenSource the token too.
 func Client(t testing.TB, rt http.RoundTripper, opts ...connectlinks.Option) *connectlinks.Client {
 	t.Helper()
-	c, err := connectlinks.NewClient(connectlinks.WithToken(Token), connectlinks.WithHTTPClient(&http.Client{Transport: rt}))
+	own := []connectlinks.Option{connectlinks.WithToken(Token)}
+	if rt != nil {
+		own = append(own, connectlinks.WithHTTPClient(&http.Client{Transport: rt}))
+	}
+	c, err := connectlinks.NewClient(own...)
 	require.NoError(t, err)
 	if len(opts) > 0 {
 		c, err = c.With(opts...)

@@ -1,0 +1,319 @@
+package connectlinks_test
+
+import (
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// linkWith is the answer with testkit.LinkJSON, one field replaced or, by "", left
+// out.
+func linkWith(field, value string) string {
+	var out []string
+	for _, f := range strings.Split(strings.Trim(testkit.LinkJSON, "{}"), `,"`) {
+		f = `"` + strings.TrimPrefix(f, `"`)
+		if !strings.HasPrefix(f, `"`+field+`":`) {
+			out = append(out, f)
+		}
+	}
+	if value != "" {
+		out = append(out, `"`+field+`":`+value)
+	}
+	return `{"status":"created","data":{` + strings.Join(out, ",") + `}}`
+}
+
+func TestNothingEmptyIsASuccess(t *testing.T) {
+	t.Parallel()
+	whole := `{"status":"created","data":` + testkit.LinkJSON + `}`
+	tests := []struct {
+		name   string
+		status int
+		body   string
+		answer int // StatusCode of the APIError; 0: ErrBadResponse
+	}{
+		{"null", 201, `null`, 0},
+		{"an empty object", 201, `{}`, 0},
+		{"an empty list", 201, `[]`, 0},
+		{"a string", 201, `"created"`, 0},
+		{"a number", 201, `1`, 0},
+		{"true", 201, `true`, 0},
+		{"nothing", 201, ``, 0},
+		{"blanks", 201, " \r\n\t ", 0},
+		{"nothing, 204", 204, ``, 0},
+		{"nothing, 202", 202, ``, 0},
+		{"nothing, 205", 205, ``, 0},
+		{"HTML", 200, testkit.HTML, 0},
+		{"truncated", 201, whole[:len(whole)-1], 0},
+		{"truncated in the link", 201, whole[:len(whole)/2], 0},
+		{"garbage behind", 201, whole + "x", 0},
+		{"another object behind", 201, whole + whole, 0},
+		{"HTML behind", 201, whole + testkit.HTML, 0},
+		{"garbage before", 201, ")]}'\n" + whole, 0},
+		{"brackets", 201, strings.Repeat("[", 100_000), 0},
+		{"no data", 201, `{"status":"created"}`, 0},
+		{"null data", 201, `{"status":"created","data":null}`, 0},
+		{"empty data", 201, `{"status":"created","data":{}}`, 0},
+		{"a list for data", 201, `{"status":"created","data":[` + testkit.LinkJSON + `]}`, 0},
+		{"a string for data", 201, `{"status":"created","data":"` + "https://app.getcensus.com/pbc?auth=x" + `"}`, 0},
+		{"without the envelope", 201, testkit.LinkJSON, 0},
+		{"no id", 201, linkWith("id", ""), 0},
+		{"null id", 201, linkWith("id", "null"), 0},
+		{"id 0", 201, linkWith("id", "0"), 0},
+		{"negative id", 201, linkWith("id", "-1"), 0},
+		{"broken id", 201, linkWith("id", "1.5"), 0},
+		{"huge id", 201, linkWith("id", "92233720368547758080"), 0},
+		{"an object for the id", 201, linkWith("id", "{}"), 0},
+		{"no URL", 201, linkWith("uri", ""), 0},
+		{"null URL", 201, linkWith("uri", "null"), 0},
+		{"empty URL", 201, linkWith("uri", `""`), 0},
+		{"blank URL", 201, linkWith("uri", `" "`), 0},
+		{"relative URL", 201, linkWith("uri", `"/pbc?auth=x"`), 0},
+		{"URL without a scheme", 201, linkWith("uri", `"//app.getcensus.com/pbc?auth=x"`), 0},
+		{"a host for a URL", 201, linkWith("uri", `"app.getcensus.com/pbc?auth=x"`), 0},
+		{"URL without a host", 201, linkWith("uri", `"https:///pbc?auth=x"`), 0},
+		{"URL with a port in place of a host", 201, linkWith("uri", `"https://:443/pbc?auth=x"`), 0},
+		{"opaque URL", 201, linkWith("uri", `"https:pbc?auth=x"`), 0},
+		{"ftp", 201, linkWith("uri", `"ftp://app.getcensus.com/pbc?auth=x"`), 0},
+		{"javascript", 201, linkWith("uri", `"javascript:alert(1)"`), 0},
+		{"URL that cannot be read", 201, linkWith("uri", `"https://app.getcensus.com:port/pbc"`), 0},
+		{"the names of another client", 201, `{"status":"created","data":{"id":469,"type":"hubspot","url":"https://app.getcensus.com/pbc?auth=x","expires_at":"2023-07-22T23:42:47.239Z"}}`, 0},
+		{"a number for a URL", 201, linkWith("uri", `1`), 0},
+		{"expiration tomorrow", 201, linkWith("expiration", `"tomorrow"`), 0},
+		{"expiration in seconds", 201, linkWith("expiration", `1690069367`), 0},
+		{"expiration without a zone", 201, linkWith("expiration", `"2023-07-22 23:42:47"`), 0},
+		{"an object for the expiration", 201, linkWith("expiration", `{}`), 0},
+		{"expiration true", 201, linkWith("expiration", `true`), 0},
+		{"revoked, but not said how", 201, linkWith("revoked", `"perhaps"`), 0},
+
+		{"a failure by word", 200, `{"status":"error"}`, 200},
+		{"a failure by word, with a link", 201, `{"status":"error","data":` + testkit.LinkJSON + `}`, 201},
+		{"not_found", 200, `{"status":"not_found"}`, 404},
+		{"not_found, with a link", 200, `{"status":"not_found","data":` + testkit.LinkJSON + `}`, 404},
+		{"404", 200, `{"status":404}`, 404},
+		{"404, in a string", 200, `{"status":"404","message":"nobody home"}`, 404},
+		{"422, in a string", 200, `{"status":"422"}`, 422},
+		{"400, with a link", 201, `{"status":400,"data":` + testkit.LinkJSON + `}`, 400},
+		{"403", 200, `{"status":403,"data":null}`, 403},
+		{"500", 200, `{"status":500}`, 500},
+		{"503, in a string", 200, `{"status":"503"}`, 503},
+
+		{"300 and nothing more", 300, ``, 300},
+		{"304", 304, ``, 304},
+		{"305", 305, whole, 305},
+		{"306 with a link", 306, whole, 306},
+		{"399", 399, whole, 399},
+		{"404 with a link", 404, whole, 404},
+		{"500 with a link", 500, whole, 500},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			calls := 0
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				calls++
+				return testkit.Response(r, tt.status, tt.body), nil
+			})
+			c := testkit.Client(t, rt, testkit.NoRetries)
+			ops := slices.Concat(testkit.Creates(), testkit.Gets(), testkit.Revokes())
+			for _, op := range ops {
+				calls = 0
+				id, err := op.LinkID(t.Context(), c)
+				require.Error(t, err, op.Name)
+				assert.Zero(t, id, op.Name)
+				unknown := op.Creates && (tt.status < 300 || tt.status >= 500)
+				testkit.Error{Status: tt.answer, Bad: tt.answer == 0, Unknown: unknown}.Check(t, err, op)
+				if op.Creates {
+					assert.Equal(t, 1, calls, op.Name)
+				}
+			}
+		})
+	}
+	// The table itself is sound.
+	rt := testkit.Respond(201, linkWith("id", "7"))
+	link, err := testkit.Client(t, rt).Sources.CreateConnectLink(t.Context(), testkit.Params)
+	require.NoError(t, err)
+	assert.EqualValues(t, 7, link.ID)
+}
+
+// An answer that changes protocols is an error, and its connection is closed.
+func TestAnswer101(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := testkit.NewNetwork(t, false)
+		c := n.Client(t, testkit.NoRetries)
+		for _, op := range testkit.LinkCalls() {
+			n.API.Begin(testkit.After(func(w http.ResponseWriter, _ *http.Request) {
+				conn := testkit.Hijack(w)
+				_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: links\r\n\r\n"+testkit.LinkJSON)
+				_, _ = io.Copy(io.Discard, conn) // until the other end goes away, or this test hangs
+				_ = conn.Close()
+			}))
+			start := time.Now()
+			id, err := op.LinkID(t.Context(), c)
+			require.Error(t, err, op.Name)
+			assert.Zero(t, id, op.Name)
+			assert.Zero(t, time.Since(start), op.Name)
+			var answer *connectlinks.APIError
+			if assert.ErrorAs(t, err, &answer, op.Name) {
+				assert.Equal(t, 101, answer.StatusCode)
+			}
+			requests, _ := n.API.Seen()
+			assert.Len(t, requests, 1, op.Name)
+		}
+		synctest.Wait()
+		assert.Zero(t, n.Open(), "open connections")
+	})
+}
+
+func TestInterimAnswersAreIgnored(t *testing.T) {
+	t.Parallel()
+	for _, h2 := range []bool{false, true} {
+		api := testkit.NewAPI()
+		srv, tr := testkit.Serve(t, api, h2)
+		c := testkit.ClientAt(t, srv.URL, tr)
+		for _, interim := range []int{102, 103, 199} {
+			for _, op := range testkit.Creates() {
+				api.Begin(testkit.After(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Link", "</style.css>; rel=preload")
+					w.WriteHeader(interim)
+					w.WriteHeader(interim)
+					w.WriteHeader(http.StatusCreated)
+					_, _ = io.WriteString(w, `{"status":"created","data":`+testkit.LinkJSON+`}`)
+				}))
+				id, err := op.LinkID(t.Context(), c)
+				require.NoError(t, err, op.Name)
+				assert.EqualValues(t, testkit.LinkID, id, op.Name)
+				requests, made := api.Seen()
+				assert.Len(t, requests, 1, op.Name)
+				assert.Equal(t, 1, made, op.Name)
+			}
+		}
+	}
+}
+
+func TestWhatTheAPIAddsIsIgnored(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"fields":                   `{"status":"created","data":` + strings.TrimSuffix(testkit.LinkJSON, "}") + `,"shiny":{"a":[1,"b",null]},"uris":[]},"extra":true,"warnings":["x"]}`,
+		"status":                   `{"status":"frobnicated","data":` + testkit.LinkJSON + `}`,
+		"status by number":         `{"status":201,"data":` + testkit.LinkJSON + `}`,
+		"status by another number": `{"status":399,"data":` + testkit.LinkJSON + `}`,
+		"status by object":         `{"status":{"code":1},"data":` + testkit.LinkJSON + `}`,
+		"null status":              `{"status":null,"data":` + testkit.LinkJSON + `}`,
+		"no status":                `{"data":` + testkit.LinkJSON + `}`,
+		"type":                     linkWith("type", `"quantum_ledger"`),
+		"no type":                  linkWith("type", ""),
+		"no expiration":            linkWith("expiration", ""),
+		"null expiration":          linkWith("expiration", "null"),
+		"expiration with a zone":   linkWith("expiration", `"2023-07-23T01:42:47+02:00"`),
+		"http":                     linkWith("uri", `"http://app.getcensus.com/pbc?auth=x"`),
+		"another host":             linkWith("uri", `"https://app.fivetran.com/pbc?auth=x"`),
+		"null redirect":            linkWith("redirect_uri", "null"),
+		"null connection":          strings.Replace(linkWith("source_id", "null"), `"type"`, `"destination_id":null,"group_id":null,"type"`, 1),
+		"blanks around":            "\r\n " + linkWith("id", "469") + "\n\n",
+	} {
+		for _, status := range []int{200, 201, 202} {
+			rt := testkit.Respond(status, body)
+			c := testkit.Client(t, rt)
+			for _, op := range append(testkit.Creates(), testkit.Gets()...) {
+				id, err := op.LinkID(t.Context(), c)
+				require.NoError(t, err, "%s: %s", name, op.Name)
+				assert.EqualValues(t, testkit.LinkID, id, "%s: %s", name, op.Name)
+			}
+		}
+	}
+	t.Run("whatever the content type", func(t *testing.T) {
+		t.Parallel()
+		for _, contentType := range []string{"", "text/plain", "application/vnd.api+json; charset=utf-8"} {
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				resp := testkit.Response(r, 201, `{"status":"created","data":`+testkit.LinkJSON+`}`)
+				resp.Header.Set("Content-Type", contentType)
+				return resp, nil
+			})
+			_, err := testkit.Client(t, rt).Sources.CreateConnectLink(t.Context(), testkit.Params)
+			require.NoError(t, err)
+		}
+	})
+}
+
+// One odd link does not hide the others, unless it has no id.
+func TestOddLinksInLists(t *testing.T) {
+	t.Parallel()
+	list := func(items ...string) string {
+		return `{"status":"success","data":[` + strings.Join(items, ",") + `],"pagination":{"total_records":2,"per_page":25,"prev_page":null,"page":1,"next_page":null,"last_page":1}}`
+	}
+	tests := []struct {
+		name string
+		body string
+		ids  []int64 // nil: an error
+	}{
+		{"expiration that cannot be read", list(`{"id":1,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x","expiration":"tomorrow"}`, testkit.LinkJSON), []int64{1, 469}},
+		{"no URL", list(testkit.LinkJSON, `{"id":2,"type":"hubspot"}`), []int64{469, 2}},
+		{"null URL", list(`{"id":2,"type":"hubspot","uri":null,"expiration":null}`, testkit.LinkJSON), []int64{2, 469}},
+		{"relative URL", list(`{"id":2,"uri":"/pbc"}`, testkit.LinkJSON), []int64{2, 469}},
+		{"nothing but an id", list(`{"id":2}`), []int64{2}},
+		{"none", list(), []int64{}},
+		{"without pagination", `{"status":"success","data":[` + testkit.LinkJSON + `]}`, []int64{469}},
+		{"without an id", list(testkit.LinkJSON, `{"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x"}`), nil},
+		{"null link", list(testkit.LinkJSON, `null`), nil},
+		{"null", `{"status":"success","data":null}`, nil},
+		{"no data", `{"status":"success"}`, nil},
+		{"one link", `{"status":"success","data":` + testkit.LinkJSON + `}`, nil},
+		{"empty object", `{}`, nil},
+		{"nothing", ``, nil},
+		{"HTML", testkit.HTML, nil},
+		{"truncated", list(testkit.LinkJSON)[:200], nil},
+		{"garbage behind", list(testkit.LinkJSON) + "]", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			rt := testkit.Respond(200, tt.body)
+			c := testkit.Client(t, rt, testkit.NoRetries)
+			check := func(ids []int64, err error) {
+				if tt.ids == nil {
+					require.ErrorIs(t, err, connectlinks.ErrBadResponse)
+					assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, tt.ids, ids)
+			}
+			for _, op := range testkit.Lists() {
+				v, err := op.Do(t.Context(), c)
+				ids := []int64{}
+				for _, link := range testkit.LinksIn(v) {
+					ids = append(ids, link.ID)
+				}
+				check(ids, err)
+			}
+			ids := []int64{}
+			var last error
+			for link, err := range c.Destinations.AllConnectLinks(t.Context(), connectlinks.ListOptions{}) {
+				if last = err; err == nil {
+					ids = append(ids, link.ID)
+				}
+			}
+			check(ids, last)
+		})
+	}
+	t.Run("what can be read of an odd link", func(t *testing.T) {
+		t.Parallel()
+		rt := testkit.Respond(200, list(`{"id":1,"type":"hubspot","uri":"/pbc","expiration":"tomorrow","expired":true,"destination_id":9}`))
+		page, err := testkit.Client(t, rt).Destinations.ListConnectLinks(t.Context(), connectlinks.ListOptions{})
+		require.NoError(t, err)
+		want := connectlinks.DestinationConnectLink{DestinationID: 9}
+		want.ID, want.Type, want.URL, want.Expired = 1, "hubspot", "/pbc", true
+		assert.True(t, reflect.DeepEqual([]connectlinks.DestinationConnectLink{want}, page.Items))
+	})
+}

@@ -1,0 +1,418 @@
+package connectlinks_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// timeLimit is a way in which the time for an answer ends.
+type timeLimit struct {
+	name       string
+	opts       []connectlinks.Option
+	httpClient time.Duration // http.Client.Timeout
+	// The caller's own:
+	deadline time.Duration
+	cancel   time.Duration
+	is       error // what the error is then; nil for a limit that is not the caller's
+}
+
+// allowed is the time of every limit.
+const allowed = 5 * time.Second
+
+func timeLimits() []timeLimit {
+	return []timeLimit{
+		{name: "WithTimeout", opts: []connectlinks.Option{connectlinks.WithTimeout(allowed)}},
+		{name: "http.Client.Timeout", httpClient: allowed},
+		{name: "the caller's deadline", deadline: allowed, is: context.DeadlineExceeded},
+		{name: "the caller's cancel", cancel: allowed, is: context.Canceled},
+		{name: "the caller's deadline before WithTimeout", opts: []connectlinks.Option{connectlinks.WithTimeout(allowed + 1)}, deadline: allowed, is: context.DeadlineExceeded},
+		{name: "the caller's cancel, no timeout", opts: []connectlinks.Option{connectlinks.WithTimeout(0)}, cancel: allowed, is: context.Canceled},
+	}
+}
+
+// context makes a context of the caller's.
+func (l timeLimit) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	if l.deadline > 0 {
+		return context.WithTimeout(ctx, l.deadline)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	if l.cancel > 0 {
+		time.AfterFunc(l.cancel, cancel)
+	}
+	return ctx, cancel
+}
+
+func (l timeLimit) client(t *testing.T, rt http.RoundTripper) *connectlinks.Client {
+	t.Helper()
+	opts := append([]connectlinks.Option{connectlinks.WithHTTPClient(&http.Client{Transport: rt, Timeout: l.httpClient})}, l.opts...)
+	return testkit.ClientAt(t, testkit.Origin, rt, opts...)
+}
+
+// check checks the error of a call that ended with the limit.
+func (l timeLimit) check(t *testing.T, op testkit.Call, err error, unknown bool) {
+	t.Helper()
+	testkit.Error{Unknown: unknown, Context: l.is, Timeout: l.is != context.Canceled}.Check(t, err, op)
+}
+
+// testNeverAnswered checks what the caller learns of an answer that never comes,
+// or never comes to an end.
+func testNeverAnswered(t *testing.T, h2 bool) {
+	t.Helper()
+	testkit.NeedsGo126(t, h2)
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{"no answer": testkit.NeverAnswer, "no end": testkit.NeverEnd} {
+		for _, limit := range timeLimits() {
+			t.Run(name+", "+limit.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					n := testkit.NewNetwork(t, h2)
+					c := limit.client(t, n.Transport)
+					for _, op := range testkit.Representative() {
+						// Carried out, and once only.
+						n.API.Begin(testkit.After(answer))
+						ctx, cancel := limit.context(t.Context())
+						start := time.Now()
+						id, err := op.LinkID(ctx, c)
+						elapsed := time.Since(start)
+						cancel()
+						requests, made := n.API.Seen()
+						if op.Creates || limit.is != nil {
+							limit.check(t, op, err, op.Creates)
+							assert.Zero(t, id, op.Name)
+							assert.Equal(t, allowed, elapsed, op.Name)
+							assert.Equal(t, []string{op.Request()}, requests, op.Name)
+						} else {
+							require.NoError(t, err, op.Name)
+							assert.Equal(t, n.API.LinkOf(op), id, op.Name)
+							assert.GreaterOrEqual(t, len(requests), 2, op.Name)
+						}
+						if op.Creates {
+							assert.Equal(t, 1, made, op.Name)
+						}
+
+						// Again and again.
+						n.API.BeginAlways(testkit.Fault{CarriedOut: op.Creates, Answer: answer})
+						ctx, cancel = limit.context(t.Context())
+						_, err = op.LinkID(ctx, c)
+						cancel()
+						requests, made = n.API.Seen()
+						limit.check(t, op, err, op.Creates)
+						if op.Creates || limit.is != nil {
+							assert.Len(t, requests, 1, op.Name)
+						} else {
+							assert.Len(t, requests, 3, op.Name)
+						}
+						if op.Creates {
+							assert.Equal(t, 1, made, op.Name)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestTimeLimitsOfAnAnswer(t *testing.T) { testNeverAnswered(t, false) }
+
+// The caller's cancel, at the moment that the link is made, over a real socket.
+func testCancelOnSockets(t *testing.T, h2 bool) {
+	t.Helper()
+	t.Parallel()
+	api := testkit.NewAPI()
+	srv, tr := testkit.Serve(t, api, h2)
+	c := testkit.ClientAt(t, srv.URL, tr)
+	for _, op := range testkit.LinkCalls() {
+		api.Begin(testkit.After(testkit.NeverAnswer))
+		ctx, cancel := context.WithCancel(t.Context())
+		go func(arrived <-chan struct{}) { <-arrived; cancel() }(api.Arrived())
+		id, err := op.LinkID(ctx, c)
+		timeLimit{is: context.Canceled}.check(t, op, err, op.Creates)
+		assert.Zero(t, id, op.Name)
+		requests, made := api.Seen()
+		assert.Equal(t, []string{op.Request()}, requests, op.Name)
+		if op.Creates {
+			assert.Equal(t, 1, made, op.Name)
+		}
+		cancel()
+	}
+}
+
+func TestCancelOnSockets(t *testing.T) { testCancelOnSockets(t, false) }
+
+// Patience that ends before there is a connection leaves nothing unknown.
+func TestTimeLimitsOfAConnection(t *testing.T) {
+	t.Parallel()
+	hangs := map[string]func(n *testkit.Network){
+		"dial": func(n *testkit.Network) {
+			dial := n.Transport.DialContext
+			n.Transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if n.Misdial == nil {
+					return dial(ctx, network, addr)
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		},
+		"handshake": func(*testkit.Network) {},
+		"proxy": func(n *testkit.Network) {
+			n.Transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128"})
+		},
+	}
+	for name, hang := range hangs {
+		for _, limit := range timeLimits() {
+			t.Run(name+", "+limit.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					n := testkit.NewNetwork(t, false)
+					n.Transport.TLSHandshakeTimeout = time.Hour
+					hang(n)
+					n.Misdial = func(int, string, net.Conn) error { return nil } // nobody reads what is sent
+					c := limit.client(t, n.Transport)
+					for _, op := range testkit.Representative() {
+						n.API.Begin()
+						ctx, cancel := limit.context(t.Context())
+						start := time.Now()
+						before := n.Dials()
+						id, err := op.LinkID(ctx, c)
+						elapsed := time.Since(start)
+						cancel()
+						limit.check(t, op, err, false)
+						assert.Zero(t, id, op.Name)
+						requests, _ := n.API.Seen()
+						assert.Empty(t, requests, op.Name)
+						if limit.is != nil {
+							assert.Equal(t, allowed, elapsed, op.Name)
+						} else {
+							assert.GreaterOrEqual(t, elapsed, 3*allowed, op.Name)
+							if name != "dial" {
+								assert.Equal(t, 3, n.Dials()-before, op.Name)
+							}
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// A context that is over before anything was sent, and one that ends between two
+// attempts of which none can have made anything.
+func TestContextThatIsOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := testkit.NewNetwork(t, false)
+		c := n.Client(t)
+		cancelled, cancel := context.WithCancel(t.Context())
+		cancel()
+		late, cancelLate := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+		defer cancelLate()
+		for _, op := range testkit.LinkCalls() {
+			n.API.Begin()
+			_, err := op.LinkID(cancelled, c)
+			timeLimit{is: context.Canceled}.check(t, op, err, false)
+			_, err = op.LinkID(late, c)
+			timeLimit{is: context.DeadlineExceeded}.check(t, op, err, false)
+			requests, _ := n.API.Seen()
+			assert.Empty(t, requests, op.Name)
+		}
+		for _, op := range testkit.LinkCalls() {
+			n.API.BeginAlways(testkit.Instead(testkit.AnswerJSON(429))) // the delay is some 500 ms
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(100*time.Millisecond, cancel)
+			start := time.Now()
+			_, err := op.LinkID(ctx, c)
+			assert.Equal(t, 100*time.Millisecond, time.Since(start), op.Name)
+			require.ErrorIs(t, err, context.Canceled, op.Name)
+			assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
+			requests, made := n.API.Seen()
+			assert.Len(t, requests, 1, op.Name)
+			assert.Zero(t, made, op.Name)
+		}
+	})
+}
+
+// lateContext is a context whose Err does not say yet that its deadline is over: the
+// network looks at the clock for itself.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+func TestDeadlineThatTheNetworkNoticed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, op := range testkit.LinkCalls() {
+			calls := 0
+			c := testkit.Client(t, testkit.RoundTripper(func(*http.Request) (*http.Response, error) {
+				calls++
+				time.Sleep(time.Second)
+				return nil, &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
+			}), connectlinks.WithTimeout(0))
+			_, err := op.Do(lateContext{t.Context(), time.Now().Add(time.Second)}, c)
+			timeLimit{is: context.DeadlineExceeded}.check(t, op, err, op.Creates)
+			assert.Equal(t, 1, calls, op.Name)
+		}
+	})
+}
+
+func TestTimeLimitsOfAForeignTransport(t *testing.T) {
+	t.Parallel()
+	for _, limit := range timeLimits() {
+		synctest.Test(t, func(t *testing.T) {
+			calls := 0
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				calls++
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})
+			for _, op := range testkit.Creates() {
+				calls = 0
+				ctx, cancel := limit.context(t.Context())
+				_, err := op.LinkID(ctx, limit.client(t, rt))
+				cancel()
+				limit.check(t, op, err, true)
+				assert.Equal(t, 1, calls, "%s: %s", limit.name, op.Name)
+			}
+		})
+	}
+}
+
+// drip is a body of a byte each second.
+type drip struct{ ctx context.Context }
+
+func (b drip) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(time.Second):
+		p[0] = ' '
+		return 1, nil
+	case <-b.ctx.Done():
+		return 0, b.ctx.Err()
+	}
+}
+
+func TestTimeLimitsOfAnAnswerThatDrips(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{201, 500} {
+		for _, limit := range timeLimits() {
+			t.Run(fmt.Sprintf("%d, %s", status, limit.name), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+						return testkit.Stream(r, status, drip{r.Context()}), nil
+					})
+					n := testkit.NewNetwork(t, false)
+					drips := func(w http.ResponseWriter, r *http.Request) {
+						w.WriteHeader(status)
+						for r.Context().Err() == nil {
+							_, _ = io.WriteString(w, " ")
+							_ = http.NewResponseController(w).Flush()
+							select {
+							case <-time.After(time.Second):
+							case <-r.Context().Done():
+							}
+						}
+						panic(http.ErrAbortHandler)
+					}
+					for _, c := range []*connectlinks.Client{
+						limit.client(t, rt),
+						limit.client(t, n.Transport),
+					} {
+						for _, op := range testkit.Creates() {
+							n.API.Begin(testkit.After(drips))
+							ctx, cancel := limit.context(t.Context())
+							start := time.Now()
+							id, err := op.LinkID(ctx, c)
+							elapsed := time.Since(start)
+							cancel()
+							require.Error(t, err, op.Name)
+							assert.Zero(t, id, op.Name)
+							assert.Equal(t, allowed, elapsed, op.Name)
+							require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
+							if status == 201 {
+								limit.check(t, op, err, true)
+							}
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// A limit of the caller's that cuts off the body of an error stays visible.
+func TestTimeLimitsOfTheBodyOfAnError(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 404, 429, 500, 503} {
+		for _, limit := range timeLimits() {
+			t.Run(http.StatusText(status)+", "+limit.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					rt := testkit.HangInBody(status)
+					for _, op := range testkit.Representative() {
+						ctx, cancel := limit.context(t.Context())
+						start := time.Now()
+						c, err := limit.client(t, rt).With(testkit.NoRetries)
+						require.NoError(t, err)
+						_, err = op.Do(ctx, c)
+						cancel()
+						assert.Equal(t, allowed, time.Since(start), op.Name)
+						testkit.Error{Status: status, Context: limit.is, Timeout: limit.is != context.Canceled, Unknown: op.Creates && status >= 500}.Check(t, err, op)
+					}
+				})
+			})
+		}
+	}
+}
+
+// ending is a context that ends when its error is asked for the n-th time.
+type ending struct {
+	context.Context
+	cancel context.CancelFunc
+	left   int
+}
+
+func (c *ending) Err() error {
+	if c.left--; c.left == 0 {
+		c.cancel()
+	}
+	return c.Context.Err()
+}
+
+// A context that ends before the transport is called leaves nothing unknown.
+func TestContextThatEndsBeforeTheTransportIsCalled(t *testing.T) {
+	t.Parallel()
+	for _, op := range testkit.Creates() {
+		for n := 1; ; n++ {
+			called := false
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				called = true
+				return nil, r.Context().Err()
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			_, err := op.LinkID(&ending{ctx, cancel, n}, testkit.Client(t, rt, testkit.NoRetries))
+			cancel()
+			if called {
+				assert.Greater(t, n, 1)
+				break
+			}
+			require.ErrorIs(t, err, context.Canceled, op.Name)
+			require.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, "%s: %v", op.Name, err)
+			require.ErrorContains(t, err, "not sent")
+		}
+	}
+}

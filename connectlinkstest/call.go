@@ -87,6 +87,11 @@ func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
 		c.requests = c.requests[1:]
 	}
 
+	if !c.endpoint.page {
+		if a := c.limited(caller); a != nil {
+			return record, Failure{}, *a
+		}
+	}
 	f := c.takeFailure(c.endpoint)
 	retired := c.retiredV1()
 	switch {

@@ -36,6 +36,7 @@
 //     [Server.HideGroup] makes answers that do not say whose things are.
 //   - [Server.RetireV1] answers V1 as after its retirement.
 //   - [Server.Fail] makes answers fail, be slow, or get lost after the work was done.
+//     [Server.RateLimit] throttles.
 //   - [Server.Links] and [Server.Requests] show what has happened.
 //
 // # The hosted pages

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/connectlinks/connectlinks-go"
 )
 
@@ -34,6 +36,8 @@ type Server struct {
 	state    state
 	offset   time.Duration // what Advance and SetNow have added to the clock
 	retired  int           // what V1 answers since it was retired; 0: it was not
+	rate     float64       // requests per second of a token; 0: no limit
+	limiters map[*Workspace]*rate.Limiter
 	failures []*Failure
 	requests []*Request
 	pipes    map[net.Conn]struct{} // open in-memory connections; nil once closed

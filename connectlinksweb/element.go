@@ -45,17 +45,17 @@ func Script() http.Handler {
 	})
 }
 
-// ScriptURL is where a page should load the script from, if [Script] is at path:
-// the path with the script's version, which lets browsers keep it.
+// ScriptURL returns the address from which a page should load the script, if [Script]
+// is at path. It adds the script's version, which lets browsers keep the script.
 func ScriptURL(path string) string { return path + "?v=" + scriptVersion }
 
 var elementTemplate = template.Must(template.New("element").Parse(
 	`{{if .URL}}<connect-link src="{{.URL}}" title="{{.Title}}"><a href="{{.URL}}" rel="noreferrer">{{.Title}}</a></connect-link>` +
 		`{{else}}<connect-link src="" title="{{.Title}}">This link cannot be opened.</connect-link>{{end}}`))
 
-// Element is the markup of a <connect-link> for the link. It contains the link's
-// URL: the page must not be stored, nor shown to anyone else. Without script it is
-// an ordinary link. If the link's URL is not an http or https URL, it is left
+// Element returns the markup of a <connect-link> for the link. It contains the link's
+// URL: do not store the page, nor show it to anyone else. Without script it is an
+// ordinary link. If the link's URL is not an http or https URL, it is left
 // out, and the element says that the link cannot be opened. Its texts are English: for
 // another language, write the markup yourself.
 func Element(link connectlinks.ConnectLink) template.HTML {
@@ -74,7 +74,7 @@ func Element(link connectlinks.ConnectLink) template.HTML {
 	return template.HTML(b.String())
 }
 
-// FrameOrigin is the origin of the link's page, such as https://app.getcensus.com,
+// FrameOrigin returns the origin of the link's page, such as https://app.getcensus.com,
 // for frame-src in a page's Content-Security-Policy. It is empty, which allows no
 // frame, if the link's URL is not an http or https URL with a plain host.
 func FrameOrigin(link connectlinks.ConnectLink) string {

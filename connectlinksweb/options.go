@@ -38,25 +38,23 @@ func newSettings(opts []Option) *settings {
 	return s
 }
 
-// WithTitle sets the title of the pages, such as "Connect HubSpot". Where the
-// title depends on the request, make the handler in the request's own: that costs
-// next to nothing.
+// WithTitle sets the title of the page of [Start], such as "Connect HubSpot". If the
+// title depends on the request, call Start for each request: that costs little.
 func WithTitle(title string) Option { return func(s *settings) { s.title = title } }
 
 // WithBack sets the address of the page that the customer came from, such as the
-// list of integrations. The pages link to it; after a link's death it is where the
-// customer starts again.
+// list of integrations. The pages link to it. If a link has expired or was revoked, the
+// customer starts again there.
 func WithBack(address string) Option { return func(s *settings) { s.back = address } }
 
 // WithTemplate replaces the built-in page. The template is executed with a [Page].
 // If that fails, the built-in page is shown. The Content-Security-Policy of such
-// pages is left to the platform, except that frame-ancestors 'self' is set if no
-// policy is.
+// pages is left to the platform. If it sets none, it is frame-ancestors 'self'.
 func WithTemplate(t *template.Template) Option { return func(s *settings) { s.template = t } }
 
-// WithErrorHandler replaces the answer to an error of mint or check, and its
-// record in the log. The answer is marked as not to be stored already. Error can
-// still be called for the usual answer:
+// WithErrorHandler replaces the answer to an error of mint or check, and its record in
+// the log. The header already says that the answer must not be stored. The handler can
+// call [Error] for the usual answer:
 //
 //	connectlinksweb.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
 //		if errors.Is(err, errNoPlan) {
@@ -66,9 +64,8 @@ func WithTemplate(t *template.Template) Option { return func(s *settings) { s.te
 //		connectlinksweb.Error(w, r, err)
 //	})
 //
-// It is not called for a request whose context was cancelled, for one that is
-// refused before mint (another method, another origin), and for a customer who has
-// not finished yet.
+// It is not called if the request's context was cancelled, if the request was refused
+// before mint (another method, another origin), or if the customer has not finished yet.
 func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error)) Option {
 	return func(s *settings) { s.onError = h }
 }
@@ -78,9 +75,9 @@ func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error))
 // [slog.Default]; a logger with [slog.DiscardHandler] logs nothing.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
 
-// WithCrossOriginProtection replaces the check that a POST to [Start] comes from
-// the platform's own origin, for a front end on another one. What it refuses is
-// answered by its own deny handler.
+// WithCrossOriginProtection replaces the check that a POST to [Start] comes from the
+// platform's own origin, for a front end on another one. Its own deny handler answers
+// what it refuses.
 func WithCrossOriginProtection(p *http.CrossOriginProtection) Option {
 	return func(s *settings) { s.protection = p }
 }
@@ -99,7 +96,7 @@ func WithWait(d time.Duration) Option { return func(s *settings) { s.wait = d } 
 func WithWarm(warm func(context.Context) error) Option { return func(s *settings) { s.warm = warm } }
 
 // WithRefresh sets after how long the "not yet" page of [Return] looks again for
-// the first time; each further time it takes twice as long, up to 30 seconds, and
-// after a quarter of an hour or so it leaves it to the customer. The default is 2
-// seconds; with 0 it never looks again by itself.
+// the first time. The time doubles with each look, up to 30 seconds. After about a
+// quarter of an hour only the customer can look again. The default is 2 seconds; with 0
+// the page never looks again by itself.
 func WithRefresh(d time.Duration) Option { return func(s *settings) { s.refresh = d } }

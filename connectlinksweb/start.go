@@ -21,11 +21,11 @@ import (
 // and redirects to the link's URL with 303; if JSON is what the request prefers
 // (Accept: application/json), the answer is the link as JSON, for a front end that
 // embeds it. mint has the ResponseWriter to set a cookie with; it writes no answer.
-// It should remember the link's id, and where it can give the customer the link
-// that is open already: see the package documentation.
+// It should store the link's id in the session, and return a link that the session
+// still has open: see the package documentation.
 //
-// A POST from another origin is refused with 403, other methods with 405. Errors
-// of mint are answered, and logged, as [Error] has it.
+// A POST from another origin is refused with 403, other methods with 405. [Error]
+// answers and logs the errors of mint.
 //
 // No answer may be stored. The redirect sends no Referer.
 func Start(mint func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error), opts ...Option) http.Handler {

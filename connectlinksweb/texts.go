@@ -47,8 +47,8 @@ type Texts struct {
 // Text is what a page says: what has happened, and what the customer should do.
 type Text struct{ Title, Message string }
 
-// WithTexts replaces what the pages say, for another language. Where the language
-// depends on the request, make the handler in the request's own, as for [WithTitle].
+// WithTexts replaces what the pages say, for another language. If the language depends
+// on the request, call [Start] or [Return] for each request: that costs little.
 func WithTexts(t Texts) Option { return func(s *settings) { s.texts = t } }
 
 // english is complete.

@@ -48,8 +48,6 @@ type Activation struct {
 	Raw json.RawMessage `json:"-"`
 }
 
-func (a *Activation) lastTested() time.Time { return a.Destination.LastTestedAt }
-
 // ActivationSource is where an activation's data comes from.
 type ActivationSource struct {
 	ID   string `json:"id"`
@@ -141,57 +139,102 @@ func (s *ActivationsService) AllConnectLinks(ctx context.Context, opts ListOptio
 	return all(ctx, (*service)(s), "/api/v2/activation_connect_links", opts, (*wireLink).activation)
 }
 
-// WaitForActivation polls until the customer has made an activation with the
-// link, and returns it with the result of its tests. It ends, and how often it
-// asks, is as [DestinationsService.WaitForConnection] has it.
+// WaitForActivation polls until the customer has made an activation with the link, and returns
+// it with the result of its tests. It polls and ends like [DestinationsService.WaitForConnection],
+// but reports an expired or revoked link only if no activation matches.
 //
-// A link does not name what it made. What is returned is the activation of the
-// link's type and group whose destination was connected after since: if there are
-// several, the oldest. Let since be just before the link was made, by a clock
-// that agrees with the API's. That is ambiguous when two customers of one group
-// connect the same type at the same time: give each customer a group, or compare
-// ConnectionDetails with what you expect. It also finds what an earlier link made,
-// if since is too early; only when it finds nothing does the link's death count.
+// A link does not name what it made. The result is the activation of the link's type and group
+// whose destination was connected after since, and the oldest if there are several. For since,
+// pass the link's CreatedAt, which is a time by the API's clock. If since is too early, the wait
+// also finds what an earlier link made. If two customers of one group connect the same type at
+// the same time, the result may be the other's: give each customer a group, or compare
+// ConnectionDetails with what you expect. A zero since is an [*InputError].
 //
-// Assumption: the destination of an activation that a link made was created after
-// the link was. Each poll walks all the token's activations.
-func (s *ActivationsService) WaitForActivation(ctx context.Context, link *ActivationConnectLink, since time.Time) (*Activation, error) {
-	if link == nil {
-		return nil, &InputError{"link", "is nil"}
+// Each poll asks for the newest activations. It stops at the first page that is newest first
+// and reaches back to since, and so sends one list request, however many activations there are.
+// Every tenth poll reads all pages, because an activation may join an older connection.
+//
+// Assumption: the destination of an activation that a link made was created after the link.
+func (s *ActivationsService) WaitForActivation(ctx context.Context, linkID int64, since time.Time) (*Activation, error) {
+	if since.IsZero() {
+		return nil, &InputError{"since", "is required: pass the link's CreatedAt"}
 	}
-	return poll(ctx, link.ID, s.GetConnectLink, func(l *ActivationConnectLink) (found *Activation, err error) {
-		for a, err := range s.All(ctx, ListOptions{PerPage: 100}) {
-			if err != nil {
-				return nil, err
-			}
+	return poll(ctx, linkID, func(n int) (*Activation, ConnectLink, error) {
+		link, err := s.GetConnectLink(ctx, linkID)
+		if err != nil {
+			return nil, ConnectLink{}, err
+		}
+		all := n%10 == 9 || link.Expired || link.Revoked
+		found, err := s.findActivation(ctx, link, since, all)
+		return found, link.ConnectLink, err
+	})
+}
+
+// findActivation looks for the oldest activation of the link's type and group whose destination
+// was connected after since, on all pages or only on the newest.
+func (s *ActivationsService) findActivation(ctx context.Context, link *ActivationConnectLink, since time.Time, all bool) (*Activation, error) {
+	var found *Activation
+	opts := ListOptions{PerPage: 100, Order: OrderDesc}
+	for page, err := range pages(ctx, (*service)(s), "/api/v2/activations", opts, (*wireActivation).activation) {
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Items {
+			a := &page.Items[i]
 			made := a.Destination.CreatedAt
-			if a.GroupID == l.GroupID && a.Destination.Type == l.Type && made.After(since) &&
+			if a.GroupID == link.GroupID && a.Destination.Type == link.Type && made.After(since) &&
 				(found == nil || made.Before(found.Destination.CreatedAt)) {
 				found = a
 			}
 		}
-		return found, nil
-	})
+		if !all && reachesBack(page.Items, since) {
+			break
+		}
+	}
+	return found, nil
 }
 
-// WaitForReauthorization polls until the activation's destination was tested
-// after since, best its LastTestedAt from before the link was made. Look at
-// Destination.LastTestSucceeded of what it returns. It ends as WaitForActivation
-// does.
+// reachesBack reports whether a page is newest first and ends with an activation that is not
+// newer than since, so that later pages hold only older ones. Times that could not be read do
+// not count, and a page of equal times has no order.
+func reachesBack(page []Activation, since time.Time) bool {
+	var first, last time.Time
+	for _, a := range page {
+		made := a.Destination.CreatedAt
+		switch {
+		case made.IsZero():
+			continue
+		case first.IsZero():
+			first = made
+		case made.After(last):
+			return false
+		}
+		last = made
+	}
+	return first.After(last) && !last.After(since)
+}
+
+// WaitForReauthorization polls until the activation's destination was tested after since, and
+// returns the activation. For since, pass the Destination.LastTestedAt that you read before you
+// made the link. Look at Destination.LastTestSucceeded of the result. It polls and ends like
+// [DestinationsService.WaitForConnection].
 //
-// Assumption: LastTestedAt moves on when the customer has finished. The API
-// documents no other trace.
-func (s *ActivationsService) WaitForReauthorization(ctx context.Context, activationID string, link *ActivationConnectLink, since time.Time) (*Activation, error) {
-	if link == nil {
-		return nil, &InputError{"link", "is nil"}
+// Assumption: LastTestedAt moves on when the customer has finished. The API documents no other
+// trace.
+func (s *ActivationsService) WaitForReauthorization(ctx context.Context, linkID int64, activationID string, since time.Time) (*Activation, error) {
+	if err := get("/api/v2/activations/{activation_id}").name("activationID", activationID).refused; err != nil {
+		return nil, err
 	}
-	k := get("/api/v2/activations/{activation_id}").name("activationID", activationID)
-	if k.refused != nil {
-		return nil, k.refused
-	}
-	return poll(ctx, link.ID, s.GetConnectLink, func(*ActivationConnectLink) (*Activation, error) {
-		v, err := fetch(ctx, (*service)(s), k, (*wireActivation).activation)
-		return ifTested(since, v, err)
+	return poll(ctx, linkID, func(int) (*Activation, ConnectLink, error) {
+		link, err := s.GetConnectLink(ctx, linkID)
+		if err != nil {
+			return nil, ConnectLink{}, err
+		}
+		a, err := s.Get(ctx, activationID)
+		if err != nil || !a.Destination.LastTestedAt.After(since) {
+			return nil, link.ConnectLink, err
+		}
+		return a, link.ConnectLink, nil
 	})
 }
 

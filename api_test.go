@@ -96,6 +96,7 @@ func lifeServer(t testing.TB, status int, body string) (*connectlinks.Client, fu
 		} else {
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		}
+		w.Header().Set("Date", lifeDate.Format(http.TimeFormat))
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}))
@@ -150,6 +151,7 @@ func TestEveryCallSendsItsRequestAndReadsThePublishedAnswer(t *testing.T) {
 		client, requests := lifeServer(t, c.status, answer)
 		got, err := c.call(t.Context(), client)
 		require.NoError(t, err)
+		assert.Equal(t, c.status == http.StatusCreated, lifeTakeCreatedAt(got).Equal(lifeDate), "only a create says when a link was made")
 		if c.want != nil {
 			assert.Equal(t, c.want, lifeWithoutRaw(t, got, answer))
 		}
@@ -169,6 +171,27 @@ func TestEveryCallSendsItsRequestAndReadsThePublishedAnswer(t *testing.T) {
 		assert.Equal(t, c.body, r.Body)
 		assert.Equal(t, []string{"application/json"}, r.Header["Content-Type"])
 	})
+}
+
+// lifeDate is the Date of lifeServer's answers.
+var lifeDate = time.Date(2023, 7, 22, 12, 0, 0, 0, time.UTC)
+
+// lifeTakeCreatedAt returns a link's CreatedAt and sets it to zero, so that the rest can be
+// compared.
+func lifeTakeCreatedAt(v any) (at time.Time) {
+	var link *connectlinks.ConnectLink
+	switch v := v.(type) {
+	case *connectlinks.SourceConnectLink:
+		link = &v.ConnectLink
+	case *connectlinks.DestinationConnectLink:
+		link = &v.ConnectLink
+	case *connectlinks.ActivationConnectLink:
+		link = &v.ConnectLink
+	default:
+		return at
+	}
+	at, link.CreatedAt = link.CreatedAt, at
+	return at
 }
 
 // lifeWithoutRaw checks that an activation holds what the API wrote of it, and
@@ -493,7 +516,6 @@ func TestV1SaysWhenItEnds(t *testing.T) {
 func TestIDsStayOnePathElement(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	link := &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 1}}
 	named := map[string]func(c *connectlinks.Client, s string) error{
 		"Activations.Get":    func(c *connectlinks.Client, s string) error { _, err := c.Activations.Get(ctx, s); return err },
 		"Activations.Delete": func(c *connectlinks.Client, s string) error { return c.Activations.Delete(ctx, s) },
@@ -502,7 +524,7 @@ func TestIDsStayOnePathElement(t *testing.T) {
 			return err
 		},
 		"Activations.WaitForReauthorization": func(c *connectlinks.Client, s string) error {
-			_, err := c.Activations.WaitForReauthorization(ctx, s, link, link.ExpiresAt)
+			_, err := c.Activations.WaitForReauthorization(ctx, 1, s, time.Now())
 			return err
 		},
 		"Activations.GetType":  func(c *connectlinks.Client, s string) error { _, err := c.Activations.GetType(ctx, s); return err },

@@ -48,8 +48,7 @@ type Destination struct {
 	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // what was tested last, step by step
 }
 
-func (d *Destination) check(bool) error      { return named(d.ID > 0, "destination") }
-func (d *Destination) lastTested() time.Time { return d.LastTestedAt }
+func (d *Destination) check(bool) error { return named(d.ID > 0, "destination") }
 
 // DestinationType is a service that a destination can be of.
 type DestinationType struct {
@@ -124,31 +123,47 @@ func (s *DestinationsService) AllConnectLinks(ctx context.Context, opts ListOpti
 	return all(ctx, (*service)(s), "/api/v1/destination_connect_links", opts, (*wireLink).destination)
 }
 
-// WaitForConnection polls until the customer has finished with the link, and
-// returns the destination with the result of its tests. It ends with ctx, with
-// [ErrLinkExpired] or [ErrLinkRevoked], with an error of its first request, or
-// with a later 4xx other than 408 and 429. It asks after about a second at first,
-// and at least every 10 seconds. For a reauthorization link, whose DestinationID is
-// set from the start, it returns at once: use WaitForReauthorization.
+// WaitForConnection polls until the customer has finished with the link, and returns the
+// destination with the result of its tests. It polls after about a second at first, and at least
+// every 11 seconds. It ends with ctx, with [ErrLinkExpired] or [ErrLinkRevoked], with an error
+// of its first request, with a later 4xx other than 408 and 429, and after ten answers in a row
+// that make no sense. For a reauthorization link, whose DestinationID is set from the start, it returns
+// at once: use WaitForReauthorization.
 func (s *DestinationsService) WaitForConnection(ctx context.Context, linkID int64) (*Destination, error) {
-	return poll(ctx, linkID, s.GetConnectLink, func(l *DestinationConnectLink) (*Destination, error) {
-		return ifMade(ctx, l.DestinationID, s.Get)
+	return poll(ctx, linkID, func(int) (*Destination, ConnectLink, error) {
+		link, err := s.GetConnectLink(ctx, linkID)
+		switch {
+		case err != nil:
+			return nil, ConnectLink{}, err
+		case link.DestinationID == 0:
+			return nil, link.ConnectLink, nil
+		}
+		destination, err := s.Get(ctx, link.DestinationID)
+		return destination, link.ConnectLink, err
 	})
 }
 
-// WaitForReauthorization polls until the connection of a reauthorization link was
-// tested after since, best its LastTestedAt from before the link was made. Look
-// at LastTestSucceeded of what it returns. It ends as WaitForConnection does.
+// WaitForReauthorization polls until the connection of a reauthorization link was tested after
+// since, and returns it. For since, pass the LastTestedAt that you read before you made the
+// link. Look at LastTestSucceeded of the result. It polls and ends like WaitForConnection, and
+// with [ErrInvalidRequest] for a link that reauthorizes nothing.
 //
-// Assumption: LastTestedAt moves on when the customer has finished. The API
-// documents no other trace.
-func (s *DestinationsService) WaitForReauthorization(ctx context.Context, link *DestinationConnectLink, since time.Time) (*Destination, error) {
-	if link == nil || link.DestinationID < 1 {
-		return nil, &InputError{"link", "is nil, or names no connection"}
-	}
-	return poll(ctx, link.ID, s.GetConnectLink, func(*DestinationConnectLink) (*Destination, error) {
-		v, err := s.Get(ctx, link.DestinationID)
-		return ifTested(since, v, err)
+// Assumption: LastTestedAt moves on when the customer has finished. The API documents no other
+// trace.
+func (s *DestinationsService) WaitForReauthorization(ctx context.Context, linkID int64, since time.Time) (*Destination, error) {
+	return poll(ctx, linkID, func(int) (*Destination, ConnectLink, error) {
+		link, err := s.GetConnectLink(ctx, linkID)
+		switch {
+		case err != nil:
+			return nil, ConnectLink{}, err
+		case link.DestinationID == 0:
+			return nil, link.ConnectLink, linkError(linkID, errNotReauthorization)
+		}
+		destination, err := s.Get(ctx, link.DestinationID)
+		if err != nil || !destination.LastTestedAt.After(since) {
+			return nil, link.ConnectLink, err
+		}
+		return destination, link.ConnectLink, nil
 	})
 }
 

@@ -103,7 +103,7 @@ func ExampleSourcesService_CreateConnectLink() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(link.Type, link.Usable(time.Now()), link.SourceID)
+	fmt.Println(link.Type, link.Live(time.Now()), link.SourceID)
 	// Output: postgres true 0
 }
 
@@ -188,7 +188,6 @@ func ExampleActivationsService_WaitForActivation() {
 	client := srv.PersonalClient()
 	ctx := context.Background()
 
-	since := time.Now() // just before the link is made
 	link, err := client.Activations.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{
 		Type: "hubspot", GroupID: srv.Group(),
 	})
@@ -198,7 +197,7 @@ func ExampleActivationsService_WaitForActivation() {
 	if _, err := srv.Complete(link.ID); err != nil { // the customer
 		log.Fatal(err)
 	}
-	activation, err := client.Activations.WaitForActivation(ctx, link, since)
+	activation, err := client.Activations.WaitForActivation(ctx, link.ID, link.CreatedAt)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -229,7 +228,7 @@ func ExampleDestinationsService_ListConnectLinks() {
 		log.Fatal(err)
 	}
 	for _, link := range page.Items {
-		if link.DestinationID == 0 && link.Usable(time.Now()) {
+		if link.DestinationID == 0 && link.Live(time.Now()) {
 			fmt.Println(link.Type)
 		}
 	}
@@ -254,12 +253,12 @@ func ExampleDestinationsService_AllConnectLinks() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if link.Usable(time.Now()) {
+		if link.Live(time.Now()) {
 			n++
 		}
 	}
-	fmt.Println(n, "links work")
-	// Output: 60 links work
+	fmt.Println(n, "links are live")
+	// Output: 60 links are live
 }
 
 func ExampleDestinationsService_RevokeConnectLink() {
@@ -276,12 +275,12 @@ func ExampleDestinationsService_RevokeConnectLink() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("usable:", revoked.Usable(time.Now()))
+	fmt.Println("live:", revoked.Live(time.Now()))
 
 	_, err = client.Destinations.WaitForConnection(ctx, link.ID)
 	fmt.Println("revoked:", errors.Is(err, connectlinks.ErrLinkRevoked))
 	// Output:
-	// usable: false
+	// live: false
 	// revoked: true
 }
 
@@ -305,7 +304,7 @@ func ExampleDestinationsService_WaitForReauthorization() {
 	if _, err := srv.Complete(link.ID); err != nil { // the customer
 		log.Fatal(err)
 	}
-	after, err := client.Destinations.WaitForReauthorization(ctx, link, before.LastTestedAt)
+	after, err := client.Destinations.WaitForReauthorization(ctx, link.ID, before.LastTestedAt)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -525,7 +524,7 @@ func ExampleErrOutcomeUnknown() {
 			if err != nil {
 				log.Fatal(err)
 			}
-			if link.RedirectURI == params.RedirectURI && link.Usable(time.Now()) {
+			if link.RedirectURI == params.RedirectURI && link.Live(time.Now()) {
 				_, err := client.Destinations.RevokeConnectLink(ctx, link.ID)
 				fmt.Println("revoked, error:", err)
 			}
@@ -588,10 +587,10 @@ func ExampleConnectLink() {
 	// Output: {id:469 type:"hubspot" url:"https://app.getcensus.com/REDACTED" expires_at:2026-07-22 23:42:47 +0000 UTC expired:false revoked:false redirect_uri:"" destination_id:0}
 }
 
-func ExampleConnectLink_Usable() {
+func ExampleConnectLink_Live() {
 	link := connectlinks.ConnectLink{ExpiresAt: time.Date(2026, 7, 22, 23, 42, 47, 0, time.UTC)}
-	fmt.Println(link.Usable(link.ExpiresAt.Add(-time.Minute)))
-	fmt.Println(link.Usable(link.ExpiresAt))
+	fmt.Println(link.Live(link.ExpiresAt.Add(-time.Minute)))
+	fmt.Println(link.Live(link.ExpiresAt))
 	// Output:
 	// true
 	// false

@@ -1,14 +1,12 @@
 package connectlinks_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
@@ -157,7 +155,7 @@ func TestIDsThatAreRefused(t *testing.T) {
 		checkRefused(t, rt, nil, err, "linkID")
 		_, err = c.Sources.WaitForConnection(ctx, id)
 		checkRefused(t, rt, nil, err, "linkID")
-		_, err = c.Activations.WaitForActivation(ctx, &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: id}}, time.Time{})
+		_, err = c.Activations.WaitForActivation(ctx, id, time.Now())
 		checkRefused(t, rt, nil, err, "linkID")
 		_, err = c.Destinations.Get(ctx, id)
 		checkRefused(t, rt, nil, err, "id")
@@ -186,38 +184,6 @@ func TestIDsThatAreRefused(t *testing.T) {
 	token, err := c.Workspaces.TokenSource(0).Token(ctx)
 	assert.Empty(t, token)
 	checkRefused(t, rt, nil, err, "workspaceID")
-}
-
-// A reauthorization is waited for with an id that must be one too: a mistake ends
-// the wait, instead of being polled for ever.
-func TestWaitsEndWithWrongInput(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := testkit.Client(t, testkit.Succeed)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		start := time.Now()
-		link := connectlinks.ConnectLink{ID: 469}
-		_, ofNothing := c.Sources.WaitForReauthorization(ctx, &connectlinks.SourceConnectLink{ConnectLink: link}, start)
-		_, ofNoLink := c.Destinations.WaitForReauthorization(ctx, nil, start)
-		for _, err := range []error{ofNothing, ofNoLink} {
-			var input *connectlinks.InputError
-			if assert.ErrorAs(t, err, &input) {
-				assert.Equal(t, "link", input.Field)
-			}
-		}
-		for _, id := range []string{"", "a/b"} {
-			_, err := c.Activations.WaitForReauthorization(ctx, id, &connectlinks.ActivationConnectLink{ConnectLink: link}, start)
-			var input *connectlinks.InputError
-			if assert.ErrorAs(t, err, &input) {
-				assert.Equal(t, "activationID", input.Field)
-			}
-		}
-		_, err := c.Activations.WaitForActivation(ctx, nil, start)
-		var input *connectlinks.InputError
-		assert.ErrorAs(t, err, &input)
-		assert.Zero(t, time.Since(start))
-	})
 }
 
 func TestIDsArriveAsOneElement(t *testing.T) {

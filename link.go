@@ -12,28 +12,32 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/scrub"
 )
 
-// ConnectLink is what every connect link has: a hosted page, for a limited time,
-// on which a customer connects a source, a destination or an activation.
+// ConnectLink holds what every connect link has. A link is a hosted page, for a limited time, on
+// which a customer connects a source, a destination or an activation.
 //
-// The URL is a password: who holds it can attach a connection to the workspace.
-// Printing and logging a link leaves it out; encoding it as JSON keeps it, since
-// that is how it reaches a front end.
+// The URL is a password: who holds it can attach a connection to the workspace. Printing and
+// logging a link leaves its secret out. Encoding it as JSON keeps it, since that is how it
+// reaches a front end.
 type ConnectLink struct {
 	ID   int64  `json:"id"`
 	Type string `json:"type"` // the service's name, such as "hubspot"
 	URL  string `json:"uri"`  // where to send the customer
-	// ExpiresAt is when the link ends: 24 hours after it was made, unless the
-	// organization's settings say otherwise. It is zero if the API names no time.
-	ExpiresAt   time.Time `json:"expiration"`
+	// ExpiresAt is when the link ends: 24 hours after it was made, unless the organization's
+	// settings say otherwise. It is zero if the API names no time.
+	ExpiresAt   time.Time `json:"expiration,omitzero"`
 	Expired     bool      `json:"expired"` // as the API saw it when it answered
 	Revoked     bool      `json:"revoked"`
 	RedirectURI string    `json:"redirect_uri,omitempty"` // where the customer is sent at the end; "" for the organization's default
+	// CreatedAt is when the link was made, by the API's clock and in whole seconds: the Date
+	// header of the answer to the create. If there was none, it is when the create began, by the
+	// local clock. It is zero for a link that was fetched or listed.
+	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
-// Usable reports whether a customer can still open the link at now: it is neither
-// revoked nor expired. Whether it has been used is not in the link: for that see
-// SourceID, DestinationID and the waits.
-func (l ConnectLink) Usable(now time.Time) bool {
+// Live reports whether a customer can still open the link at now: it is neither revoked nor
+// expired. A live link may have been used already. Whether it was is not in the link: for that
+// see SourceID, DestinationID and the waits.
+func (l ConnectLink) Live(now time.Time) bool {
 	return !l.Revoked && !l.Expired && (l.ExpiresAt.IsZero() || now.Before(l.ExpiresAt))
 }
 
@@ -78,9 +82,12 @@ type CreateReauthorizationLinkParams struct {
 
 func (p CreateReauthorizationLinkParams) check() error { return checkRedirectURI(p.RedirectURI) }
 
-// createLink sends a create.
+// createLink sends a create, and notes when the link was made.
 func createLink[L any](ctx context.Context, s *service, k *call, p params, convert func(*wireLink) L) (*L, error) {
-	return fetch(ctx, s, k.create(p), convert)
+	return fetch(ctx, s, k.create(p), func(w *wireLink) L {
+		w.createdAt = k.date
+		return convert(w)
+	})
 }
 
 func required(field, s string) error {

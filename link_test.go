@@ -250,7 +250,7 @@ func TestALinkWithoutAnIDSpoilsAList(t *testing.T) {
 	}
 }
 
-func TestUsable(t *testing.T) {
+func TestLive(t *testing.T) {
 	t.Parallel()
 	now := lifeExpires
 	for name, c := range map[string]struct {
@@ -268,9 +268,9 @@ func TestUsable(t *testing.T) {
 		"no time, revoked":               {connectlinks.ConnectLink{Revoked: true}, false},
 		"another zone, the same instant": {connectlinks.ConnectLink{ExpiresAt: now.In(time.FixedZone("", 3600))}, false},
 	} {
-		assert.Equal(t, c.want, c.link.Usable(now), name)
+		assert.Equal(t, c.want, c.link.Live(now), name)
 	}
-	assert.True(t, connectlinks.SourceConnectLink{SourceID: 123}.Usable(now), "whether it was used is not in the link")
+	assert.True(t, connectlinks.SourceConnectLink{SourceID: 123}.Live(now), "whether it was used is not in the link")
 }
 
 // A front end is given a link in the API's own names.

@@ -107,16 +107,14 @@ func list[T, W any, P object[W]](ctx context.Context, s *service, path string, o
 	return page, nil
 }
 
-// all walks the pages of a list from opts.Page on, each fetched when its first
-// item is asked for.
-func all[T, W any, P object[W]](ctx context.Context, s *service, path string, opts ListOptions, convert func(P) T) iter.Seq2[*T, error] {
+// all walks the items of a list from opts.Page on. It fetches a page when its first item is
+// asked for.
+func all[T, W any, P object[W]](ctx context.Context, s *service, route string, opts ListOptions, convert func(P) T) iter.Seq2[*T, error] {
 	if opts.Order == "" {
 		opts.Order = OrderAsc // newest first shifts while objects are made
 	}
 	return func(yield func(*T, error) bool) {
-		opts := opts // each range starts again
-		for {
-			page, err := list(ctx, s, path, opts, convert)
+		for page, err := range pages(ctx, s, route, opts, convert) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -126,11 +124,21 @@ func all[T, W any, P object[W]](ctx context.Context, s *service, path string, op
 					return
 				}
 			}
-			if page.Next == 0 {
+		}
+	}
+}
+
+// pages walks the pages of a list from opts.Page on.
+func pages[T, W any, P object[W]](ctx context.Context, s *service, route string, opts ListOptions, convert func(P) T) iter.Seq2[*Page[T], error] {
+	return func(yield func(*Page[T], error) bool) {
+		opts := opts // each range starts again
+		for {
+			page, err := list(ctx, s, route, opts, convert)
+			if !yield(page, err) || err != nil || page.Next == 0 {
 				return
 			}
 			if page.Next <= max(opts.Page, 1) || len(page.Items) == 0 {
-				yield(nil, badResponse("page %d of %s is followed by page %d", max(opts.Page, 1), path, page.Next))
+				yield(nil, badResponse("page %d of %s is followed by page %d", max(opts.Page, 1), route, page.Next))
 				return
 			}
 			opts.Page = page.Next

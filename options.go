@@ -27,9 +27,13 @@ const (
 	defaultTimeout    = 30 * time.Second
 )
 
-// Option configures a [Client], in [NewClient] and [Client.With]. The order of
-// options does not matter.
-type Option func(*core) error
+// Option configures a [Client], in [NewClient] and [Client.With]. The order of options does not
+// matter. Only the With... functions of this package make options.
+type Option interface{ isOption() }
+
+type option func(*core) error
+
+func (option) isOption() {}
 
 // core is what the options amount to, and what the services of a client share. It
 // is behind a pointer, so that printing a Client or a service shows an address.
@@ -54,16 +58,20 @@ type core struct {
 	gotToken, gotSource bool // in the NewClient or With call at hand
 }
 
-// TokenSource provides the token of each attempt, so that a rotated token is
-// picked up without a new client. Token must be safe for concurrent use and must
-// honour its context, which carries the call's values and ends with it or after
-// the time of [WithTimeout].
+// TokenSource provides the token of each attempt, so that a rotated token is picked up without
+// a new client. Token must be safe for concurrent use and must honour its context, which
+// carries the call's values and ends with the call or after the time of [WithTimeout].
 //
-// If the source also has a method Invalidate(token string), it is called with a
-// token that the API answered with 401. The source is then asked again, and if
-// it has another token, the request is made once more.
+// After a 401 the source is asked again. If it has another token, the request is sent once more.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
+}
+
+// TokenInvalidator is an optional interface of a [TokenSource]. Invalidate is called with a
+// token that the API answered with 401, before the source is asked again. A source that keeps
+// a token should forget it, if it is still this one.
+type TokenInvalidator interface {
+	Invalidate(token string)
 }
 
 // TokenFunc is a function as a [TokenSource].
@@ -84,39 +92,39 @@ var _ RateLimiter = (*rate.Limiter)(nil)
 // WithToken sets the token: for V1 a workspace API key (secret-token:...), for
 // V2 and the organization's endpoints a personal access token.
 func WithToken(token string) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.gotToken = true
 		// A closure, so that printing a client by reflection does not show the token.
 		c.source, c.invalidate = func(context.Context) (string, error) { return token, nil }, nil
 		reason := checkToken(token)
 		return refuse(reason != "", "Token", reason)
-	}
+	})
 }
 
 // WithTokenSource sets where the token of each attempt comes from, in place of
 // [WithToken].
 func WithTokenSource(src TokenSource) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.gotSource = true
 		if err := notNil("TokenSource", src); err != nil {
 			return err
 		}
 		c.source, c.invalidate = src.Token, nil
-		if source, ok := src.(interface{ Invalidate(token string) }); ok {
+		if source, ok := src.(TokenInvalidator); ok {
 			c.invalidate = source.Invalidate
 		}
 		return nil
-	}
+	})
 }
 
 // WithBaseURL sets the API's address: [BaseURLUS], which is the default,
 // [BaseURLEU], or that of a proxy or test server. A trailing slash, /api/v1 or
 // /api/v2 is dropped; another path is kept as a prefix.
 func WithBaseURL(rawURL string) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.rawURL = rawURL
 		return nil
-	}
+	})
 }
 
 // WithHTTPClient sets the HTTP client whose Transport, Jar and Timeout are used. The client is
@@ -131,31 +139,31 @@ func WithBaseURL(rawURL string) Option {
 // nothing to httptrace, and for one that wraps a transport with a proxy. Do not give the SDK a
 // transport that retries.
 func WithHTTPClient(hc *http.Client) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		if err := notNil("HTTPClient", hc); err != nil {
 			return err
 		}
 		c.transport, c.jar, c.clientTimeout = cmp.Or(hc.Transport, http.DefaultTransport), hc.Jar, hc.Timeout
 		return refuse(hc.Timeout < 0, "HTTPClient", "has a negative Timeout")
-	}
+	})
 }
 
 // WithRateLimiter sets a limiter that is asked before every attempt.
 func WithRateLimiter(l RateLimiter) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.limiter = l
 		return notNil("RateLimiter", l)
-	}
+	})
 }
 
 // WithMaxRetries sets how often a request that may be sent again is sent again;
 // see the package doc for which may. The default is 2; 0 switches retries off.
 // Waiting while a token is throttled, and the one repeat after a 401, do not count.
 func WithMaxRetries(n int) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.retries = n
 		return refuse(n < 0, "MaxRetries", "must not be negative")
-	}
+	})
 }
 
 // WithTimeout limits each attempt, from sending the request to the end of the
@@ -163,38 +171,38 @@ func WithMaxRetries(n int) Option {
 // seconds; 0 leaves it to the context. An error of this limit answers
 // Timeout() bool with true, and is not [context.DeadlineExceeded].
 func WithTimeout(d time.Duration) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.timeout = d
 		return refuse(d < 0, "Timeout", "must not be negative")
-	}
+	})
 }
 
 // WithLogger logs one Debug record per attempt: method, path, status, duration,
 // retries, and the error, free of secrets. It never logs a request or a link.
 func WithLogger(l *slog.Logger) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.log = l
 		return notNil("Logger", l)
-	}
+	})
 }
 
 // WithUserAgent puts a product, such as "acme-integrations/2.1", in front of the
 // SDK's own User-Agent.
 func WithUserAgent(product string) Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.userAgent = product + " " + userAgent
 		strange := strings.ContainsFunc(product, func(r rune) bool { return r < ' ' || r > '~' })
 		return refuse(product == "" || strange, "UserAgent", "must be printable ASCII, and not empty")
-	}
+	})
 }
 
 // WithPlaintextHTTP allows http:// to a host that is not loopback. The token then
 // crosses the network for all to read: for a sandbox in a private network only.
 func WithPlaintextHTTP() Option {
-	return func(c *core) error {
+	return option(func(c *core) error {
 		c.plaintext = true
 		return nil
-	}
+	})
 }
 
 // apply changes c as opts say, and reports everything that is wrong.
@@ -202,11 +210,12 @@ func (c *core) apply(opts []Option) error {
 	var errs []error
 	c.gotToken, c.gotSource = false, false
 	for _, opt := range opts {
-		err := notNil("Option", opt)
-		if err == nil {
-			err = opt(c)
+		apply, ok := opt.(option)
+		if !ok || apply == nil {
+			errs = append(errs, &InputError{"Option", "was not made by a function of this package"})
+			continue
 		}
-		errs = append(errs, err)
+		errs = append(errs, apply(c))
 	}
 	errs = append(errs,
 		refuse(c.gotToken && c.gotSource, "Token", "is set twice: by WithToken and by WithTokenSource"),

@@ -47,8 +47,7 @@ type Source struct {
 	ConnectionDetails json.RawMessage `json:"connection_details,omitempty"`  // free-form, without credentials
 }
 
-func (s *Source) check(bool) error      { return named(s.ID > 0, "source") }
-func (s *Source) lastTested() time.Time { return s.LastTestedAt }
+func (s *Source) check(bool) error { return named(s.ID > 0, "source") }
 
 // SourceType is a service that a source can be of.
 type SourceType struct {
@@ -123,31 +122,47 @@ func (s *SourcesService) AllConnectLinks(ctx context.Context, opts ListOptions) 
 	return all(ctx, (*service)(s), "/api/v1/source_connect_links", opts, (*wireLink).source)
 }
 
-// WaitForConnection polls until the customer has finished with the link, and
-// returns the source with the result of its tests. It ends with ctx, with
-// [ErrLinkExpired] or [ErrLinkRevoked], with an error of its first request, or
-// with a later 4xx other than 408 and 429. It asks after about a second at first,
-// and at least every 10 seconds. For a reauthorization link, whose SourceID is
-// set from the start, it returns at once: use WaitForReauthorization.
+// WaitForConnection polls until the customer has finished with the link, and returns the
+// source with the result of its tests. It polls after about a second at first, and at least
+// every 11 seconds. It ends with ctx, with [ErrLinkExpired] or [ErrLinkRevoked], with an error
+// of its first request, with a later 4xx other than 408 and 429, and after ten answers in a row
+// that make no sense. For a reauthorization link, whose SourceID is set from the start, it returns
+// at once: use WaitForReauthorization.
 func (s *SourcesService) WaitForConnection(ctx context.Context, linkID int64) (*Source, error) {
-	return poll(ctx, linkID, s.GetConnectLink, func(l *SourceConnectLink) (*Source, error) {
-		return ifMade(ctx, l.SourceID, s.Get)
+	return poll(ctx, linkID, func(int) (*Source, ConnectLink, error) {
+		link, err := s.GetConnectLink(ctx, linkID)
+		switch {
+		case err != nil:
+			return nil, ConnectLink{}, err
+		case link.SourceID == 0:
+			return nil, link.ConnectLink, nil
+		}
+		source, err := s.Get(ctx, link.SourceID)
+		return source, link.ConnectLink, err
 	})
 }
 
-// WaitForReauthorization polls until the connection of a reauthorization link was
-// tested after since, best its LastTestedAt from before the link was made. Look
-// at LastTestSucceeded of what it returns. It ends as WaitForConnection does.
+// WaitForReauthorization polls until the connection of a reauthorization link was tested after
+// since, and returns it. For since, pass the LastTestedAt that you read before you made the
+// link. Look at LastTestSucceeded of the result. It polls and ends like WaitForConnection, and
+// with [ErrInvalidRequest] for a link that reauthorizes nothing.
 //
-// Assumption: LastTestedAt moves on when the customer has finished. The API
-// documents no other trace.
-func (s *SourcesService) WaitForReauthorization(ctx context.Context, link *SourceConnectLink, since time.Time) (*Source, error) {
-	if link == nil || link.SourceID < 1 {
-		return nil, &InputError{"link", "is nil, or names no connection"}
-	}
-	return poll(ctx, link.ID, s.GetConnectLink, func(*SourceConnectLink) (*Source, error) {
-		v, err := s.Get(ctx, link.SourceID)
-		return ifTested(since, v, err)
+// Assumption: LastTestedAt moves on when the customer has finished. The API documents no other
+// trace.
+func (s *SourcesService) WaitForReauthorization(ctx context.Context, linkID int64, since time.Time) (*Source, error) {
+	return poll(ctx, linkID, func(int) (*Source, ConnectLink, error) {
+		link, err := s.GetConnectLink(ctx, linkID)
+		switch {
+		case err != nil:
+			return nil, ConnectLink{}, err
+		case link.SourceID == 0:
+			return nil, link.ConnectLink, linkError(linkID, errNotReauthorization)
+		}
+		source, err := s.Get(ctx, link.SourceID)
+		if err != nil || !source.LastTestedAt.After(since) {
+			return nil, link.ConnectLink, err
+		}
+		return source, link.ConnectLink, nil
 	})
 }
 

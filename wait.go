@@ -11,64 +11,56 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/pace"
 )
 
-const firstPoll = time.Second
+const (
+	firstPoll   = time.Second // the first pause of a wait; later ones are longer
+	maxNonsense = 10          // answers in a row that make no sense end a wait
+)
 
-// poll asks for a link and then for what was made with it, nil meaning not yet. In
-// this order, a link that ends because it was used does not look dead before its
-// connection shows it. It ends with the context, with the death of the link, with
-// an error before anything was heard, and with one that will not pass.
-func poll[T any, L interface{ base() ConnectLink }](ctx context.Context, linkID int64,
-	getLink func(context.Context, int64) (L, error), made func(L) (*T, error),
-) (*T, error) {
-	heard := false
+// poll calls look until it finds something. look gets the link first and then what was made
+// with it: so a link that expired because it was used does not hide its connection. The n-th
+// look, from 0, returns a link with an id once the API has answered, and a nil result for "not
+// yet".
+func poll[T any](ctx context.Context, linkID int64, look func(n int) (*T, ConnectLink, error)) (*T, error) {
+	answered := false
+	nonsense := 0 // answers in a row
 	for n := 0; ; n++ {
-		link, err := getLink(ctx, linkID)
-		if err == nil {
-			heard = true
-			var v *T
-			if v, err = made(link); v != nil {
-				return v, nil
-			}
-			if err == nil {
-				err = dead(link.base())
-			}
+		found, link, err := look(n)
+		if found != nil {
+			return found, nil
 		}
-		if err != nil && (!heard || hopeless(err)) {
+		answered = answered || link.ID > 0
+		if err == nil {
+			err = linkEnded(link)
+		}
+		if errors.Is(err, ErrBadResponse) {
+			nonsense++
+		} else {
+			nonsense = 0
+		}
+		if err != nil && (!answered || nonsense >= maxNonsense || endsWait(err)) {
 			return nil, err
 		}
 		if over := pace.Sleep(ctx, pace.Backoff(firstPoll, n)); over != nil {
-			e := &callError{fmt.Sprintf("connectlinks: waiting for link %d: %v", linkID, over), []error{over}, isTimeout(over)}
-			if err != nil && !errors.Is(err, over) {
-				e.text += "; the last answer: " + strings.TrimPrefix(err.Error(), "connectlinks: ")
-				e.causes = []error{over, err}
-			}
-			return nil, e
+			return nil, waitOver(linkID, over, err)
 		}
 	}
 }
 
-// ifMade gets what a link has made, if anything yet.
-func ifMade[T any](ctx context.Context, id int64, get func(context.Context, int64) (*T, error)) (*T, error) {
-	if id == 0 {
-		return nil, nil
+// waitOver returns the error of a wait that its context ended. last is the last answer's
+// error, or nil.
+func waitOver(linkID int64, over, last error) error {
+	e := &callError{fmt.Sprintf("connectlinks: waiting for link %d: %v", linkID, over), []error{over}, isTimeout(over)}
+	if last != nil && !errors.Is(last, over) {
+		e.text += "; the last answer: " + strings.TrimPrefix(last.Error(), "connectlinks: ")
+		e.causes = []error{over, last}
 	}
-	return get(ctx, id)
+	return e
 }
 
-// ifTested passes on a connection that was tested after since.
-func ifTested[T any, P interface {
-	*T
-	lastTested() time.Time
-}](since time.Time, v P, err error) (*T, error) {
-	if err != nil || !v.lastTested().After(since) {
-		return nil, err
-	}
-	return v, nil
-}
-
-// hopeless reports whether a wait that has begun well must end with err.
-func hopeless(err error) bool {
-	if errors.Is(err, ErrLinkExpired) || errors.Is(err, ErrLinkRevoked) || errors.As(err, new(*InputError)) {
+// endsWait reports whether a wait that the API has answered before must end with err.
+func endsWait(err error) bool {
+	if errors.Is(err, ErrLinkExpired) || errors.Is(err, ErrLinkRevoked) || errors.Is(err, errNotReauthorization) ||
+		errors.As(err, new(*InputError)) {
 		return true
 	}
 	var e *APIError
@@ -76,14 +68,23 @@ func hopeless(err error) bool {
 		e.StatusCode != http.StatusRequestTimeout && e.StatusCode != http.StatusTooManyRequests
 }
 
-// dead says why nothing can come of a link any more: revoked counts before
-// expired, and only the API's word, never the local clock.
-func dead(l ConnectLink) error {
+// linkEnded says why a customer can no longer use a link. Only the API's word counts, never
+// the local clock, and revoked counts before expired.
+func linkEnded(l ConnectLink) error {
 	switch {
 	case l.Revoked:
-		return fmt.Errorf("connectlinks: waiting for link %d: %w", l.ID, ErrLinkRevoked)
+		return linkError(l.ID, ErrLinkRevoked)
 	case l.Expired:
-		return fmt.Errorf("connectlinks: waiting for link %d: %w", l.ID, ErrLinkExpired)
+		return linkError(l.ID, ErrLinkExpired)
 	}
 	return nil
+}
+
+// errNotReauthorization is the cause of a WaitForReauthorization for another kind of link.
+var errNotReauthorization = fmt.Errorf("%w: the link reauthorizes nothing", ErrInvalidRequest)
+
+// linkError returns the error that ends the wait for a link.
+func linkError(id int64, cause error) error {
+	text := strings.TrimPrefix(cause.Error(), "connectlinks: ")
+	return &callError{text: fmt.Sprintf("connectlinks: waiting for link %d: %s", id, text), causes: []error{cause}}
 }

@@ -119,9 +119,6 @@ func lifeWaits() []lifeWait {
 		ctx    = context.Context
 		client = *connectlinks.Client
 	)
-	source := &connectlinks.SourceConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}, SourceID: 12}
-	destination := &connectlinks.DestinationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}, DestinationID: 12}
-	activation := &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469, Type: "hubspot"}, GroupID: "g"}
 	list := func(items ...string) string {
 		return `{"status":"success","pagination":{"next_page":null},"data":[` + strings.Join(items, ",") + `]}`
 	}
@@ -141,7 +138,7 @@ func lifeWaits() []lifeWait {
 		{
 			"Activations.WaitForActivation", false,
 			func(ctx ctx, c client, since time.Time) (any, error) {
-				return c.Activations.WaitForActivation(ctx, activation, since)
+				return c.Activations.WaitForActivation(ctx, 469, since)
 			},
 			[2]string{"GET /api/v2/activation_connect_links/469", "GET /api/v2/activations"},
 			list(lifeActivationJSON("a", "g", "hubspot", lifeAfter, lifeAfter)), list(),
@@ -149,7 +146,7 @@ func lifeWaits() []lifeWait {
 		{
 			"Sources.WaitForReauthorization", true,
 			func(ctx ctx, c client, since time.Time) (any, error) {
-				return c.Sources.WaitForReauthorization(ctx, source, since)
+				return c.Sources.WaitForReauthorization(ctx, 469, since)
 			},
 			[2]string{"GET /api/v1/source_connect_links/469", "GET /api/v1/sources/12"},
 			lifeConnectionJSON(12, lifeAfter), lifeConnectionJSON(12, lifeBefore),
@@ -157,7 +154,7 @@ func lifeWaits() []lifeWait {
 		{
 			"Destinations.WaitForReauthorization", true,
 			func(ctx ctx, c client, since time.Time) (any, error) {
-				return c.Destinations.WaitForReauthorization(ctx, destination, since)
+				return c.Destinations.WaitForReauthorization(ctx, 469, since)
 			},
 			[2]string{"GET /api/v1/destination_connect_links/469", "GET /api/v1/destinations/12"},
 			lifeConnectionJSON(12, lifeAfter), lifeConnectionJSON(12, lifeBefore),
@@ -165,7 +162,7 @@ func lifeWaits() []lifeWait {
 		{
 			"Activations.WaitForReauthorization", true,
 			func(ctx ctx, c client, since time.Time) (any, error) {
-				return c.Activations.WaitForReauthorization(ctx, "a", activation, since)
+				return c.Activations.WaitForReauthorization(ctx, 469, "a", since)
 			},
 			[2]string{"GET /api/v2/activation_connect_links/469", "GET /api/v2/activations/a"}, renewed, stale,
 		},
@@ -608,62 +605,72 @@ func TestAReauthorizationIsOverOnceTheConnectionIsTestedAnew(t *testing.T) {
 	})
 }
 
-func TestWaitsNeedALink(t *testing.T) {
+func TestWaitsThatCannotBegin(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
-			t.Errorf("sent: %s", r.URL.Path)
-			return lifeAnswer(http.StatusNotFound, "{}")
-		}))
-		calls := map[string]func() error{
-			"Sources, nil": func() error {
-				_, err := client.Sources.WaitForReauthorization(ctx, nil, lifeTestedAt)
-				return err
-			},
-			"Sources, no connection": func() error {
-				link := &connectlinks.SourceConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}}
-				_, err := client.Sources.WaitForReauthorization(ctx, link, lifeTestedAt)
-				return err
-			},
-			"Sources, no id": func() error {
-				_, err := client.Sources.WaitForReauthorization(ctx, &connectlinks.SourceConnectLink{SourceID: 12}, lifeTestedAt)
-				return err
-			},
-			"Destinations, nil": func() error {
-				_, err := client.Destinations.WaitForReauthorization(ctx, nil, lifeTestedAt)
-				return err
-			},
-			"Destinations, no connection": func() error {
-				link := &connectlinks.DestinationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}}
-				_, err := client.Destinations.WaitForReauthorization(ctx, link, lifeTestedAt)
-				return err
-			},
-			"Activations, nil": func() error {
-				_, err := client.Activations.WaitForReauthorization(ctx, "a", nil, lifeTestedAt)
-				return err
-			},
-			"Activations, no activation": func() error {
-				link := &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469}}
-				_, err := client.Activations.WaitForReauthorization(ctx, "", link, lifeTestedAt)
-				return err
-			},
-			"WaitForActivation, nil": func() error {
-				_, err := client.Activations.WaitForActivation(ctx, nil, lifeTestedAt)
-				return err
-			},
-			"WaitForActivation, no id": func() error {
-				_, err := client.Activations.WaitForActivation(ctx, &connectlinks.ActivationConnectLink{GroupID: "g"}, lifeTestedAt)
-				return err
-			},
+	client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+		t.Errorf("sent: %s", r.URL.Path)
+		return lifeAnswer(http.StatusNotFound, "{}")
+	}))
+	ctx := t.Context()
+	for name, f := range map[string]func() error{
+		"linkID": func() error {
+			_, err := client.Sources.WaitForReauthorization(ctx, 0, lifeTestedAt)
+			return err
+		},
+		"activationID": func() error {
+			_, err := client.Activations.WaitForReauthorization(ctx, 469, "", lifeTestedAt)
+			return err
+		},
+		"since": func() error {
+			_, err := client.Activations.WaitForActivation(ctx, 469, time.Time{})
+			return err
+		},
+	} {
+		input := new(connectlinks.InputError)
+		if assert.ErrorAs(t, f(), &input, name) {
+			assert.Equal(t, name, input.Field)
 		}
-		for name, f := range calls {
-			input := new(connectlinks.InputError)
-			if assert.ErrorAs(t, f(), &input, name) {
-				assert.Contains(t, []string{"link", "linkID", "activationID"}, input.Field, name)
+	}
+}
+
+func TestWaitForReauthorizationOfAnotherLink(t *testing.T) {
+	t.Parallel()
+	for _, w := range lifeWaits() {
+		if !w.renew || strings.HasPrefix(w.name, "Activations") { // V2's links do not say
+			continue
+		}
+		for _, id := range []string{"null", "0"} {
+			client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+				return lifeAnswer(200, strings.ReplaceAll(lifeLinkJSON{}.String(), "null", id))
+			}))
+			_, err := w.wait(t.Context(), client, lifeTestedAt)
+			require.ErrorIs(t, err, connectlinks.ErrInvalidRequest, w.name)
+			require.EqualError(t, err, "connectlinks: waiting for link 469: invalid request: the link reauthorizes nothing")
+		}
+	}
+}
+
+// What makes no sense ten times in a row will not make sense later.
+func TestAWaitEndsWithNonsense(t *testing.T) {
+	t.Parallel()
+	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+		none := api.made
+		api.link = func(n int) (int, string, error) {
+			if n == 0 || n == 10 { // nine in a row are borne
+				return 200, w.open().String(), nil
 			}
+			return 200, `<html></html>`, nil
 		}
+		_, err := run(t.Context())
+		require.ErrorIs(t, err, connectlinks.ErrBadResponse, "the link")
+		assert.Len(t, api.asked, 21)
+
+		api.asked, api.found = nil, nil
+		api.link, api.made = lifeOK(w.done()), lifeBody(`{"status":"success","data":"x"}`)
+		_, err = run(t.Context())
+		require.ErrorIs(t, err, connectlinks.ErrBadResponse, "what it made")
+		assert.Len(t, api.found, 10)
+		api.made = none
 	})
 }
 
@@ -706,7 +713,7 @@ func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 						return lifeAnswer(200, lifeLinkJSON{expired: polls > 3}.String())
 					}
 					assert.Equal(t, "/api/v2/activations", r.URL.Path)
-					assert.Equal(t, "asc", r.URL.Query().Get("order"), "newest first shifts")
+					assert.Equal(t, "desc", r.URL.Query().Get("order"), "the newest are asked for")
 					// One activation to a page: it is found wherever it is.
 					page := 1
 					_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page)
@@ -716,8 +723,7 @@ func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 					}
 					return lifeAnswer(200, fmt.Sprintf(`{"status":"success","pagination":{"page":%d,"next_page":%s},"data":[%s]}`, page, next, c.items[page-1]))
 				}))
-				link := &connectlinks.ActivationConnectLink{ConnectLink: connectlinks.ConnectLink{ID: 469, Type: "hubspot"}, GroupID: "g"}
-				found, err := client.Activations.WaitForActivation(t.Context(), link, lifeTestedAt)
+				found, err := client.Activations.WaitForActivation(t.Context(), 469, lifeTestedAt)
 				if c.want == "" {
 					assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
 					assert.Equal(t, 4, polls)
@@ -794,7 +800,7 @@ func lifeSourceFlow(t *testing.T, srv *connectlinkstest.Server) {
 	require.NoError(t, err)
 	assert.Equal(t, made.ID, renewal.SourceID)
 	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
-	renewed, err := s.WaitForReauthorization(ctx, renewal, made.LastTestedAt)
+	renewed, err := s.WaitForReauthorization(ctx, renewal.ID, made.LastTestedAt)
 	require.NoError(t, err)
 	finished()
 	assert.Equal(t, made.ID, renewed.ID)
@@ -818,7 +824,7 @@ func lifeDestinationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	require.NoError(t, err)
 	assert.Equal(t, made.ID, renewal.DestinationID)
 	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
-	renewed, err := s.WaitForReauthorization(ctx, renewal, made.LastTestedAt)
+	renewed, err := s.WaitForReauthorization(ctx, renewal.ID, made.LastTestedAt)
 	require.NoError(t, err)
 	finished()
 	assert.Equal(t, &lifeYes, renewed.LastTestSucceeded)
@@ -826,25 +832,24 @@ func lifeDestinationFlow(t *testing.T, srv *connectlinkstest.Server) {
 
 func lifeActivationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	ctx, s := t.Context(), srv.PersonalClient().Activations
-	create := func(group string) (*connectlinks.ActivationConnectLink, time.Time) {
-		since := time.Now()
+	create := func(group string) *connectlinks.ActivationConnectLink {
 		link, err := s.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: group})
 		require.NoError(t, err)
-		return link, since
+		return link
 	}
 	// An older one of the same group, and one of another.
-	older, _ := create(srv.Group())
+	older := create(srv.Group())
 	_, err := srv.Complete(older.ID)
 	require.NoError(t, err)
 	time.Sleep(time.Minute)
 	srv.AddGroup("another")
-	other, _ := create("another")
-	link, since := create(srv.Group())
+	other := create("another")
+	link := create(srv.Group())
 	_, err = srv.Complete(other.ID)
 	require.NoError(t, err)
 
 	finished := lifeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "CRM"})
-	made, err := s.WaitForActivation(ctx, link, since)
+	made, err := s.WaitForActivation(ctx, link.ID, link.CreatedAt)
 	require.NoError(t, err)
 	finished()
 	assert.Equal(t, "CRM", made.Name)
@@ -854,19 +859,19 @@ func lifeActivationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
 	require.NoError(t, err)
 	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
-	renewed, err := s.WaitForReauthorization(ctx, made.ID, renewal, made.Destination.LastTestedAt)
+	renewed, err := s.WaitForReauthorization(ctx, renewal.ID, made.ID, made.Destination.LastTestedAt)
 	require.NoError(t, err)
 	finished()
 	assert.Equal(t, made.ID, renewed.ID)
 	assert.True(t, renewed.Destination.LastTestedAt.After(made.Destination.LastTestedAt))
 
 	// The administrator and the clock end waits, too.
-	link, since = create(srv.Group())
+	link = create(srv.Group())
 	time.AfterFunc(20*time.Second, func() { assert.NoError(t, srv.Revoke(link.ID)) })
-	_, err = s.WaitForActivation(ctx, link, since)
+	_, err = s.WaitForActivation(ctx, link.ID, link.CreatedAt)
 	assert.ErrorIs(t, err, connectlinks.ErrLinkRevoked)
-	link, since = create(srv.Group())
+	link = create(srv.Group())
 	time.AfterFunc(20*time.Second, func() { srv.Advance(24 * time.Hour) })
-	_, err = s.WaitForActivation(ctx, link, since)
+	_, err = s.WaitForActivation(ctx, link.ID, link.CreatedAt)
 	assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
 }

@@ -41,6 +41,7 @@ type wireLink struct {
 	SourceID      int64    `json:"source_id"`
 	DestinationID int64    `json:"destination_id"`
 	GroupID       string   `json:"group_id"`
+	createdAt     time.Time
 }
 
 func (w *wireLink) check(alone bool) error {
@@ -57,7 +58,10 @@ func (w *wireLink) check(alone bool) error {
 }
 
 func (w *wireLink) link() ConnectLink {
-	return ConnectLink{w.ID, w.Type, w.URL, w.Expiration.Time, w.Expired, w.Revoked, w.RedirectURI}
+	return ConnectLink{
+		ID: w.ID, Type: w.Type, URL: w.URL, ExpiresAt: w.Expiration.Time, Expired: w.Expired, Revoked: w.Revoked,
+		RedirectURI: w.RedirectURI, CreatedAt: w.createdAt,
+	}
 }
 
 func (w *wireLink) source() SourceConnectLink { return SourceConnectLink{w.link(), w.SourceID} }

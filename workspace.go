@@ -5,7 +5,7 @@ import (
 	"iter"
 	"time"
 
-	"github.com/connectlinks/connectlinks-go/internal/flight"
+	"github.com/connectlinks/connectlinks-go/internal/tokencache"
 )
 
 // WorkspacesService says whose token a client has and, with a personal access
@@ -88,7 +88,7 @@ func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (stri
 // time, and again after the API has answered it with 401. It takes a personal
 // access token. Keep one source per workspace: each fetches a key of its own.
 func (s *WorkspacesService) TokenSource(workspaceID int64) TokenSource {
-	return flight.New(func(ctx context.Context) (string, error) { return s.APIKey(ctx, workspaceID) })
+	return tokencache.New(func(ctx context.Context) (string, error) { return s.APIKey(ctx, workspaceID) })
 }
 
 func (w *Workspace) check(bool) error { return named(w.ID > 0, "workspace") }

@@ -119,7 +119,7 @@ func TestTimesMoveOn(t *testing.T) {
 			require.NoError(t, err)
 			_, err = srv.Complete(again.ID)
 			require.NoError(t, err)
-			_, err = srv.PersonalClient().Activations.WaitForReauthorization(ctx, made.ActivationID, again, since)
+			_, err = srv.PersonalClient().Activations.WaitForReauthorization(ctx, again.ID, made.ActivationID, since)
 			require.NoError(t, err)
 		}
 	}

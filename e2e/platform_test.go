@@ -63,10 +63,9 @@ type platform struct {
 
 // flow is what a session remembers.
 type flow struct {
-	mu    sync.Mutex // two clicks, one link
-	kind  connectlinkstest.Kind
-	link  connectlinks.ConnectLink
-	since time.Time
+	mu   sync.Mutex // two clicks, one link
+	kind connectlinkstest.Kind
+	link connectlinks.ConnectLink
 }
 
 func newPlatform(t *testing.T, sandbox *connectlinkstest.Server) *platform {
@@ -187,7 +186,7 @@ func (p *platform) mint(w http.ResponseWriter, r *http.Request) (connectlinks.Co
 		if err != nil {
 			return connectlinks.ConnectLink{}, err
 		}
-		f.link, f.since = link.ConnectLink, time.Now().Add(-time.Minute)
+		f.link = link.ConnectLink
 	}
 	return f.link, nil
 }
@@ -217,8 +216,7 @@ func (p *platform) check(_ http.ResponseWriter, r *http.Request) error {
 	case connectlinkstest.KindDestination:
 		_, err = p.sandbox.Client().Destinations.WaitForConnection(r.Context(), f.link.ID)
 	default:
-		_, err = p.sandbox.PersonalClient().Activations.WaitForActivation(r.Context(),
-			&connectlinks.ActivationConnectLink{ConnectLink: f.link, GroupID: p.sandbox.Group()}, f.since)
+		_, err = p.sandbox.PersonalClient().Activations.WaitForActivation(r.Context(), f.link.ID, f.link.CreatedAt)
 	}
 	return err
 }

@@ -96,7 +96,7 @@ type sdk[L, C, T, ID any] interface {
 	RevokeConnectLink(context.Context, int64) (*L, error)
 	CreateReauthorizationLink(context.Context, ID, connectlinks.CreateReauthorizationLinkParams) (*L, error)
 	WaitForConnection(context.Context, int64) (*C, error)
-	WaitForReauthorization(context.Context, *L, time.Time) (*C, error)
+	WaitForReauthorization(context.Context, int64, time.Time) (*C, error)
 	All(context.Context, connectlinks.ListOptions) iter.Seq2[*C, error]
 	Get(context.Context, ID) (*C, error)
 }
@@ -115,15 +115,11 @@ func (s activations) CreateConnectLink(ctx context.Context, p connectlinks.Creat
 }
 
 func (s activations) WaitForConnection(ctx context.Context, linkID int64) (*connectlinks.Activation, error) {
-	l, err := s.GetConnectLink(ctx, linkID)
-	if err != nil {
-		return nil, err
-	}
-	return s.WaitForActivation(ctx, l, cmp.Or(s.opts.since, time.Now().Add(-24*time.Hour))) // as long as links usually live
+	return s.WaitForActivation(ctx, linkID, cmp.Or(s.opts.since, time.Now().Add(-24*time.Hour))) // as long as links usually live
 }
 
-func (s activations) WaitForReauthorization(ctx context.Context, l *connectlinks.ActivationConnectLink, since time.Time) (*connectlinks.Activation, error) {
-	return s.ActivationsService.WaitForReauthorization(ctx, s.opts.renews, l, since)
+func (s activations) WaitForReauthorization(ctx context.Context, linkID int64, since time.Time) (*connectlinks.Activation, error) {
+	return s.ActivationsService.WaitForReauthorization(ctx, linkID, s.opts.renews, since)
 }
 
 // newKind is the kind that the options name.
@@ -217,11 +213,7 @@ func (a adapter[L, C, T, ID]) wait(ctx context.Context, id int64) (connection, e
 }
 
 func (a adapter[L, C, T, ID]) waitRenewed(ctx context.Context, id int64, since time.Time) (connection, error) {
-	l, err := a.GetConnectLink(ctx, id)
-	if err != nil {
-		return connection{}, err
-	}
-	return one(a.toConnection)(a.WaitForReauthorization(ctx, l, since))
+	return one(a.toConnection)(a.WaitForReauthorization(ctx, id, since))
 }
 
 var everything = connectlinks.ListOptions{PerPage: 100} // in as few requests as possible

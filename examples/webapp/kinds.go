@@ -175,8 +175,7 @@ func (s sources) wait(ctx context.Context, f *flow) (connection, error) {
 	if f.Renews == "" {
 		c, err = s.api.WaitForConnection(ctx, f.link.ID)
 	} else {
-		n, _ := number(f.Renews)
-		c, err = s.api.WaitForReauthorization(ctx, &connectlinks.SourceConnectLink{ConnectLink: f.link, SourceID: n}, f.since)
+		c, err = s.api.WaitForReauthorization(ctx, f.link.ID, f.since)
 	}
 	if err != nil {
 		return connection{}, err
@@ -279,8 +278,7 @@ func (d destinations) wait(ctx context.Context, f *flow) (connection, error) {
 	if f.Renews == "" {
 		c, err = d.api.WaitForConnection(ctx, f.link.ID)
 	} else {
-		n, _ := number(f.Renews)
-		c, err = d.api.WaitForReauthorization(ctx, &connectlinks.DestinationConnectLink{ConnectLink: f.link, DestinationID: n}, f.since)
+		c, err = d.api.WaitForReauthorization(ctx, f.link.ID, f.since)
 	}
 	if err != nil {
 		return connection{}, err
@@ -346,10 +344,6 @@ func (a activations) start(ctx context.Context, f *flow, redirectURI string) err
 	var link *connectlinks.ActivationConnectLink
 	var err error
 	if f.Renews == "" {
-		// By the API's own clock: later than all that are there already.
-		if f.since, err = a.newest(ctx, f.Type); err != nil {
-			return err
-		}
 		link, err = a.api.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{Type: f.Type, GroupID: a.group, RedirectURI: redirectURI})
 	} else {
 		var before connection
@@ -363,6 +357,9 @@ func (a activations) start(ctx context.Context, f *flow, redirectURI string) err
 		return err
 	}
 	f.link = link.ConnectLink
+	if f.Renews == "" {
+		f.since = link.CreatedAt
+	}
 	return nil
 }
 
@@ -393,13 +390,12 @@ func (a activations) open(ctx context.Context, f *flow) (bool, error) {
 }
 
 func (a activations) wait(ctx context.Context, f *flow) (connection, error) {
-	link := &connectlinks.ActivationConnectLink{ConnectLink: f.link, GroupID: a.group}
 	var c *connectlinks.Activation
 	var err error
 	if f.Renews == "" {
-		c, err = a.api.WaitForActivation(ctx, link, f.since)
+		c, err = a.api.WaitForActivation(ctx, f.link.ID, f.since)
 	} else {
-		c, err = a.api.WaitForReauthorization(ctx, f.Renews, link, f.since)
+		c, err = a.api.WaitForReauthorization(ctx, f.link.ID, f.Renews, f.since)
 	}
 	if err != nil {
 		return connection{}, err

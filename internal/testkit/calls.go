@@ -50,7 +50,6 @@ func Calls() []Call {
 		client = *connectlinks.Client
 	)
 	var (
-		link  = connectlinks.ConnectLink{ID: LinkID, Type: ServiceName}
 		since = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) // before the connection was made and tested
 		page  = connectlinks.ListOptions{Page: 2}
 	)
@@ -89,19 +88,19 @@ func Calls() []Call {
 			Do: func(ctx ctx, c client) (any, error) { return c.Destinations.WaitForConnection(ctx, LinkID) }},
 		{Name: "Activations.WaitForActivation", Method: http.MethodGet, Path: activations + "/469", Composed: true,
 			Do: func(ctx ctx, c client) (any, error) {
-				return c.Activations.WaitForActivation(ctx, &connectlinks.ActivationConnectLink{ConnectLink: link, GroupID: GroupID}, since)
+				return c.Activations.WaitForActivation(ctx, LinkID, since)
 			}},
 		{Name: "Sources.WaitForReauthorization", Method: http.MethodGet, Path: sources + "/469", Composed: true,
 			Do: func(ctx ctx, c client) (any, error) {
-				return c.Sources.WaitForReauthorization(ctx, &connectlinks.SourceConnectLink{ConnectLink: link, SourceID: ConnectionID}, since)
+				return c.Sources.WaitForReauthorization(ctx, LinkID, since)
 			}},
 		{Name: "Destinations.WaitForReauthorization", Method: http.MethodGet, Path: destinations + "/469", Composed: true,
 			Do: func(ctx ctx, c client) (any, error) {
-				return c.Destinations.WaitForReauthorization(ctx, &connectlinks.DestinationConnectLink{ConnectLink: link, DestinationID: ConnectionID}, since)
+				return c.Destinations.WaitForReauthorization(ctx, LinkID, since)
 			}},
 		{Name: "Activations.WaitForReauthorization", Method: http.MethodGet, Path: activations + "/469", Composed: true,
 			Do: func(ctx ctx, c client) (any, error) {
-				return c.Activations.WaitForReauthorization(ctx, ActivationID, &connectlinks.ActivationConnectLink{ConnectLink: link}, since)
+				return c.Activations.WaitForReauthorization(ctx, LinkID, ActivationID, since)
 			}},
 
 		{Name: "Workspaces.Current", Method: http.MethodGet, Path: "/api/v1/workspace",

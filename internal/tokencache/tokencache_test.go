@@ -1,4 +1,4 @@
-package flight_test
+package tokencache_test
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/connectlinks/connectlinks-go/internal/flight"
+	"github.com/connectlinks/connectlinks-go/internal/tokencache"
 )
 
 // slow takes a second, and counts.
@@ -43,7 +43,7 @@ func TestFetchedOnceForMany(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{}
-		v := flight.New(s.fetch)
+		v := tokencache.New(s.fetch)
 		start := time.Now()
 		var wg sync.WaitGroup
 		for range 100 {
@@ -68,7 +68,7 @@ func TestInvalidate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{}
-		v := flight.New(s.fetch)
+		v := tokencache.New(s.fetch)
 		v.Invalidate("value-1") // nothing there yet
 		_, err := v.Token(t.Context())
 		require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestErrorIsSharedAndNotKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{fail: errors.New("refused")}
-		v := flight.New(s.fetch)
+		v := tokencache.New(s.fetch)
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
@@ -115,7 +115,7 @@ func TestFetcherGoesAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{}
-		v := flight.New(s.fetch)
+		v := tokencache.New(s.fetch)
 		first, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -140,7 +140,7 @@ func TestFetcherGoesAway(t *testing.T) {
 func TestWaiterGoesAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		v := flight.New((&slow{}).fetch)
+		v := tokencache.New((&slow{}).fetch)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			_, err := v.Token(t.Context())
@@ -164,7 +164,7 @@ func TestFetchPanics(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var once sync.Once
-		v := flight.New(func(context.Context) (string, error) {
+		v := tokencache.New(func(context.Context) (string, error) {
 			once.Do(func() {
 				time.Sleep(time.Second)
 				panic("oh")
@@ -187,7 +187,7 @@ func TestFetchPanics(t *testing.T) {
 
 func TestPrintingShowsNoValue(t *testing.T) {
 	t.Parallel()
-	v := flight.New(func(context.Context) (string, error) { return "hush-hush", nil })
+	v := tokencache.New(func(context.Context) (string, error) { return "hush-hush", nil })
 	_, err := v.Token(t.Context())
 	require.NoError(t, err)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {

@@ -527,6 +527,22 @@ func TestTokens(t *testing.T) {
 			resp, _ := a.as(right).raw(method, path, "")
 			assert.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, resp.StatusCode)
 
+			// Some clients, and the addresses that the vendor's UI shows, use HTTP Basic.
+			basic := func(user, password string) int {
+				t.Helper()
+				req := a.as("").request(method, path, "")
+				req.SetBasicAuth(user, password)
+				resp, err := a.http.Do(req)
+				require.NoError(t, err)
+				require.NoError(t, resp.Body.Close())
+				return resp.StatusCode
+			}
+			assert.Equal(t, resp.StatusCode, basic("bearer", right))
+			assert.Equal(t, http.StatusForbidden, basic("bearer", wrong))
+			assert.Equal(t, http.StatusUnauthorized, basic("bearer", right+"x"))
+			assert.Equal(t, http.StatusUnauthorized, basic("bearer", ""))
+			assert.Equal(t, http.StatusUnauthorized, basic("", right))
+			assert.Equal(t, http.StatusUnauthorized, basic(right, ""))
 			req := a.as("").request(method, path, "")
 			req.Header.Set("Authorization", "Basic "+right)
 			resp, err := a.http.Do(req)

@@ -111,16 +111,13 @@ func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
 
 // authorize finds out whose token the request has, and refuses a wrong one.
 func (c *call) authorize() (caller string, refusal *answer) {
-	scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " ")
-	have := noToken
-	if strings.EqualFold(scheme, "Bearer") {
-		if token == c.state.personal {
-			caller, have = "personal", personalToken
-		}
-		for _, ws := range c.state.workspaces {
-			if token == ws.Token {
-				c.workspace, caller, have = ws, ws.Name, workspaceToken
-			}
+	token, have := c.token(), noToken
+	if token == c.state.personal {
+		caller, have = "personal", personalToken
+	}
+	for _, ws := range c.state.workspaces {
+		if token == ws.Token {
+			c.workspace, caller, have = ws, ws.Name, workspaceToken
 		}
 	}
 	var a answer
@@ -135,6 +132,19 @@ func (c *call) authorize() (caller string, refusal *answer) {
 		a = c.refuse(c.assume.WrongTokenStatus, "This takes a workspace's API key, and this is a personal access token")
 	}
 	return caller, &a
+}
+
+// token returns the token that the request carries, empty if there is none.
+//
+// Assumption: as a password of HTTP Basic, with the user name bearer, it counts too.
+func (c *call) token() string {
+	if user, password, ok := c.r.BasicAuth(); ok && user == "bearer" {
+		return password
+	}
+	if scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
+		return token
+	}
+	return ""
 }
 
 func (c *call) record(caller string) *Request {

@@ -752,7 +752,7 @@ func TestFromLinkToConnectionAndItsRenewal(t *testing.T) {
 	for name, assume := range map[string]connectlinkstest.Assumptions{
 		"default": {},
 		"other": {
-			NumericStatus: true, PaginatedSourceTypes: true, ExpireSpentLinks: true,
+			WordStatus: true, PaginatedSourceTypes: true, ExpireSpentLinks: true,
 			KeepRevokedLinks: true, ShortActivationNames: true, NoTypeOnDestinations: true,
 		},
 	} {

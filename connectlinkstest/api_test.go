@@ -516,11 +516,7 @@ func TestTokens(t *testing.T) {
 			for _, token := range []string{"", "secret-token:of-nobody", "Bearer " + right, right + "x"} {
 				resp, body := a.as(token).raw(method, path, "")
 				assert.Equal(t, http.StatusUnauthorized, resp.StatusCode)
-				want := `{"status":"error","message":"The token is missing or invalid"}`
-				if v2 {
-					want = `{"status":401,"message":"The token is missing or invalid"}`
-				}
-				assert.JSONEq(t, want, body)
+				assert.JSONEq(t, `{"status":401,"message":"The token is missing or invalid"}`, body)
 			}
 			refused := a.as(wrong).do(http.StatusForbidden, method, path, "")
 			assert.NotEmpty(t, refused["message"])
@@ -560,22 +556,22 @@ func TestRefusals(t *testing.T) {
 		status     int
 		want       string
 	}{
-		{"/api/v1/source_connect_links", `{"type":"not_a_real_type"}`, 422, `{"status":"error","message":"Invalid type: not_a_real_type"}`},
-		{"/api/v1/source_connect_links", `{"type":"hubspot"}`, 422, `{"status":"error","message":"Invalid type: hubspot"}`},
-		{"/api/v1/source_connect_links", `{"type":"http_request"}`, 422, `{"status":"error","message":"Invalid type: http_request"}`},
-		{"/api/v1/source_connect_links", `{"type":7}`, 422, `{"status":"error","message":"Invalid type: "}`},
-		{"/api/v1/source_connect_links", ``, 422, `{"status":"error","message":"Invalid type: "}`},
-		{"/api/v1/destination_connect_links", `{"type":"snowflake"}`, 422, `{"status":"error","message":"Invalid type: snowflake"}`},
-		{"/api/v1/destination_connect_links", `{"type":"internal"}`, 422, `{"status":"error","message":"Invalid type: internal"}`},
+		{"/api/v1/source_connect_links", `{"type":"not_a_real_type"}`, 422, `{"status":422,"message":"Invalid type: not_a_real_type"}`},
+		{"/api/v1/source_connect_links", `{"type":"hubspot"}`, 422, `{"status":422,"message":"Invalid type: hubspot"}`},
+		{"/api/v1/source_connect_links", `{"type":"http_request"}`, 422, `{"status":422,"message":"Invalid type: http_request"}`},
+		{"/api/v1/source_connect_links", `{"type":7}`, 422, `{"status":422,"message":"Invalid type: "}`},
+		{"/api/v1/source_connect_links", ``, 422, `{"status":422,"message":"Invalid type: "}`},
+		{"/api/v1/destination_connect_links", `{"type":"snowflake"}`, 422, `{"status":422,"message":"Invalid type: snowflake"}`},
+		{"/api/v1/destination_connect_links", `{"type":"internal"}`, 422, `{"status":422,"message":"Invalid type: internal"}`},
 		{"/api/v2/activation_connect_links", `{"type":"not_a_real_type","group_id":"wandering_aimlessly"}`, 400, `{"status":400,"message":"Invalid type: not_a_real_type"}`},
 		{"/api/v2/activation_connect_links", `{"type":"internal","group_id":"wandering_aimlessly"}`, 400, `{"status":400,"message":"Invalid type: internal"}`},
 		{"/api/v2/activation_connect_links", `{"type":"hubspot","group_id":"nobodys"}`, 400, `{"status":400,"message":"Invalid group_id: nobodys"}`},
 		{"/api/v2/activation_connect_links", `{"type":"hubspot"}`, 400, `{"status":400,"message":"Invalid group_id: "}`},
-		{"/api/v1/source_connect_links", `{"type":`, 400, `{"status":"error","message":"The body is not a JSON object of Content-Type application/json"}`},
-		{"/api/v1/source_connect_links", `["postgres"]`, 400, `{"status":"error","message":"The body is not a JSON object of Content-Type application/json"}`},
-		{"/api/v1/source_connect_links/1/revoke", ``, 404, `{"status":"not_found","message":"There is nothing at /api/v1/source_connect_links/1/revoke"}`},
-		{"/api/v1/source_connect_links/x/revoke", ``, 404, `{"status":"not_found","message":"There is nothing at /api/v1/source_connect_links/x/revoke"}`},
-		{"/api/v1/sources/1/connect_links", ``, 404, `{"status":"not_found","message":"There is nothing at /api/v1/sources/1/connect_links"}`},
+		{"/api/v1/source_connect_links", `{"type":`, 400, `{"status":400,"message":"The body is not a JSON object of Content-Type application/json"}`},
+		{"/api/v1/source_connect_links", `["postgres"]`, 400, `{"status":400,"message":"The body is not a JSON object of Content-Type application/json"}`},
+		{"/api/v1/source_connect_links/1/revoke", ``, 404, `{"status":404,"message":"There is nothing at /api/v1/source_connect_links/1/revoke"}`},
+		{"/api/v1/source_connect_links/x/revoke", ``, 404, `{"status":404,"message":"There is nothing at /api/v1/source_connect_links/x/revoke"}`},
+		{"/api/v1/sources/1/connect_links", ``, 404, `{"status":404,"message":"There is nothing at /api/v1/sources/1/connect_links"}`},
 		{"/api/v2/activation_connect_links/1/revoke", ``, 404, `{"status":404,"message":"There is nothing at /api/v2/activation_connect_links/1/revoke"}`},
 		{"/api/v2/activations/wistful_otter/activation_connect_links", ``, 404, `{"status":404,"message":"There is nothing at /api/v2/activations/wistful_otter/activation_connect_links"}`},
 	} {

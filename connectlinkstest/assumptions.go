@@ -23,9 +23,9 @@ type Assumptions struct {
 	// or spent. Assumption: 200, and it is revoked, or still is.
 	RevokeAgainStatus int
 
-	// NumericStatus makes V1's error bodies carry a number, {"status": 404, ...},
-	// as V2's do. Assumption: they carry a word, "not_found" or "error".
-	NumericStatus bool
+	// WordStatus makes V1's error bodies carry a word as their status, "not_found" or
+	// "error". Assumption: they carry the HTTP status, {"status": 404, ...}, as V2's do.
+	WordStatus bool
 
 	// PaginatedSourceTypes makes /source_types answer in pages. Assumption: all
 	// types are on one page, and there is no pagination object.

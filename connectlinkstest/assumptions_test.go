@@ -44,10 +44,17 @@ func TestAssumptions(t *testing.T) {
 		assert.Equal(t, true, revoked["revoked"])
 		assert.NotNil(t, revoked["source_id"])
 	})
-	t.Run("NumericStatus", func(t *testing.T) {
-		a := with(t, connectlinkstest.Assumptions{NumericStatus: true})
-		assert.EqualValues(t, 404, a.do(404, http.MethodGet, "/api/v1/sources/1", "")["status"])
-		assert.EqualValues(t, 422, a.do(422, http.MethodPost, "/api/v1/source_connect_links", "")["status"])
+	t.Run("WordStatus", func(t *testing.T) {
+		for _, word := range []bool{false, true} {
+			a := with(t, connectlinkstest.Assumptions{WordStatus: word})
+			notFound, invalid := any(404.0), any(422.0)
+			if word {
+				notFound, invalid = "not_found", "error"
+			}
+			assert.Equal(t, notFound, a.do(404, http.MethodGet, "/api/v1/sources/1", "")["status"])
+			assert.Equal(t, invalid, a.do(422, http.MethodPost, "/api/v1/source_connect_links", "")["status"])
+			assert.Equal(t, 404.0, a.personal().do(404, http.MethodGet, "/api/v2/activations/none", "")["status"], "V2 has numbers")
+		}
 	})
 	t.Run("PaginatedSourceTypes", func(t *testing.T) {
 		a := with(t, connectlinkstest.Assumptions{PaginatedSourceTypes: true})

@@ -81,20 +81,19 @@ func positive(text string, otherwise int) int {
 	return otherwise
 }
 
-// refuse is an error answer: V2's status is a number, V1's a word unless it is
-// assumed to be otherwise.
+// refuse returns an error answer.
 func (c *call) refuse(status int, message string) answer {
-	var word any = "error"
-	switch {
-	case c.endpoint.v2() || c.assume.NumericStatus:
-		word = status
-	case status == http.StatusNotFound:
-		word = "not_found"
-	}
-	return c.json(status, struct {
+	body := struct {
 		Status  any    `json:"status"`
 		Message string `json:"message"`
-	}{word, message})
+	}{status, message}
+	if c.assume.WordStatus && !c.endpoint.v2() {
+		body.Status = "error"
+		if status == http.StatusNotFound {
+			body.Status = "not_found"
+		}
+	}
+	return c.json(status, body)
 }
 
 // railsError is what a Rails host answers where no code of its own does.

@@ -439,6 +439,7 @@ func TestTheDoubleServesWhatTheDocCommentsName(t *testing.T) {
 		"GET /api/v1/syncs",
 		"GET /api/v1/sources/{}/filter_segments",
 		"GET /api/v1/sync_management_links",
+		"POST /api/v1/sync_management_links",
 	}
 	var served, documented []string
 	for _, pattern := range connectlinkstest.Routes() {

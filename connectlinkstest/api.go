@@ -96,7 +96,7 @@ func (res *resource) listTypes(c *call) answer {
 	if res.kind == KindSource && !c.assume.PaginatedSourceTypes {
 		return c.ok(http.StatusOK, "success", data)
 	}
-	return c.list(data)
+	return c.listInOrder(data)
 }
 
 func (res *resource) getType(c *call) answer {
@@ -190,6 +190,10 @@ func (c *call) workspaceKey() answer {
 }
 
 func (c *call) emptyPage() answer { return c.list(nil) }
+
+func (c *call) outsideTheSandbox() answer {
+	return c.refuse(http.StatusNotFound, "This is outside the sandbox, which has connect links and what they make")
+}
 
 func (c *call) noRoute() answer {
 	return c.json(http.StatusNotFound, railsError{http.StatusNotFound, "Not Found"})

@@ -1,6 +1,7 @@
 package connectlinkstest_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -53,6 +54,7 @@ func TestRoutes(t *testing.T) {
 		connectlinkstest.RouteGetWorkspaceAPIKey:                   "GET /api/v1/workspaces/{workspace_id}/api_key",
 		connectlinkstest.RouteListSyncs:                            "GET /api/v1/syncs",
 		connectlinkstest.RouteListFilterSegments:                   "GET /api/v1/sources/{source_id}/filter_segments",
+		connectlinkstest.RouteCreateSyncManagementLink:             "POST /api/v1/sync_management_links",
 		connectlinkstest.RouteListSyncManagementLinks:              "GET /api/v1/sync_management_links",
 	}
 	for constant, want := range routes {
@@ -432,6 +434,36 @@ func TestEmptyPages(t *testing.T) {
 		_, body := a.raw(http.MethodGet, "/api/v1"+path, "")
 		assert.JSONEq(t, `{"status":"success","data":[],"next":null,"pagination":
 			{"total_records":0,"per_page":25,"prev_page":null,"page":1,"next_page":null,"last_page":1}}`, body)
+	}
+}
+
+func TestOutsideTheSandbox(t *testing.T) {
+	a := newAPI(t)
+	answer := a.do(http.StatusNotFound, http.MethodPost, "/api/v1/sync_management_links", `{"sync_id":7}`)
+	assert.EqualValues(t, 404, answer["status"])
+	assert.Contains(t, answer["message"], "outside the sandbox")
+}
+
+// Types have no age: they come in the order of the catalogue.
+func TestTypesComeInCatalogueOrder(t *testing.T) {
+	a := newAPI(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{PaginatedSourceTypes: true}))
+	a.srv.AddSourceType(connectlinkstest.Type{ServiceName: "added_last"})
+	a.srv.AddDestinationType(connectlinkstest.Type{ServiceName: "added_last"})
+	for path, caller := range map[string]api{
+		"/api/v1/source_types": a, "/api/v1/connectors": a, "/api/v2/activation_types": a.personal(),
+	} {
+		first := map[string]string{"/api/v1/source_types": "postgres"}[path]
+		for _, order := range []string{"", "order=asc", "order=desc"} {
+			var names []any
+			for page := 1; page <= 4; page++ {
+				for _, object := range caller.get(fmt.Sprintf("%s?page=%d&per_page=3&%s", path, page, order))["data"].([]any) {
+					names = append(names, object.(map[string]any)["service_name"])
+				}
+			}
+			require.Len(t, names, 10, path)
+			assert.Equal(t, cmp.Or(first, "hubspot"), names[0], "%s %s", path, order)
+			assert.Equal(t, "added_last", names[9], "%s %s", path, order)
+		}
 	}
 }
 

@@ -82,8 +82,9 @@
 //   - The pages of V2's links are on the server's own host, too, unless
 //     [WithPagesListener] has all pages on another.
 //   - A connection that was deleted stays named on its links.
-//   - A page or per_page that is no number counts as absent; a per_page above 100
+//   - A page or per_page that is not a number counts as absent; a per_page above 100
 //     counts as 100; an order other than asc is desc. An empty list's last page is 1.
+//     Types come in the catalogue's order, whatever order is asked for.
 //   - A request's body that is not a JSON object is answered with 400.
 //   - The token is looked at first: 401 and 403 win over 404 and 422.
 //   - V1's destinations and V2's activations do not see each other.

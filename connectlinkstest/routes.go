@@ -58,12 +58,13 @@ const (
 	RouteGetWorkspaceAPIKey  Route = "GET /api/v1/workspaces/{workspace_id}/api_key"
 )
 
-// Endpoints that some front ends ask for first. The SDK does not, and the sandbox
-// answers with an empty page.
+// Endpoints that the SDK does not call, and some front ends do. The sandbox answers
+// the lists with an empty page, and the create with a 404.
 const (
-	RouteListSyncs               Route = "GET /api/v1/syncs"
-	RouteListFilterSegments      Route = "GET /api/v1/sources/{source_id}/filter_segments"
-	RouteListSyncManagementLinks Route = "GET /api/v1/sync_management_links"
+	RouteListSyncs                Route = "GET /api/v1/syncs"
+	RouteListFilterSegments       Route = "GET /api/v1/sources/{source_id}/filter_segments"
+	RouteListSyncManagementLinks  Route = "GET /api/v1/sync_management_links"
+	RouteCreateSyncManagementLink Route = "POST /api/v1/sync_management_links"
 )
 
 // The hosted pages. They are not in [Routes].
@@ -163,6 +164,7 @@ func endpoints() []*endpoint {
 		{route: RouteListSyncs, token: workspaceToken, handle: (*call).emptyPage},
 		{route: RouteListFilterSegments, token: workspaceToken, handle: (*call).emptyPage},
 		{route: RouteListSyncManagementLinks, token: workspaceToken, handle: (*call).emptyPage},
+		{route: RouteCreateSyncManagementLink, token: workspaceToken, handle: (*call).outsideTheSandbox},
 
 		{route: RouteOpenPage, page: true, handle: (*call).showPage},
 		{route: RouteSubmitPage, page: true, handle: (*call).submitPage},

@@ -40,12 +40,18 @@ func (c *call) ok(status int, word string, data any) answer {
 	}{word, data})
 }
 
-// list answers with the page of all, which is oldest first, that was asked for.
+// list answers with a page of all, which is oldest first, in the order that was asked
+// for.
 func (c *call) list(all []any) answer {
-	query := c.r.URL.Query()
-	if query.Get("order") != "asc" && !c.assume.IgnoreOrder {
+	if c.r.URL.Query().Get("order") != "asc" && !c.assume.IgnoreOrder {
 		slices.Reverse(all)
 	}
+	return c.listInOrder(all)
+}
+
+// listInOrder answers with the page of all that was asked for.
+func (c *call) listInOrder(all []any) answer {
+	query := c.r.URL.Query()
 	p := pagination{
 		TotalRecords: len(all),
 		PerPage:      min(positive(query.Get("per_page"), 25), 100),

@@ -62,24 +62,23 @@ type attempt struct {
 	call   *call
 	tokens []string        // the secrets that a foreign text may hold
 	caller context.Context // the caller's
-	ctx    context.Context // the caller's, with the attempt's timeout
+	ctx    attemptContext  // the caller's, with the attempt's timeout
 	trace  httpx.Trace
-	resend int // how many attempts the call has made before this one
 	start  time.Time
 }
 
 // attempt sends a call's request once, with the first of the tokens.
 func (c *core) attempt(ctx context.Context, k *call, resend int, tokens ...string) outcome {
-	a := &attempt{core: c, call: k, tokens: tokens, caller: ctx, resend: resend, start: time.Now()}
+	a := &attempt{core: c, call: k, tokens: tokens, caller: ctx, start: time.Now()}
 	actx, cancel := withTimeout(ctx, c.attemptTimeout)
 	defer cancel()
-	a.ctx = actx
+	a.ctx = attemptContext{actx, Attempt{k.method, k.route, resend}}
 	req := a.request()
 	var onResend func()
 	if k.creates {
 		onResend = cancel
 	}
-	req = req.WithContext(a.trace.Start(actx, c.transport, req, onResend))
+	req = req.WithContext(a.trace.Start(&a.ctx, c.transport, req, onResend))
 	if over := pace.Ended(ctx); over != nil {
 		return outcome{err: k.failed("not sent: ", over)}
 	}
@@ -167,7 +166,7 @@ func (a *attempt) read(resp *http.Response) outcome {
 	switch err {
 	case nil:
 		a.call.date = a.date(resp)
-		err = a.call.decode(a.ctx, body)
+		err = a.call.decode(&a.ctx, body)
 	case httpx.ErrTooLong:
 		err = badResponse("longer than %d bytes", maxSuccess)
 	}
@@ -220,7 +219,7 @@ func (a *attempt) failure(resp *http.Response) outcome {
 	case status == http.StatusSeeOther: // it is how a server answers a POST that it carried out
 		o.maybeDone = true
 	}
-	if cut != nil && pace.Ended(a.ctx) != nil { // what cut the body off stays visible
+	if cut != nil && pace.Ended(&a.ctx) != nil { // what cut the body off stays visible
 		ended := a.failed(cut)
 		o.err = &callError{e.Error() + "; " + a.call.brief(ended), []error{e, ended}, ended.timeout}
 	}
@@ -266,7 +265,7 @@ func (a *attempt) failed(err error) *callError {
 	if over := pace.Ended(a.caller); over != nil {
 		return a.call.failed(what, over)
 	}
-	if context.Cause(a.ctx) == errTimeout {
+	if context.Cause(&a.ctx) == errTimeout {
 		e := a.call.failed(what + fmt.Sprintf("no answer within %s", a.core.attemptTimeout))
 		e.timeout = true
 		return e
@@ -297,7 +296,7 @@ func (a *attempt) log(o outcome) {
 	attrs := []slog.Attr{
 		slog.String("method", a.call.method),
 		slog.String("path", a.call.path),
-		slog.Int("retries", a.resend),
+		slog.Int("retries", a.ctx.attempt.Resend),
 		slog.Int("status", o.status),
 		slog.Duration("duration", time.Since(a.start)),
 	}

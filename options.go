@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,7 @@ type core struct {
 	clientTimeout, attemptTimeout time.Duration // of WithHTTPClient, and the shorter of the two
 	log                           *slog.Logger
 	userAgent                     string
+	hooks                         []hook
 
 	gotToken, gotSource bool // in the NewClient or With call at hand
 }
@@ -80,14 +82,30 @@ type TokenFunc func(ctx context.Context) (string, error)
 // Token calls f.
 func (f TokenFunc) Token(ctx context.Context) (string, error) { return f(ctx) }
 
-// RateLimiter is asked before every attempt, retries included. Wait must honour
-// its context. A [*rate.Limiter] is one; so is a limiter that several processes
-// share.
+// RateLimiter is asked before every attempt, retries included. Wait must honour its context. A
+// [*rate.Limiter] is one; so is a limiter that several processes share.
+//
+// If Wait refuses, the call's error matches [ErrRateLimited]. If the refusal also has a method
+// RetryAfter() time.Duration, the call's error is an [*APIError] 429 with that RetryAfter.
+//
+// Use one limiter for one token and region. [Client.With] hands it on, so a client for another
+// token needs another limiter:
+//
+//	org.With(connectlinks.WithTokenSource(source), connectlinks.WithRateLimiter(limiterOf(id)))
 type RateLimiter interface {
 	Wait(ctx context.Context) error
 }
 
 var _ RateLimiter = (*rate.Limiter)(nil)
+
+// ThrottleObserver is an optional interface of a [RateLimiter]. Throttled is called when the API
+// answered 429 with Retry-After, with how long it asked to wait, so that replicas can share the
+// pause. Its context has the call's values, and no deadline. It is called in line: it must
+// return soon, and be safe for concurrent use. A limiter that is wrapped in another type loses
+// this method.
+type ThrottleObserver interface {
+	Throttled(ctx context.Context, pause time.Duration)
+}
 
 // WithToken sets the token: for V1 a workspace API key (secret-token:...), for
 // V2 and the organization's endpoints a personal access token.
@@ -183,6 +201,21 @@ func WithLogger(l *slog.Logger) Option {
 	return option(func(c *core) error {
 		c.log = l
 		return notNil("Logger", l)
+	})
+}
+
+// WithCallHook adds a hook around every call, for tracing and metrics: it alone sees how long a
+// call paused, and how long the rate limiter held it up. The hook is called when a call begins.
+// It returns the context for the call, and a function that is called when the call has ended;
+// either may be nil. A call that is refused for its input reaches no hook. Hooks add up, in
+// their order, also in [Client.With]. They must be safe for concurrent use, and return soon.
+//
+// Its context holds no token, and CallResult.Err no secret. For a span of each request, wrap
+// [NewTransport], and see [AttemptFromContext].
+func WithCallHook(hook func(context.Context, Call) (context.Context, func(CallResult))) Option {
+	return option(func(c *core) error {
+		c.hooks = append(slices.Clip(c.hooks), hook)
+		return notNil("CallHook", hook)
 	})
 }
 

@@ -21,10 +21,12 @@ type exchange struct {
 	pauses   int    // pauses of a throttled token that were waited out
 	rejected string // the token that was answered with 401, "" for none
 	last     error  // how the last attempt ended, nil before the first
+
+	paused, limited time.Duration // time spent between attempts, and in the limiter
 }
 
-// do sends a call, as often as it may be sent. The order of an attempt is: token, the
-// token's pause, limiter, request.
+// do sends a call, as often as it may be sent, and tells the hooks. The order of an attempt is:
+// token, the token's pause, limiter, request.
 func (s *service) do(ctx context.Context, k *call) error {
 	switch {
 	case s == nil || s.core == nil:
@@ -35,6 +37,18 @@ func (s *service) do(ctx context.Context, k *call) error {
 		return k.refused
 	}
 	x := &exchange{core: s.core, call: k}
+	if len(s.core.hooks) == 0 {
+		return x.run(ctx)
+	}
+	ctx, end := startHooks(ctx, s.core.hooks, k)
+	err := x.run(ctx)
+	end(CallResult{Err: err, Attempts: x.attempts, Paused: x.paused, Limited: x.limited})
+	return err
+}
+
+// run is the loop around the attempts of a call.
+func (x *exchange) run(ctx context.Context) error {
+	k := x.call
 	var renew bool // the token was rejected, and another one is needed
 	for {
 		token, err := x.core.token(ctx)
@@ -65,6 +79,9 @@ func (s *service) do(ctx context.Context, k *call) error {
 		}
 		if o.status == http.StatusTooManyRequests && o.retryAfter > 0 {
 			x.core.pauses.Begin(x.pauseKey(token), o.retryAfter)
+			if observer, ok := x.core.limiter.(ThrottleObserver); ok {
+				observer.Throttled(context.WithoutCancel(ctx), o.retryAfter)
+			}
 		}
 		if !x.mayRetry(o) {
 			return x.last
@@ -74,7 +91,7 @@ func (s *service) do(ctx context.Context, k *call) error {
 			return x.last
 		}
 		k.repeated = k.repeated || o.maybeDone
-		if err := pace.Sleep(ctx, delay); err != nil {
+		if err := x.pause(ctx, delay); err != nil {
 			return x.notSent(err, token)
 		}
 		x.retries++
@@ -132,15 +149,18 @@ func (x *exchange) wait(ctx context.Context, token string) error {
 				return x.call.tooMany("not sent: the API has asked this token to wait", left)
 			}
 			x.pauses++
-			if err := pace.Sleep(ctx, d); err != nil {
+			if err := x.pause(ctx, d); err != nil {
 				return err
 			}
 		}
 		if c.limiter == nil {
 			return ctx.Err()
 		}
-		if err := c.limiter.Wait(ctx); err != nil {
-			return x.limited(ctx, err)
+		start := time.Now()
+		err := c.limiter.Wait(ctx)
+		x.limited += time.Since(start)
+		if err != nil {
+			return x.limitError(ctx, err)
 		}
 		if left, _ := c.pauses.Left(key); left <= 0 { // else it was throttled meanwhile
 			return ctx.Err()
@@ -148,8 +168,16 @@ func (x *exchange) wait(ctx context.Context, token string) error {
 	}
 }
 
-// limited returns the error of a limiter that refused a call.
-func (x *exchange) limited(ctx context.Context, err error) error {
+// pause sleeps, and adds to the time that the call has spent so.
+func (x *exchange) pause(ctx context.Context, d time.Duration) error {
+	start := time.Now()
+	err := pace.Sleep(ctx, d)
+	x.paused += time.Since(start)
+	return err
+}
+
+// limitError returns the error of a limiter that refused a call.
+func (x *exchange) limitError(ctx context.Context, err error) error {
 	if pace.Ended(ctx) != nil {
 		return fmt.Errorf("rate limiter: %w", err)
 	}
@@ -157,13 +185,13 @@ func (x *exchange) limited(ctx context.Context, err error) error {
 	if errors.As(err, &wait) {
 		return x.call.tooMany("not sent: the rate limiter refused it", wait.RetryAfter())
 	}
-	return fmt.Errorf("rate limiter: %w", &limitError{err})
+	return fmt.Errorf("rate limiter: %w", &limiterError{err})
 }
 
-// limitError makes the error of a limiter match ErrRateLimited.
-type limitError struct{ error }
+// limiterError makes the error of a limiter match ErrRateLimited.
+type limiterError struct{ error }
 
-func (e *limitError) Unwrap() []error { return []error{ErrRateLimited, e.error} }
+func (e *limiterError) Unwrap() []error { return []error{ErrRateLimited, e.error} }
 
 // tooMany returns the 429 of a call that was not sent.
 func (k *call) tooMany(message string, retryAfter time.Duration) *APIError {

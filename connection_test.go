@@ -1,10 +1,7 @@
 package connectlinks_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"net/http"
 	"testing"
 	"time"
 
@@ -12,171 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-// The values of the reference's examples.
-var (
-	lifeYes = true
-
-	lifeFields = []connectlinks.ConfigurationField{{
-		ID: "instance_url", Label: "Endpoint URL", Type: "string", Placeholder: "https://rest.iad-01.braze.com",
-		Hint: "Settings > Integrations > API Key", Required: true, PossibleValues: []string{"<string>"},
-	}}
-	lifeSourceType = connectlinks.SourceType{
-		ServiceName: "snowflake", Label: "Snowflake", DocumentationSlug: "snowflake",
-		CreatableViaAPI: true, CreatableViaConnectLink: true,
-		SupportedSyncEngines: []string{"advanced"}, ConfigurationFields: lifeFields,
-	}
-	lifeDestinationType = connectlinks.DestinationType{
-		ServiceName: "braze", Label: "Braze", DocumentationSlug: "braze", AuthMethod: "credentials",
-		CreatableViaAPI: true, CreatableViaConnectLink: true, ConfigurationFields: lifeFields,
-	}
-	lifeActivationType = connectlinks.ActivationType(lifeDestinationType)
-
-	lifeTestedAt = time.Date(2023, 11, 7, 5, 31, 56, 0, time.UTC)
-	lifeSteps    = []connectlinks.TestStep{{Step: "Verify connectivity", Status: "success", Error: "<string>"}}
-	lifeDetails  = json.RawMessage(`{"account_id": "7515011393,", "account_name": "Manager Account Test"}`)
-
-	lifeASource = connectlinks.Source{
-		ID: 4, Name: "Snowflake - xxxxxxx.us-east-1", Type: "snowflake", Label: "Acme Inc. Snowflake",
-		CreatedAt: lifeExpires, LastTestedAt: lifeTestedAt, LastTestSucceeded: &lifeYes,
-		ConnectionDetails: json.RawMessage(`{"account": "xxxxxxx.us-east-1,", "user": "DEV,", "warehouse": "TEST,", "use_keypair": false}`),
-	}
-	lifeADestination = connectlinks.Destination{ // which has no type in the reference
-		ID: 12, Name: "Google Sheets",
-		CreatedAt: lifeExpires, LastTestedAt: lifeTestedAt, LastTestSucceeded: &lifeYes,
-		ConnectionDetails: lifeDetails, LastTestResults: lifeSteps,
-	}
-	lifeAnActivation = connectlinks.Activation{
-		ID: "glimmering_donkey", Name: "Google Sheets", GroupID: "wandering_aimlessly",
-		Source: connectlinks.ActivationSource{ID: "4", Name: "Snowflake - xxxxxxx.us-east-1", Type: "snowflake"},
-		Destination: connectlinks.ActivationDestination{
-			ID: "12", Type: "google_sheets",
-			CreatedAt: lifeExpires, LastTestedAt: lifeTestedAt, LastTestSucceeded: &lifeYes,
-			ConnectionDetails: lifeDetails, LastTestResults: lifeSteps,
-		},
-	}
-)
-
-func lifeTypeCalls() []lifeCall {
-	type (
-		ctx    = context.Context
-		client = *connectlinks.Client
-	)
-	page3 := connectlinks.ListOptions{Page: 3}
-	return []lifeCall{
-		{
-			"Sources.ListTypes",
-			func(ctx ctx, c client) (any, error) { return c.Sources.ListTypes(ctx, page3) },
-			"GET", "/api/v1/source_types", "page=3", "",
-			200, "source_types.json", lifePage(lifeSourceType),
-		},
-		{
-			"Sources.GetType",
-			func(ctx ctx, c client) (any, error) { return c.Sources.GetType(ctx, "snowflake") },
-			"GET", "/api/v1/source_types/snowflake", "", "",
-			200, "source_type.json", &lifeSourceType,
-		},
-		{
-			"Destinations.ListTypes",
-			func(ctx ctx, c client) (any, error) { return c.Destinations.ListTypes(ctx, page3) },
-			"GET", "/api/v1/connectors", "page=3", "",
-			200, "connectors.json", lifePage(lifeDestinationType),
-		},
-		{
-			"Destinations.GetType",
-			func(ctx ctx, c client) (any, error) { return c.Destinations.GetType(ctx, "braze") },
-			"GET", "/api/v1/connectors/braze", "", "",
-			200, "connector.json", &lifeDestinationType,
-		},
-		{
-			"Activations.ListTypes",
-			func(ctx ctx, c client) (any, error) { return c.Activations.ListTypes(ctx, page3) },
-			"GET", "/api/v2/activation_types", "page=3", "",
-			200, "activation_types.json", lifePage(lifeActivationType),
-		},
-		{
-			"Activations.GetType",
-			func(ctx ctx, c client) (any, error) { return c.Activations.GetType(ctx, "braze") },
-			"GET", "/api/v2/activation_types/braze", "", "",
-			200, "activation_type.json", &lifeActivationType,
-		},
-	}
-}
-
-func lifeConnectionCalls() []lifeCall {
-	type (
-		ctx    = context.Context
-		client = *connectlinks.Client
-	)
-	oldest := connectlinks.ListOptions{PerPage: 100, Order: connectlinks.OrderAsc}
-	return []lifeCall{
-		{
-			"Sources.Get",
-			func(ctx ctx, c client) (any, error) { return c.Sources.Get(ctx, 4) },
-			"GET", "/api/v1/sources/4", "", "",
-			200, "source.json", &lifeASource,
-		},
-		{
-			"Sources.List",
-			func(ctx ctx, c client) (any, error) { return c.Sources.List(ctx, oldest) },
-			"GET", "/api/v1/sources", "order=asc&per_page=100", "",
-			200, "sources.json", lifePage(lifeASource),
-		},
-		{
-			"Sources.Delete",
-			func(ctx ctx, c client) (any, error) { return nil, c.Sources.Delete(ctx, 4) },
-			"DELETE", "/api/v1/sources/4", "", "",
-			200, "deleted.json", nil,
-		},
-		{
-			"Destinations.Get",
-			func(ctx ctx, c client) (any, error) { return c.Destinations.Get(ctx, 12) },
-			"GET", "/api/v1/destinations/12", "", "",
-			200, "destination.json", &lifeADestination,
-		},
-		{
-			"Destinations.List",
-			func(ctx ctx, c client) (any, error) { return c.Destinations.List(ctx, oldest) },
-			"GET", "/api/v1/destinations", "order=asc&per_page=100", "",
-			200, "destinations.json", lifePage(lifeADestination),
-		},
-		{
-			"Destinations.Delete",
-			func(ctx ctx, c client) (any, error) { return nil, c.Destinations.Delete(ctx, 12) },
-			"DELETE", "/api/v1/destinations/12", "", "",
-			200, "deleted.json", nil,
-		},
-		{
-			"Activations.Get",
-			func(ctx ctx, c client) (any, error) { return c.Activations.Get(ctx, "glimmering_donkey") },
-			"GET", "/api/v2/activations/glimmering_donkey", "", "",
-			200, "activation.json", &lifeAnActivation,
-		},
-		{
-			"Activations.Get",
-			func(ctx ctx, c client) (any, error) { return c.Activations.Get(ctx, "glimmering_donkey") },
-			"GET", "/api/v2/activations/glimmering_donkey", "", "",
-			200, "activation_short.json", &lifeAnActivation,
-		},
-		{
-			"Activations.List",
-			func(ctx ctx, c client) (any, error) { return c.Activations.List(ctx, oldest) },
-			"GET", "/api/v2/activations", "order=asc&per_page=100", "",
-			200, "activations.json", lifePage(lifeAnActivation),
-		},
-		{
-			"Activations.Delete",
-			func(ctx ctx, c client) (any, error) { return nil, c.Activations.Delete(ctx, "glimmering_donkey") },
-			"DELETE", "/api/v2/activations/glimmering_donkey", "", "",
-			200, "deleted.json", nil,
-		},
-	}
-}
-
-func TestTypesInEveryShapeTheyCameIn(t *testing.T) {
+func TestTypesOfOlderAnswers(t *testing.T) {
 	t.Parallel()
-	client, _ := lifeServer(t, http.StatusOK, lifeData(t, "source_types_unpaginated.json"))
+	client := testkit.Client(t, testkit.Respond(200, testkit.Testdata(t, "source_types_unpaginated.json")), testkit.NoRetries)
 	page, err := client.Sources.ListTypes(t.Context(), connectlinks.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 2)
@@ -215,7 +53,7 @@ func TestTypesInEveryShapeTheyCameIn(t *testing.T) {
 
 func TestSourcesOfOlderAnswers(t *testing.T) {
 	t.Parallel()
-	client, _ := lifeServer(t, http.StatusOK, lifeData(t, "sources_older.json"))
+	client := testkit.Client(t, testkit.Respond(200, testkit.Testdata(t, "sources_older.json")), testkit.NoRetries)
 	page, err := client.Sources.List(t.Context(), connectlinks.ListOptions{PerPage: 2})
 	require.NoError(t, err)
 	assert.Equal(t, &connectlinks.Page[connectlinks.Source]{
@@ -227,7 +65,7 @@ func TestSourcesOfOlderAnswers(t *testing.T) {
 			},
 			{
 				ID: 10, Name: "BigQuery - Development", Type: "big_query", Label: "BigQuery",
-				LastTestedAt: time.Date(2021, 10, 7, 20, 2, 19, 544e6, time.UTC), LastTestSucceeded: &lifeYes,
+				LastTestedAt: time.Date(2021, 10, 7, 20, 2, 19, 544e6, time.UTC), LastTestSucceeded: &refYes,
 				ConnectionDetails: json.RawMessage(`{"project_id": "development", "location": "US", ` +
 					`"service_account": "xxxxxx.iam.gserviceaccount.com", "location_editable": false}`),
 			},
@@ -237,7 +75,7 @@ func TestSourcesOfOlderAnswers(t *testing.T) {
 
 func TestDestinationsOfOlderAnswers(t *testing.T) {
 	t.Parallel()
-	client, _ := lifeServer(t, http.StatusOK, lifeData(t, "destinations_older.json"))
+	client := testkit.Client(t, testkit.Respond(200, testkit.Testdata(t, "destinations_older.json")), testkit.NoRetries)
 	page, err := client.Destinations.List(t.Context(), connectlinks.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 3)
@@ -252,7 +90,7 @@ func TestDestinationsOfOlderAnswers(t *testing.T) {
 
 	assert.Equal(t, connectlinks.Destination{
 		ID: 14, Name: "HubSpot", Type: "hubspot",
-		CreatedAt: lifeExpires, LastTestedAt: lifeTestedAt, LastTestSucceeded: &no,
+		CreatedAt: refExpires, LastTestedAt: refTestedAt, LastTestSucceeded: &no,
 		LastTestResults: []connectlinks.TestStep{
 			{Step: "Verify connectivity", Status: "success"},
 			{Step: "Authenticate", Status: "failure", Error: "access denied"},
@@ -266,9 +104,9 @@ func TestDestinationsOfOlderAnswers(t *testing.T) {
 	assert.Equal(t, connectlinks.Destination{ID: 15}, nulls)
 }
 
-func TestAnActivationOfNulls(t *testing.T) {
+func TestActivationOfNulls(t *testing.T) {
 	t.Parallel()
-	client, _ := lifeServer(t, http.StatusOK, lifeData(t, "activation_bare.json"))
+	client := testkit.Client(t, testkit.Respond(200, testkit.Testdata(t, "activation_bare.json")), testkit.NoRetries)
 	a, err := client.Activations.Get(t.Context(), "glimmering_donkey")
 	require.NoError(t, err)
 	assert.Equal(t, "glimmering_donkey", a.ID)
@@ -281,11 +119,11 @@ func TestAnActivationOfNulls(t *testing.T) {
 	assert.Empty(t, a.Destination.LastTestResults)
 }
 
-func TestConnectionsWithoutAnIDAreNoSuccess(t *testing.T) {
+func TestConnectionsWithoutAnIDAreRefused(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	for _, data := range []string{`{}`, `{"id":null}`, `{"id":0}`, `null`, `[]`, `{"service_name":""}`} {
-		client, _ := lifeServer(t, http.StatusOK, `{"status":"success","data":`+data+`}`)
+		client := testkit.Client(t, testkit.Respond(200, `{"status":"success","data":`+data+`}`), testkit.NoRetries)
 		calls := map[string]error{}
 		_, calls["Sources.Get"] = client.Sources.Get(ctx, 1)
 		_, calls["Destinations.Get"] = client.Destinations.Get(ctx, 1)
@@ -300,16 +138,7 @@ func TestConnectionsWithoutAnIDAreNoSuccess(t *testing.T) {
 	}
 }
 
-// lifeDeletes are the methods that delete a connection.
-var lifeDeletes = map[string]func(context.Context, *connectlinks.Client) error{
-	"Sources.Delete":      func(ctx context.Context, c *connectlinks.Client) error { return c.Sources.Delete(ctx, 4) },
-	"Destinations.Delete": func(ctx context.Context, c *connectlinks.Client) error { return c.Destinations.Delete(ctx, 12) },
-	"Activations.Delete": func(ctx context.Context, c *connectlinks.Client) error {
-		return c.Activations.Delete(ctx, "glimmering_donkey")
-	},
-}
-
-func TestDeletesNeedNoBody(t *testing.T) {
+func TestAnswersToADelete(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []struct {
 		status int
@@ -323,21 +152,22 @@ func TestDeletesNeedNoBody(t *testing.T) {
 		{204, ""},
 		{202, "{}"},
 	} {
-		client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) { return lifeAnswer(answer.status, answer.body) }))
-		for name, f := range lifeDeletes {
-			assert.NoError(t, f(t.Context(), client), "%s: %d %q", name, answer.status, answer.body)
+		client := testkit.Client(t, testkit.Respond(answer.status, answer.body), testkit.NoRetries)
+		for _, call := range testkit.Deletes() {
+			_, err := call.Do(t.Context(), client)
+			assert.NoError(t, err, "%s: %d %q", call.Name, answer.status, answer.body)
 		}
 	}
 	for _, body := range []string{"<html></html>", `{"status":`, `[]`, `"deleted"`, `{"status":"deleted"} and more`} {
-		client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) { return lifeAnswer(200, body) }))
-		for name, f := range lifeDeletes {
-			assert.ErrorIs(t, f(t.Context(), client), connectlinks.ErrBadResponse, "%s: %q", name, body)
+		client := testkit.Client(t, testkit.Respond(200, body), testkit.NoRetries)
+		for _, call := range testkit.Deletes() {
+			_, err := call.Do(t.Context(), client)
+			assert.ErrorIs(t, err, connectlinks.ErrBadResponse, "%s: %q", call.Name, body)
 		}
 	}
-	client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) { return lifeAnswer(404, `{"status":"not_found"}`) }))
-	for name, f := range lifeDeletes {
-		assert.ErrorIs(t, f(t.Context(), client), connectlinks.ErrNotFound, name)
+	client := testkit.Client(t, testkit.Respond(404, `{"status":"not_found"}`), testkit.NoRetries)
+	for _, call := range testkit.Deletes() {
+		_, err := call.Do(t.Context(), client)
+		assert.ErrorIs(t, err, connectlinks.ErrNotFound, call.Name)
 	}
 }
-
-var errLifeReset = errors.New("connection reset by peer")

@@ -14,7 +14,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-var lifeSentinels = map[error][]int{
+var sentinels = map[error][]int{
 	connectlinks.ErrInvalidRequest: {400, 409, 422},
 	connectlinks.ErrUnauthorized:   {401},
 	connectlinks.ErrForbidden:      {403},
@@ -24,16 +24,16 @@ var lifeSentinels = map[error][]int{
 	nil:                            {300, 301, 302, 304, 307, 308, 399, 402, 405, 406, 408, 412, 413, 415, 418, 423, 428, 431, 451, 499},
 }
 
-func TestEachStatusHasItsSentinel(t *testing.T) {
+func TestSentinelOfEachStatus(t *testing.T) {
 	t.Parallel()
-	for want, statuses := range lifeSentinels {
+	for want, statuses := range sentinels {
 		for _, status := range statuses {
-			client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) { return lifeAnswer(status, "") }))
+			client := testkit.Client(t, testkit.Respond(status, ""), testkit.NoRetries)
 			_, err := client.Sources.Get(t.Context(), 4)
 			api := new(connectlinks.APIError)
 			require.ErrorAs(t, err, &api, "%d", status)
 			assert.Equal(t, status, api.StatusCode)
-			for sentinel := range lifeSentinels {
+			for sentinel := range sentinels {
 				if sentinel != nil {
 					assert.Equal(t, sentinel == want, errors.Is(err, sentinel), "%d: %v", status, sentinel)
 				}
@@ -67,41 +67,42 @@ func TestErrorBodies(t *testing.T) {
 			t.Parallel()
 			body := ""
 			if c.body != "" {
-				body = lifeData(t, c.body)
+				body = testkit.Testdata(t, c.body)
 			}
-			for _, call := range lifeCalls() {
-				client, requests := lifeServer(t, c.status, body)
-				v, err := call.call(t.Context(), client)
+			for _, call := range testkit.Single() {
+				rt := &testkit.Counter{RoundTripper: testkit.Respond(c.status, body)}
+				client := testkit.Client(t, rt, testkit.NoRetries)
+				v, err := call.Do(t.Context(), client)
 				api := new(connectlinks.APIError)
-				require.ErrorAs(t, err, &api, call.name)
-				assert.Empty(t, v, call.name)
-				assert.Equal(t, c.status, api.StatusCode, call.name)
-				assert.Equal(t, c.word, api.Status, call.name)
-				assert.Equal(t, c.message, api.Message, call.name)
-				assert.Equal(t, call.method, api.Method)
-				assert.Equal(t, call.path, api.Path, "below the base URL")
-				assert.Equal(t, body, string(api.Body), call.name)
+				require.ErrorAs(t, err, &api, call.Name)
+				assert.Empty(t, v, call.Name)
+				assert.Equal(t, c.status, api.StatusCode, call.Name)
+				assert.Equal(t, c.word, api.Status, call.Name)
+				assert.Equal(t, c.message, api.Message, call.Name)
+				assert.Equal(t, call.Method, api.Method)
+				assert.Equal(t, call.Path, api.Path, "below the base URL")
+				assert.Equal(t, body, string(api.Body), call.Name)
 				assert.Zero(t, api.RetryAfter)
-				assert.Len(t, requests(), 1)
-				assert.ErrorContains(t, err, call.method+" "+call.path)
+				assert.Equal(t, 1, rt.Count())
+				assert.ErrorContains(t, err, call.Request())
 				assert.NotContains(t, err.Error(), "<", "no HTML in a log line")
 				if c.message != "" {
 					assert.ErrorContains(t, err, c.message)
 				}
 
-				client, _ = lifeServer(t, 200, body)
-				v, err = call.call(t.Context(), client)
-				assert.Empty(t, v, call.name)
+				client = testkit.Client(t, testkit.Respond(200, body), testkit.NoRetries)
+				v, err = call.Do(t.Context(), client)
+				assert.Empty(t, v, call.Name)
 				switch {
-				case c.successIsBroken && call.method == http.MethodDelete && body == "":
-					assert.NoError(t, err, call.name)
+				case c.successIsBroken && call.Method == http.MethodDelete && body == "":
+					assert.NoError(t, err, call.Name)
 				case c.successIsBroken:
-					assert.ErrorIs(t, err, connectlinks.ErrBadResponse, call.name)
+					assert.ErrorIs(t, err, connectlinks.ErrBadResponse, call.Name)
 				default:
 					api := new(connectlinks.APIError)
-					require.ErrorAs(t, err, &api, call.name)
-					assert.Equal(t, c.alsoInASuccess, api.StatusCode, call.name)
-					assert.Equal(t, c.message, api.Message, call.name)
+					require.ErrorAs(t, err, &api, call.Name)
+					assert.Equal(t, c.alsoInASuccess, api.StatusCode, call.Name)
+					assert.Equal(t, c.message, api.Message, call.Name)
 				}
 			}
 		})
@@ -116,9 +117,9 @@ func TestErrorsSayWhenV1Ends(t *testing.T) {
 		return strings.Contains(rest, "/")
 	}
 	seen := map[[2]bool]int{}
-	for _, call := range lifeCalls() {
-		v1 := strings.HasPrefix(call.path, "/api/v1/")
-		seen[[2]bool{v1, withID(call.path)}]++
+	for _, call := range testkit.Single() {
+		v1 := strings.HasPrefix(call.Path, "/api/v1/")
+		seen[[2]bool{v1, withID(call.Path)}]++
 		for _, c := range []struct {
 			status int
 			body   string
@@ -126,10 +127,10 @@ func TestErrorsSayWhenV1Ends(t *testing.T) {
 		}{
 			{410, "", v1},
 			{410, `{"status":"error","message":"gone for good"}`, v1},
-			{410, lifeData(t, "error_proxy.html"), v1},
-			{404, "", v1 && !withID(call.path)},
-			{404, lifeData(t, "error_rails.json"), v1 && !withID(call.path)},
-			{200, `{"status":"not_found"}`, v1 && !withID(call.path)},
+			{410, testkit.Testdata(t, "error_proxy.html"), v1},
+			{404, "", v1 && !withID(call.Path)},
+			{404, testkit.Testdata(t, "error_rails.json"), v1 && !withID(call.Path)},
+			{200, `{"status":"not_found"}`, v1 && !withID(call.Path)},
 			{200, `{"status":410}`, v1},
 			{400, "", false},
 			{401, "", false},
@@ -140,17 +141,17 @@ func TestErrorsSayWhenV1Ends(t *testing.T) {
 			{500, "", false},
 			{301, "", false},
 		} {
-			client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) { return lifeAnswer(c.status, c.body) }))
-			_, err := call.call(t.Context(), client)
-			require.Error(t, err, "%s: %d %s", call.name, c.status, c.body)
-			assert.Equal(t, c.want, strings.Contains(err.Error(), v1ends), "%s: %d %s: %v", call.name, c.status, c.body, err)
+			client := testkit.Client(t, testkit.Respond(c.status, c.body), testkit.NoRetries)
+			_, err := call.Do(t.Context(), client)
+			require.Error(t, err, "%s: %d %s", call.Name, c.status, c.body)
+			assert.Equal(t, c.want, strings.Contains(err.Error(), v1ends), "%s: %d %s: %v", call.Name, c.status, c.body, err)
 		}
 	}
 	assert.Len(t, seen, 4, "V1 and V2, with and without an id: %v", seen)
 }
 
 // An error that is made by hand, as in a test of the user's own, says the same.
-func TestAnAPIErrorOfTheUsersOwn(t *testing.T) {
+func TestAPIErrorMadeByHand(t *testing.T) {
 	t.Parallel()
 	gone := &connectlinks.APIError{StatusCode: 410, Method: "GET", Path: "/api/v1/sources/4"}
 	assert.ErrorIs(t, gone, connectlinks.ErrNotFound)

@@ -3,11 +3,10 @@ package connectlinks_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,79 +16,110 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-// lifeAll is an All... method: the ids of what it yields, and how such an object
-// looks in JSON.
-type lifeAll struct {
+// collection is a list of the API, and the two methods that read it.
+type collection struct {
 	name string
-	all  func(context.Context, *connectlinks.Client, connectlinks.ListOptions) iter.Seq2[string, error]
-	item string
 	path string
+	item string // one object in JSON
+	list func(context.Context, *connectlinks.Client, connectlinks.ListOptions) error
+	all  func(context.Context, *connectlinks.Client, connectlinks.ListOptions) iter.Seq2[string, error] // the ids
 }
 
-// lifeIDs names what a sequence yields; what comes with an error must be nil.
-func lifeIDs[T any](seq iter.Seq2[*T, error], id func(*T) any) iter.Seq2[string, error] {
+type (
+	lister[T any] = func(context.Context, connectlinks.ListOptions) (*connectlinks.Page[T], error)
+	walker[T any] = func(context.Context, connectlinks.ListOptions) iter.Seq2[*T, error]
+)
+
+func newCollection[T any](name, path, item string, of func(*connectlinks.Client) (lister[T], walker[T])) collection {
+	return collection{name, path, item,
+		func(ctx context.Context, c *connectlinks.Client, opts connectlinks.ListOptions) error {
+			list, _ := of(c)
+			_, err := list(ctx, opts)
+			return err
+		},
+		func(ctx context.Context, c *connectlinks.Client, opts connectlinks.ListOptions) iter.Seq2[string, error] {
+			_, all := of(c)
+			return idsOf(all(ctx, opts))
+		},
+	}
+}
+
+// idsOf replaces the objects of a sequence by their ids.
+func idsOf[T any](seq iter.Seq2[*T, error]) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for v, err := range seq {
-			name := ""
+			id := ""
 			switch {
 			case err == nil:
-				name = strings.TrimPrefix(fmt.Sprint(id(v)), "n")
+				object := reflect.ValueOf(v).Elem()
+				field := object.FieldByName("ID")
+				if !field.IsValid() {
+					field = object.FieldByName("ServiceName")
+				}
+				id = strings.TrimPrefix(fmt.Sprint(field), "n")
 			case v != nil:
-				name = "something beside an error"
+				id = "something beside an error"
 			}
-			if !yield(name, err) {
+			if !yield(id, err) {
 				return
 			}
 		}
 	}
 }
 
-func lifeAlls() []lifeAll {
-	type (
-		ctx    = context.Context
-		client = *connectlinks.Client
-		opts   = connectlinks.ListOptions
-		ids    = iter.Seq2[string, error]
-	)
-	return []lifeAll{
-		{"Sources.AllConnectLinks", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Sources.AllConnectLinks(ctx, o), func(v *connectlinks.SourceConnectLink) any { return v.ID })
-		}, `{"id":%d}`, "/api/v1/source_connect_links"},
-		{"Sources.AllTypes", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Sources.AllTypes(ctx, o), func(v *connectlinks.SourceType) any { return v.ServiceName })
-		}, `{"service_name":"n%d"}`, "/api/v1/source_types"},
-		{"Sources.All", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Sources.All(ctx, o), func(v *connectlinks.Source) any { return v.ID })
-		}, `{"id":%d}`, "/api/v1/sources"},
-		{"Destinations.AllConnectLinks", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Destinations.AllConnectLinks(ctx, o), func(v *connectlinks.DestinationConnectLink) any { return v.ID })
-		}, `{"id":%d}`, "/api/v1/destination_connect_links"},
-		{"Destinations.AllTypes", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Destinations.AllTypes(ctx, o), func(v *connectlinks.DestinationType) any { return v.ServiceName })
-		}, `{"service_name":"n%d"}`, "/api/v1/connectors"},
-		{"Destinations.All", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Destinations.All(ctx, o), func(v *connectlinks.Destination) any { return v.ID })
-		}, `{"id":%d}`, "/api/v1/destinations"},
-		{"Activations.AllConnectLinks", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Activations.AllConnectLinks(ctx, o), func(v *connectlinks.ActivationConnectLink) any { return v.ID })
-		}, `{"id":%d}`, "/api/v2/activation_connect_links"},
-		{"Activations.AllTypes", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Activations.AllTypes(ctx, o), func(v *connectlinks.ActivationType) any { return v.ServiceName })
-		}, `{"service_name":"n%d"}`, "/api/v2/activation_types"},
-		{"Activations.All", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Activations.All(ctx, o), func(v *connectlinks.Activation) any { return v.ID })
-		}, `{"id":"n%d"}`, "/api/v2/activations"},
-		{"Workspaces.All", func(ctx ctx, c client, o opts) ids {
-			return lifeIDs(c.Workspaces.All(ctx, o), func(v *connectlinks.Workspace) any { return v.ID })
-		}, `{"id":%d}`, "/api/v1/workspaces"},
+func collections() []collection {
+	type client = *connectlinks.Client
+	const number, name, service = `{"id":%d}`, `{"id":"n%d"}`, `{"service_name":"n%d"}`
+	return []collection{
+		newCollection("links of sources", "/api/v1/source_connect_links", number,
+			func(c client) (lister[connectlinks.SourceConnectLink], walker[connectlinks.SourceConnectLink]) {
+				return c.Sources.ListConnectLinks, c.Sources.AllConnectLinks
+			}),
+		newCollection("types of sources", "/api/v1/source_types", service,
+			func(c client) (lister[connectlinks.SourceType], walker[connectlinks.SourceType]) {
+				return c.Sources.ListTypes, c.Sources.AllTypes
+			}),
+		newCollection("sources", "/api/v1/sources", number,
+			func(c client) (lister[connectlinks.Source], walker[connectlinks.Source]) {
+				return c.Sources.List, c.Sources.All
+			}),
+		newCollection("links of destinations", "/api/v1/destination_connect_links", number,
+			func(c client) (lister[connectlinks.DestinationConnectLink], walker[connectlinks.DestinationConnectLink]) {
+				return c.Destinations.ListConnectLinks, c.Destinations.AllConnectLinks
+			}),
+		newCollection("types of destinations", "/api/v1/connectors", service,
+			func(c client) (lister[connectlinks.DestinationType], walker[connectlinks.DestinationType]) {
+				return c.Destinations.ListTypes, c.Destinations.AllTypes
+			}),
+		newCollection("destinations", "/api/v1/destinations", number,
+			func(c client) (lister[connectlinks.Destination], walker[connectlinks.Destination]) {
+				return c.Destinations.List, c.Destinations.All
+			}),
+		newCollection("links of activations", "/api/v2/activation_connect_links", number,
+			func(c client) (lister[connectlinks.ActivationConnectLink], walker[connectlinks.ActivationConnectLink]) {
+				return c.Activations.ListConnectLinks, c.Activations.AllConnectLinks
+			}),
+		newCollection("types of activations", "/api/v2/activation_types", service,
+			func(c client) (lister[connectlinks.ActivationType], walker[connectlinks.ActivationType]) {
+				return c.Activations.ListTypes, c.Activations.AllTypes
+			}),
+		newCollection("activations", "/api/v2/activations", name,
+			func(c client) (lister[connectlinks.Activation], walker[connectlinks.Activation]) {
+				return c.Activations.List, c.Activations.All
+			}),
+		newCollection("workspaces", "/api/v1/workspaces", number,
+			func(c client) (lister[connectlinks.Workspace], walker[connectlinks.Workspace]) {
+				return c.Workspaces.List, c.Workspaces.All
+			}),
 	}
 }
 
-// lifePages answers for a list of pages of two: page 1 holds 11 and 12, page 2
+// pages answers for a list of pages of two: page 1 holds 11 and 12, page 2
 // holds 21 and 22. special answers in place of a page.
-type lifePages struct {
+type pages struct {
 	item    string
 	last    int
 	special func(page int) (status int, body string, ok bool)
@@ -98,7 +128,7 @@ type lifePages struct {
 	queries []string
 }
 
-func (p *lifePages) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *pages) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queries = append(p.queries, r.URL.RawQuery)
@@ -108,17 +138,17 @@ func (p *lifePages) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if p.special != nil {
 		if status, body, ok := p.special(page); ok {
-			return lifeAnswer(status, body)
+			return testkit.Response(r, status, body), nil
 		}
 	}
 	next := "null"
 	if page < p.last {
 		next = strconv.Itoa(page + 1)
 	}
-	return lifeAnswer(http.StatusOK, p.body(next, page*10+1, page*10+2))
+	return testkit.Response(r, http.StatusOK, p.body(next, page*10+1, page*10+2)), nil
 }
 
-func (p *lifePages) body(next string, ids ...int) string {
+func (p *pages) body(next string, ids ...int) string {
 	items := make([]string, len(ids))
 	for i, id := range ids {
 		items[i] = fmt.Sprintf(p.item, id)
@@ -127,15 +157,15 @@ func (p *lifePages) body(next string, ids ...int) string {
 		next, p.last, strings.Join(items, ","))
 }
 
-func (p *lifePages) requests() int {
+func (p *pages) requests() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.queries)
 }
 
-// lifeWalk collects what a sequence yields, and the errors among it. It leaves one
+// collect collects what a sequence yields, and the errors among it. It leaves one
 // that does not seem to end.
-func lifeWalk(seq iter.Seq2[string, error]) (ids []string, errs []error) {
+func collect(seq iter.Seq2[string, error]) (ids []string, errs []error) {
 	for id, err := range seq {
 		if len(ids)+len(errs) > 99 {
 			break
@@ -149,9 +179,9 @@ func lifeWalk(seq iter.Seq2[string, error]) (ids []string, errs []error) {
 	return ids, errs
 }
 
-func lifeEachAll(t *testing.T, f func(t *testing.T, a lifeAll)) {
+func eachCollection(t *testing.T, f func(t *testing.T, a collection)) {
 	t.Helper()
-	for _, a := range lifeAlls() {
+	for _, a := range collections() {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
 			f(t, a)
@@ -161,50 +191,50 @@ func lifeEachAll(t *testing.T, f func(t *testing.T, a lifeAll)) {
 
 func TestAllFetchesAPageWhenItIsRead(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
-		pages := &lifePages{item: a.item, last: 3}
-		client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+	eachCollection(t, func(t *testing.T, a collection) {
+		list := &pages{item: a.item, last: 3}
+		client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			assert.Equal(t, a.path, r.URL.Path)
 			assert.Equal(t, http.MethodGet, r.Method)
-			return pages.RoundTrip(r)
+			return list.RoundTrip(r)
 		}))
 		seq := a.all(t.Context(), client, connectlinks.ListOptions{})
-		assert.Zero(t, pages.requests(), "nothing before the range")
+		assert.Zero(t, list.requests(), "nothing before the range")
 		var fetched []int
 		var ids []string
 		for id, err := range seq {
 			require.NoError(t, err)
 			ids = append(ids, id)
-			fetched = append(fetched, pages.requests())
+			fetched = append(fetched, list.requests())
 		}
 		assert.Equal(t, []string{"11", "12", "21", "22", "31", "32"}, ids)
 		assert.Equal(t, []int{1, 1, 2, 2, 3, 3}, fetched)
-		assert.Equal(t, 3, pages.requests(), "nothing after the last page")
-		assert.Equal(t, []string{"order=asc", "order=asc&page=2", "order=asc&page=3"}, pages.queries)
+		assert.Equal(t, 3, list.requests(), "nothing after the last page")
+		assert.Equal(t, []string{"order=asc", "order=asc&page=2", "order=asc&page=3"}, list.queries)
 	})
 }
 
-func TestStoppingEarlyCostsNothingMore(t *testing.T) {
+func TestAllFetchesNothingAfterABreak(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
+	eachCollection(t, func(t *testing.T, a collection) {
 		for _, stop := range []string{"11", "12", "21"} {
-			pages := &lifePages{item: a.item, last: 3}
-			for id, err := range a.all(t.Context(), lifeClient(t, pages), connectlinks.ListOptions{}) {
+			list := &pages{item: a.item, last: 3}
+			for id, err := range a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}) {
 				require.NoError(t, err)
 				if id == stop {
 					break
 				}
 			}
-			assert.Equal(t, int(stop[0]-'0'), pages.requests(), "stopped at %s", stop)
+			assert.Equal(t, int(stop[0]-'0'), list.requests(), "stopped at %s", stop)
 		}
 	})
 }
 
-func TestEveryRangeStartsAgain(t *testing.T) {
+func TestEveryRangeOfAllStartsAgain(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
-		pages := &lifePages{item: a.item, last: 2}
-		seq := a.all(t.Context(), lifeClient(t, pages), connectlinks.ListOptions{})
+	eachCollection(t, func(t *testing.T, a collection) {
+		list := &pages{item: a.item, last: 2}
+		seq := a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{})
 		for id, err := range seq { // one that is left in the middle
 			require.NoError(t, err)
 			if id == "21" {
@@ -212,11 +242,11 @@ func TestEveryRangeStartsAgain(t *testing.T) {
 			}
 		}
 		for range 2 {
-			ids, errs := lifeWalk(seq)
+			ids, errs := collect(seq)
 			assert.Empty(t, errs)
 			assert.Equal(t, []string{"11", "12", "21", "22"}, ids)
 		}
-		assert.Equal(t, 6, pages.requests())
+		assert.Equal(t, 6, list.requests())
 
 		// Two at the same time.
 		one, stopOne := iter.Pull2(seq)
@@ -236,7 +266,7 @@ func TestEveryRangeStartsAgain(t *testing.T) {
 
 func TestAllKeepsTheOptions(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
+	eachCollection(t, func(t *testing.T, a collection) {
 		for _, c := range []struct {
 			opts    connectlinks.ListOptions
 			queries []string
@@ -255,18 +285,18 @@ func TestAllKeepsTheOptions(t *testing.T) {
 				[]string{"11", "12", "21", "22", "31", "32"},
 			},
 		} {
-			pages := &lifePages{item: a.item, last: 3}
-			ids, errs := lifeWalk(a.all(t.Context(), lifeClient(t, pages), c.opts))
+			list := &pages{item: a.item, last: 3}
+			ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), c.opts))
 			assert.Empty(t, errs)
 			assert.Equal(t, c.ids, ids, "%+v", c.opts)
-			assert.Equal(t, c.queries, pages.queries, "%+v", c.opts)
+			assert.Equal(t, c.queries, list.queries, "%+v", c.opts)
 		}
 	})
 }
 
-func TestAPageThatDoesNotAdvanceEndsAll(t *testing.T) {
+func TestPageThatDoesNotAdvance(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
+	eachCollection(t, func(t *testing.T, a collection) {
 		for name, c := range map[string]struct {
 			start int
 			next  string // of the page that is read second
@@ -277,13 +307,13 @@ func TestAPageThatDoesNotAdvanceEndsAll(t *testing.T) {
 			"later start": {5, "6"},
 			"backwards":   {5, "2"},
 		} {
-			pages := &lifePages{item: a.item, last: 9}
+			list := &pages{item: a.item, last: 9}
 			second := max(c.start, 1) + 1
-			pages.special = func(page int) (int, string, bool) {
-				return 200, pages.body(c.next, page*10+1), page == second
+			list.special = func(page int) (int, string, bool) {
+				return 200, list.body(c.next, page*10+1), page == second
 			}
-			ids, errs := lifeWalk(a.all(t.Context(), lifeClient(t, pages), connectlinks.ListOptions{Page: c.start}))
-			assert.Equal(t, 2, pages.requests(), name)
+			ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{Page: c.start}))
+			assert.Equal(t, 2, list.requests(), name)
 			if assert.Len(t, errs, 1, name) {
 				assert.ErrorIs(t, errs[0], connectlinks.ErrBadResponse, name)
 			}
@@ -293,29 +323,29 @@ func TestAPageThatDoesNotAdvanceEndsAll(t *testing.T) {
 	})
 }
 
-func TestAnEmptyPageBeforeAnotherEndsAll(t *testing.T) {
+func TestEmptyPageBeforeAnother(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
-		pages := &lifePages{item: a.item, last: 9}
-		pages.special = func(page int) (int, string, bool) { return 200, pages.body("3"), page == 2 }
-		ids, errs := lifeWalk(a.all(t.Context(), lifeClient(t, pages), connectlinks.ListOptions{}))
+	eachCollection(t, func(t *testing.T, a collection) {
+		list := &pages{item: a.item, last: 9}
+		list.special = func(page int) (int, string, bool) { return 200, list.body("3"), page == 2 }
+		ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
 		assert.Equal(t, []string{"11", "12"}, ids)
-		assert.Equal(t, 2, pages.requests())
+		assert.Equal(t, 2, list.requests())
 		if assert.Len(t, errs, 1) {
 			assert.ErrorIs(t, errs[0], connectlinks.ErrBadResponse)
 		}
 
-		pages = &lifePages{item: a.item, last: 9}
-		pages.special = func(page int) (int, string, bool) { return 200, pages.body("null"), page == 2 }
-		ids, errs = lifeWalk(a.all(t.Context(), lifeClient(t, pages), connectlinks.ListOptions{}))
+		list = &pages{item: a.item, last: 9}
+		list.special = func(page int) (int, string, bool) { return 200, list.body("null"), page == 2 }
+		ids, errs = collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
 		assert.Equal(t, []string{"11", "12"}, ids)
 		assert.Empty(t, errs, "an empty last page is no error")
 	})
 }
 
-func TestAMissingPaginationIsTheOnlyPage(t *testing.T) {
+func TestMissingPagination(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
+	eachCollection(t, func(t *testing.T, a collection) {
 		item := fmt.Sprintf(a.item, 1)
 		for _, body := range []string{
 			`{"status":"success","data":[` + item + `]}`,
@@ -323,22 +353,22 @@ func TestAMissingPaginationIsTheOnlyPage(t *testing.T) {
 			`{"status":"success","pagination":{},"data":[` + item + `]}`,
 			`{"status":"success","next":"https://app.getcensus.com` + a.path + `?page=2","data":[` + item + `]}`, // a legacy
 		} {
-			pages := &lifePages{item: a.item, special: func(int) (int, string, bool) { return 200, body, true }}
-			ids, errs := lifeWalk(a.all(t.Context(), lifeClient(t, pages), connectlinks.ListOptions{}))
+			list := &pages{item: a.item, special: func(int) (int, string, bool) { return 200, body, true }}
+			ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
 			assert.Empty(t, errs, body)
 			assert.Equal(t, []string{"1"}, ids, body)
-			assert.Equal(t, 1, pages.requests(), body)
+			assert.Equal(t, 1, list.requests(), body)
 		}
-		pages := &lifePages{item: a.item, special: func(int) (int, string, bool) { return 200, `{"status":"success","data":[]}`, true }}
-		ids, errs := lifeWalk(a.all(t.Context(), lifeClient(t, pages), connectlinks.ListOptions{}))
+		list := &pages{item: a.item, special: func(int) (int, string, bool) { return 200, `{"status":"success","data":[]}`, true }}
+		ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
 		assert.Empty(t, errs)
 		assert.Empty(t, ids)
 	})
 }
 
-func TestAnErrorInTheMiddleOfAllIsYieldedOnce(t *testing.T) {
+func TestErrorInTheMiddleOfAList(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
+	eachCollection(t, func(t *testing.T, a collection) {
 		for _, c := range []struct {
 			status int
 			body   string
@@ -350,11 +380,11 @@ func TestAnErrorInTheMiddleOfAllIsYieldedOnce(t *testing.T) {
 			{200, `{"status":"success","data":[{}]}`, connectlinks.ErrBadResponse},
 			{200, `{"status":"success"}`, connectlinks.ErrBadResponse},
 		} {
-			pages := &lifePages{item: a.item, last: 3}
-			pages.special = func(page int) (int, string, bool) { return c.status, c.body, page == 2 }
+			list := &pages{item: a.item, last: 3}
+			list.special = func(page int) (int, string, bool) { return c.status, c.body, page == 2 }
 			var ids []string
 			var errs []error
-			for id, err := range a.all(t.Context(), lifeClient(t, pages), connectlinks.ListOptions{}) {
+			for id, err := range a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}) {
 				if ids, errs = append(ids, id), append(errs, err); len(ids) > 9 {
 					break
 				}
@@ -363,19 +393,19 @@ func TestAnErrorInTheMiddleOfAllIsYieldedOnce(t *testing.T) {
 			if assert.Len(t, errs, 3) {
 				assert.ErrorIs(t, errs[2], c.want, c.body)
 			}
-			assert.Equal(t, 2, pages.requests())
+			assert.Equal(t, 2, list.requests())
 		}
 	})
 }
 
 func TestAllEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	lifeEachAll(t, func(t *testing.T, a lifeAll) {
+	eachCollection(t, func(t *testing.T, a collection) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		pages := &lifePages{item: a.item, last: 3}
-		seq := a.all(ctx, lifeClient(t, pages), connectlinks.ListOptions{})
-		got, errs := lifeWalk(func(yield func(string, error) bool) {
+		list := &pages{item: a.item, last: 3}
+		seq := a.all(ctx, testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{})
+		got, errs := collect(func(yield func(string, error) bool) {
 			seq(func(id string, err error) bool {
 				if id == "12" {
 					cancel()
@@ -387,35 +417,14 @@ func TestAllEndsWithItsContext(t *testing.T) {
 		if assert.Len(t, errs, 1) {
 			assert.ErrorIs(t, errs[0], context.Canceled)
 		}
-		assert.Equal(t, 1, pages.requests())
+		assert.Equal(t, 1, list.requests())
 	})
-}
-
-// lifeLists are the methods that return a page.
-func lifeLists() map[string]func(context.Context, *connectlinks.Client, connectlinks.ListOptions) (any, error) {
-	type (
-		ctx    = context.Context
-		client = *connectlinks.Client
-		opts   = connectlinks.ListOptions
-	)
-	return map[string]func(ctx, client, opts) (any, error){
-		"Sources.ListConnectLinks":      func(ctx ctx, c client, o opts) (any, error) { return c.Sources.ListConnectLinks(ctx, o) },
-		"Sources.ListTypes":             func(ctx ctx, c client, o opts) (any, error) { return c.Sources.ListTypes(ctx, o) },
-		"Sources.List":                  func(ctx ctx, c client, o opts) (any, error) { return c.Sources.List(ctx, o) },
-		"Destinations.ListConnectLinks": func(ctx ctx, c client, o opts) (any, error) { return c.Destinations.ListConnectLinks(ctx, o) },
-		"Destinations.ListTypes":        func(ctx ctx, c client, o opts) (any, error) { return c.Destinations.ListTypes(ctx, o) },
-		"Destinations.List":             func(ctx ctx, c client, o opts) (any, error) { return c.Destinations.List(ctx, o) },
-		"Activations.ListConnectLinks":  func(ctx ctx, c client, o opts) (any, error) { return c.Activations.ListConnectLinks(ctx, o) },
-		"Activations.ListTypes":         func(ctx ctx, c client, o opts) (any, error) { return c.Activations.ListTypes(ctx, o) },
-		"Activations.List":              func(ctx ctx, c client, o opts) (any, error) { return c.Activations.List(ctx, o) },
-		"Workspaces.List":               func(ctx ctx, c client, o opts) (any, error) { return c.Workspaces.List(ctx, o) },
-	}
 }
 
 func TestListOptionsInTheQuery(t *testing.T) {
 	t.Parallel()
-	for name, list := range lifeLists() {
-		t.Run(name, func(t *testing.T) {
+	for _, a := range collections() {
+		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
 			for _, c := range []struct {
 				opts connectlinks.ListOptions
@@ -434,11 +443,11 @@ func TestListOptionsInTheQuery(t *testing.T) {
 				},
 			} {
 				var got string
-				client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+				client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 					got = r.URL.RawQuery
-					return lifeAnswer(200, `{"status":"success","data":[]}`)
+					return testkit.Response(r, 200, `{"status":"success","data":[]}`), nil
 				}))
-				_, err := list(t.Context(), client, c.opts)
+				err := a.list(t.Context(), client, c.opts)
 				require.NoError(t, err)
 				assert.Equal(t, c.want.Encode(), got)
 			}
@@ -448,43 +457,33 @@ func TestListOptionsInTheQuery(t *testing.T) {
 
 func TestListOptionsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
-		t.Errorf("sent: %s", r.URL)
-		return lifeAnswer(200, `{"status":"success","data":[]}`)
-	}))
+	rt := &testkit.Counter{}
+	client := testkit.Client(t, rt)
 	for _, c := range []struct {
-		opts  connectlinks.ListOptions
-		field string
+		opts   connectlinks.ListOptions
+		fields []string
 	}{
-		{connectlinks.ListOptions{Page: -1}, "Page"},
-		{connectlinks.ListOptions{PerPage: -1}, "PerPage"},
-		{connectlinks.ListOptions{PerPage: 101}, "PerPage"},
-		{connectlinks.ListOptions{Order: "newest"}, "Order"},
-		{connectlinks.ListOptions{Order: "ASC"}, "Order"},
+		{connectlinks.ListOptions{Page: -1}, []string{"Page"}},
+		{connectlinks.ListOptions{PerPage: -1}, []string{"PerPage"}},
+		{connectlinks.ListOptions{PerPage: 101}, []string{"PerPage"}},
+		{connectlinks.ListOptions{Order: "newest"}, []string{"Order"}},
+		{connectlinks.ListOptions{Order: "ASC"}, []string{"Order"}},
+		{connectlinks.ListOptions{Order: "asc&auth=Wq7"}, []string{"Order"}},
+		{connectlinks.ListOptions{Page: -1, PerPage: 1000, Order: "x"}, []string{"Page", "PerPage", "Order"}},
 	} {
-		for name, list := range lifeLists() {
-			_, err := list(t.Context(), client, c.opts)
-			input := new(connectlinks.InputError)
-			if assert.ErrorAs(t, err, &input, "%s: %+v", name, c.opts) {
-				assert.Equal(t, c.field, input.Field, name)
-			}
-		}
-		for _, a := range lifeAlls() {
-			_, errs := lifeWalk(a.all(t.Context(), client, c.opts))
+		for _, a := range collections() {
+			checkRefused(t, rt, nil, a.list(t.Context(), client, c.opts), c.fields...)
+			ids, errs := collect(a.all(t.Context(), client, c.opts))
+			assert.Empty(t, ids, a.name)
 			if assert.Len(t, errs, 1, a.name) {
-				input := new(connectlinks.InputError)
-				assert.ErrorAs(t, errs[0], &input, a.name)
+				checkRefused(t, rt, nil, errs[0], c.fields...)
 			}
 		}
-	}
-	_, err := client.Sources.List(t.Context(), connectlinks.ListOptions{Page: -1, PerPage: 101, Order: "x"})
-	for _, field := range []string{"Page", "PerPage", "Order"} {
-		assert.ErrorContains(t, err, " "+field+" ", "all that is wrong is named")
 	}
 }
 
-// One odd object of a list does not hide the rest, whatever is odd about it.
-func TestAnOddItemDoesNotHideTheRest(t *testing.T) {
+// One odd object does not hide the rest of a list.
+func TestOddItemsInLists(t *testing.T) {
 	t.Parallel()
 	for _, odd := range []string{
 		`{"id":7,"name":"odd","created_at":""}`,
@@ -493,14 +492,8 @@ func TestAnOddItemDoesNotHideTheRest(t *testing.T) {
 		`{"id":7,"name":"odd","last_test_results":{"steps":[{"step":"a","status":"failure","error":"no"}]}}`,
 		`{"id":7,"name":"odd","type":["x"]}`,
 	} {
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.WriteString(w, `{"status":"success","data":[{"id":6,"name":"before","created_at":"2023-07-22T23:42:47.239Z"},`+
-				odd+`,{"id":8,"name":"after"}],"pagination":{"page":1,"last_page":1,"next_page":null,"total_records":3}}`)
-		}))
-		client, err := connectlinks.NewClient(connectlinks.WithToken("token"), connectlinks.WithBaseURL(srv.URL))
-		require.NoError(t, err)
+		client := testkit.Client(t, testkit.Respond(200, testkit.List(`{"id":6,"name":"before","created_at":"2023-07-22T23:42:47.239Z"}`, odd, `{"id":8,"name":"after"}`)))
 		page, err := client.Destinations.List(t.Context(), connectlinks.ListOptions{})
-		srv.Close()
 		require.NoError(t, err, odd)
 		require.Len(t, page.Items, 3, odd)
 		assert.Equal(t, "before", page.Items[0].Name)

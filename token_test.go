@@ -312,3 +312,17 @@ func TestAnotherTokenAfterA401(t *testing.T) {
 		}
 	})
 }
+
+func TestTokenSourceIsAskedTwiceAfterA401(t *testing.T) {
+	t.Parallel()
+	rt := &testkit.Counter{RoundTripper: testkit.Respond(401, `{"status":401}`)}
+	numbered, asked := testkit.NumberedTokens(), 0
+	client := testkit.Client(t, rt, connectlinks.WithMaxRetries(5),
+		connectlinks.WithTokenSource(connectlinks.TokenFunc(func(ctx context.Context) (string, error) {
+			asked++
+			return numbered(ctx)
+		})))
+	assert.ErrorIs(t, testkit.CreateLink(t.Context(), client), connectlinks.ErrUnauthorized)
+	assert.Equal(t, 2, rt.Count())
+	assert.Equal(t, 2, asked)
+}

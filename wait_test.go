@@ -15,16 +15,17 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-// lifeLinkJSON is a link as the API answers: open until told otherwise.
-type lifeLinkJSON struct {
+// linkState is a link as the API answers: open until told otherwise.
+type linkState struct {
 	id               int64 // of the connection; 0: null
 	expired, revoked bool
 	expiration       string
 }
 
-func (l lifeLinkJSON) String() string {
+func (l linkState) String() string {
 	id := "null"
 	if l.id != 0 {
 		id = fmt.Sprint(l.id)
@@ -37,7 +38,7 @@ func (l lifeLinkJSON) String() string {
 		l.expiration, l.expired, l.revoked, id, id)
 }
 
-func lifeConnectionJSON(id int64, tested string) string {
+func testedConnection(id int64, tested string) string {
 	if tested != "null" {
 		tested = `"` + tested + `"`
 	}
@@ -46,7 +47,7 @@ func lifeConnectionJSON(id int64, tested string) string {
 		`"last_tested_at":%s,"last_test_succeeded":false,"last_test_results":%s}}`, id, tested, steps)
 }
 
-func lifeActivationJSON(id, group, typ, created, tested string) string {
+func testedActivation(id, group, typ, created, tested string) string {
 	quote := func(s string) string {
 		if s == "null" {
 			return s
@@ -57,9 +58,9 @@ func lifeActivationJSON(id, group, typ, created, tested string) string {
 		`"created_at":%s,"last_tested_at":%s,"last_test_succeeded":true}}`, id, group, typ, quote(created), quote(tested))
 }
 
-// lifeAPI is an API in a bubble, and when it was asked for a link and for what
+// waitedAPI is an API in a bubble, and when it was asked for a link and for what
 // the link made.
-type lifeAPI struct {
+type waitedAPI struct {
 	start time.Time
 	link  func(n int) (int, string, error) // the n-th answer, from 0
 	made  func(n int) (int, string, error)
@@ -68,15 +69,15 @@ type lifeAPI struct {
 	paths []string
 }
 
-func lifeOK(body fmt.Stringer) func(int) (int, string, error) {
+func always(body fmt.Stringer) func(int) (int, string, error) {
 	return func(int) (int, string, error) { return 200, body.String(), nil }
 }
 
-func lifeBody(body string) func(int) (int, string, error) {
+func alwaysBody(body string) func(int) (int, string, error) {
 	return func(int) (int, string, error) { return 200, body, nil }
 }
 
-func (a *lifeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a *waitedAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
@@ -90,17 +91,17 @@ func (a *lifeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 		a.found = append(a.found, since)
 	}
 	if answer == nil {
-		return lifeAnswer(http.StatusNotFound, `{"status":"not_found"}`)
+		return testkit.Response(r, http.StatusNotFound, `{"status":"not_found"}`), nil
 	}
 	status, body, err := answer(n)
 	if err != nil {
 		return nil, err
 	}
-	return lifeAnswer(status, body)
+	return testkit.Response(r, status, body), nil
 }
 
-// lifeWait is a wait: for a new connection with link 469, or for its renewal.
-type lifeWait struct {
+// wait is a wait: for a new connection with link 469, or for its renewal.
+type wait struct {
 	name  string
 	renew bool
 	wait  func(ctx context.Context, c *connectlinks.Client, since time.Time) (any, error)
@@ -109,12 +110,14 @@ type lifeWait struct {
 	none  string    // as made, before the customer has finished
 }
 
+var errReset = errors.New("connection reset by peer")
+
 const (
-	lifeBefore = "2023-11-07T05:31:55.000Z"
-	lifeAfter  = "2023-11-07T05:31:57.000Z"
+	beforeSince = "2023-11-07T05:31:55.000Z"
+	afterSince  = "2023-11-07T05:31:57.000Z"
 )
 
-func lifeWaits() []lifeWait {
+func waits() []wait {
 	type (
 		ctx    = context.Context
 		client = *connectlinks.Client
@@ -122,18 +125,18 @@ func lifeWaits() []lifeWait {
 	list := func(items ...string) string {
 		return `{"status":"success","pagination":{"next_page":null},"data":[` + strings.Join(items, ",") + `]}`
 	}
-	renewed := `{"status":"success","data":` + lifeActivationJSON("a", "g", "hubspot", lifeBefore, lifeAfter) + `}`
-	stale := `{"status":"success","data":` + lifeActivationJSON("a", "g", "hubspot", lifeBefore, lifeBefore) + `}`
-	return []lifeWait{
+	renewed := `{"status":"success","data":` + testedActivation("a", "g", "hubspot", beforeSince, afterSince) + `}`
+	stale := `{"status":"success","data":` + testedActivation("a", "g", "hubspot", beforeSince, beforeSince) + `}`
+	return []wait{
 		{
 			"Sources.WaitForConnection", false,
 			func(ctx ctx, c client, _ time.Time) (any, error) { return c.Sources.WaitForConnection(ctx, 469) },
-			[2]string{"GET /api/v1/source_connect_links/469", "GET /api/v1/sources/12"}, lifeConnectionJSON(12, lifeAfter), "",
+			[2]string{"GET /api/v1/source_connect_links/469", "GET /api/v1/sources/12"}, testedConnection(12, afterSince), "",
 		},
 		{
 			"Destinations.WaitForConnection", false,
 			func(ctx ctx, c client, _ time.Time) (any, error) { return c.Destinations.WaitForConnection(ctx, 469) },
-			[2]string{"GET /api/v1/destination_connect_links/469", "GET /api/v1/destinations/12"}, lifeConnectionJSON(12, lifeAfter), "",
+			[2]string{"GET /api/v1/destination_connect_links/469", "GET /api/v1/destinations/12"}, testedConnection(12, afterSince), "",
 		},
 		{
 			"Activations.WaitForActivation", false,
@@ -141,7 +144,7 @@ func lifeWaits() []lifeWait {
 				return c.Activations.WaitForActivation(ctx, 469, since)
 			},
 			[2]string{"GET /api/v2/activation_connect_links/469", "GET /api/v2/activations"},
-			list(lifeActivationJSON("a", "g", "hubspot", lifeAfter, lifeAfter)), list(),
+			list(testedActivation("a", "g", "hubspot", afterSince, afterSince)), list(),
 		},
 		{
 			"Sources.WaitForReauthorization", true,
@@ -149,7 +152,7 @@ func lifeWaits() []lifeWait {
 				return c.Sources.WaitForReauthorization(ctx, 469, since)
 			},
 			[2]string{"GET /api/v1/source_connect_links/469", "GET /api/v1/sources/12"},
-			lifeConnectionJSON(12, lifeAfter), lifeConnectionJSON(12, lifeBefore),
+			testedConnection(12, afterSince), testedConnection(12, beforeSince),
 		},
 		{
 			"Destinations.WaitForReauthorization", true,
@@ -157,7 +160,7 @@ func lifeWaits() []lifeWait {
 				return c.Destinations.WaitForReauthorization(ctx, 469, since)
 			},
 			[2]string{"GET /api/v1/destination_connect_links/469", "GET /api/v1/destinations/12"},
-			lifeConnectionJSON(12, lifeAfter), lifeConnectionJSON(12, lifeBefore),
+			testedConnection(12, afterSince), testedConnection(12, beforeSince),
 		},
 		{
 			"Activations.WaitForReauthorization", true,
@@ -171,43 +174,43 @@ func lifeWaits() []lifeWait {
 
 // open is the link before the customer has finished, done after that: only V1's
 // new links say so themselves.
-func (w lifeWait) open() lifeLinkJSON {
+func (w wait) open() linkState {
 	if w.renew {
-		return lifeLinkJSON{id: 12}
+		return linkState{id: 12}
 	}
-	return lifeLinkJSON{}
+	return linkState{}
 }
 
-func (w lifeWait) done() lifeLinkJSON { return lifeLinkJSON{id: 12} }
+func (w wait) done() linkState { return linkState{id: 12} }
 
-// lifeEachWait runs f for each wait in a bubble of its own. The API's customer has
+// eachWait runs f for each wait in a bubble of its own. The API's customer has
 // not finished yet.
-func lifeEachWait(t *testing.T, f func(t *testing.T, w lifeWait, api *lifeAPI, run func(ctx context.Context) (any, error))) {
+func eachWait(t *testing.T, f func(t *testing.T, w wait, api *waitedAPI, run func(ctx context.Context) (any, error))) {
 	t.Helper()
-	for _, w := range lifeWaits() {
+	for _, w := range waits() {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				api := &lifeAPI{start: time.Now(), link: lifeOK(w.open())}
+				api := &waitedAPI{start: time.Now(), link: always(w.open())}
 				if w.none != "" {
-					api.made = lifeBody(w.none)
+					api.made = alwaysBody(w.none)
 				}
-				client := lifeClient(t, api)
-				f(t, w, api, func(ctx context.Context) (any, error) { return w.wait(ctx, client, lifeTestedAt) })
+				client := testkit.Client(t, api, testkit.NoRetries)
+				f(t, w, api, func(ctx context.Context) (any, error) { return w.wait(ctx, client, refTestedAt) })
 			})
 		})
 	}
 }
 
-func lifeSucceeds(t *testing.T, v any, err error) {
+func checkSuccess(t *testing.T, v any, err error) {
 	t.Helper()
 	require.NoError(t, err)
 	require.NotNil(t, v)
 }
 
-func TestWaitsReturnWhatWasMadeAndItsTests(t *testing.T) {
+func TestWaitReturnsTheConnectionAndItsTests(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		const polls = 5
 		api.link = func(n int) (int, string, error) {
 			if n < polls {
@@ -222,7 +225,7 @@ func TestWaitsReturnWhatWasMadeAndItsTests(t *testing.T) {
 			return 200, w.made, nil
 		}
 		v, err := run(t.Context())
-		lifeSucceeds(t, v, err)
+		checkSuccess(t, v, err)
 		assert.Len(t, api.asked, polls+1)
 		for _, p := range api.paths {
 			assert.Contains(t, w.paths, p)
@@ -232,7 +235,7 @@ func TestWaitsReturnWhatWasMadeAndItsTests(t *testing.T) {
 			{Step: "Verify connectivity", Status: "success"},
 			{Step: "Authenticate", Status: "failure", Error: "access denied"},
 		}
-		after := lifeTestedAt.Add(time.Second)
+		after := refTestedAt.Add(time.Second)
 		switch v := v.(type) {
 		case *connectlinks.Source:
 			assert.EqualValues(t, 12, v.ID)
@@ -253,9 +256,9 @@ func TestWaitsReturnWhatWasMadeAndItsTests(t *testing.T) {
 	})
 }
 
-func TestWaitsAskAtOnceAndThenMoreAndMoreSeldom(t *testing.T) {
+func TestWaitPollsAtOnceAndThenMoreSeldom(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, _ lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, _ wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		_, err := run(ctx)
@@ -278,9 +281,9 @@ func TestWaitsAskAtOnceAndThenMoreAndMoreSeldom(t *testing.T) {
 	})
 }
 
-func TestWaitsOfManyDoNotKeepStep(t *testing.T) {
+func TestWaitsPollAtDifferentMoments(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, _ lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, _ wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		second := map[time.Duration]bool{}
 		for range 10 {
 			ctx, cancel := context.WithTimeout(t.Context(), 1800*time.Millisecond)
@@ -295,17 +298,17 @@ func TestWaitsOfManyDoNotKeepStep(t *testing.T) {
 	})
 }
 
-func TestWhatIsMadeWinsOverRevokedAndThatOverExpired(t *testing.T) {
+func TestWaitPrefersTheConnectionToRevokedToExpired(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		none := api.made
-		for _, link := range []lifeLinkJSON{{expired: true}, {revoked: true}, {expired: true, revoked: true}} {
+		for _, link := range []linkState{{expired: true}, {revoked: true}, {expired: true, revoked: true}} {
 			want, not := connectlinks.ErrLinkExpired, connectlinks.ErrLinkRevoked
 			if link.revoked {
 				want, not = not, want
 			}
 			link.id = w.open().id
-			api.link, api.made = lifeOK(link), none
+			api.link, api.made = always(link), none
 			start := time.Now()
 			v, err := run(t.Context())
 			assert.ErrorIs(t, err, want, "%v", link)
@@ -315,17 +318,17 @@ func TestWhatIsMadeWinsOverRevokedAndThatOverExpired(t *testing.T) {
 			assert.Zero(t, time.Since(start))
 
 			link.id = 12
-			api.link, api.made = lifeOK(link), lifeBody(w.made)
+			api.link, api.made = always(link), alwaysBody(w.made)
 			v, err = run(t.Context())
-			lifeSucceeds(t, v, err)
+			checkSuccess(t, v, err)
 		}
 	})
 }
 
 // Only the API knows what time it is.
-func TestTheLocalClockDoesNotEndAWait(t *testing.T) {
+func TestWaitIgnoresTheLocalClock(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		for _, expiration := range []string{"1999-01-01T00:00:00.000Z", "2000-01-01T00:00:30.000Z"} { // long ago, and during the wait
 			link := w.open()
 			link.expiration = expiration
@@ -342,10 +345,10 @@ func TestTheLocalClockDoesNotEndAWait(t *testing.T) {
 	})
 }
 
-func TestALinkThatDiesEndsAWait(t *testing.T) {
+func TestWaitEndsWithTheLink(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
-		for want, dead := range map[error]lifeLinkJSON{
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
+		for want, dead := range map[error]linkState{
 			connectlinks.ErrLinkExpired: {expired: true, id: w.open().id},
 			connectlinks.ErrLinkRevoked: {revoked: true, id: w.open().id},
 		} {
@@ -362,7 +365,7 @@ func TestALinkThatDiesEndsAWait(t *testing.T) {
 	})
 }
 
-var lifeFirstErrors = map[string]struct {
+var firstErrors = map[string]struct {
 	status int
 	body   string
 	err    error
@@ -377,14 +380,14 @@ var lifeFirstErrors = map[string]struct {
 	"500":                  {500, ``, nil, connectlinks.ErrServer},
 	"not_found in a 200":   {200, `{"status":"not_found"}`, nil, connectlinks.ErrNotFound},
 	"HTML in a 200":        {200, `<html></html>`, nil, connectlinks.ErrBadResponse},
-	"a reset":              {0, ``, errLifeReset, errLifeReset},
+	"a reset":              {0, ``, errReset, errReset},
 	"a link without a URL": {200, `{"status":"success","data":{"id":469}}`, nil, connectlinks.ErrBadResponse},
 }
 
-func TestAFirstAnswerThatIsAnErrorEndsAWait(t *testing.T) {
+func TestWaitEndsWithAFirstError(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, _ lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
-		for name, c := range lifeFirstErrors {
+	eachWait(t, func(t *testing.T, _ wait, api *waitedAPI, run func(context.Context) (any, error)) {
+		for name, c := range firstErrors {
 			api.link, api.asked, api.found = func(int) (int, string, error) { return c.status, c.body, c.err }, nil, nil
 			start := time.Now()
 			v, err := run(t.Context())
@@ -396,7 +399,7 @@ func TestAFirstAnswerThatIsAnErrorEndsAWait(t *testing.T) {
 	})
 }
 
-func TestALaterErrorThatWillPassDoesNotEndAWait(t *testing.T) {
+func TestWaitGoesOnAfterALaterError(t *testing.T) {
 	t.Parallel()
 	passing := []func() (int, string, error){
 		func() (int, string, error) { return 500, `{"status":"error"}`, nil },
@@ -404,11 +407,11 @@ func TestALaterErrorThatWillPassDoesNotEndAWait(t *testing.T) {
 		func() (int, string, error) { return 503, ``, nil },
 		func() (int, string, error) { return 429, ``, nil },
 		func() (int, string, error) { return 408, ``, nil },
-		func() (int, string, error) { return 0, ``, errLifeReset },
+		func() (int, string, error) { return 0, ``, errReset },
 		func() (int, string, error) { return 200, `<html></html>`, nil },
 		func() (int, string, error) { return 200, ``, nil },
 	}
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		n := 0
 		api.link = func(int) (int, string, error) {
 			if n++; n%2 == 1 && n < 2*len(passing) {
@@ -431,7 +434,7 @@ func TestALaterErrorThatWillPassDoesNotEndAWait(t *testing.T) {
 			return 200, w.made, nil
 		}
 		v, err := run(t.Context())
-		lifeSucceeds(t, v, err)
+		checkSuccess(t, v, err)
 		for i := 1; i < len(api.asked); i++ {
 			assert.LessOrEqual(t, api.asked[i]-api.asked[i-1], 10*time.Second)
 		}
@@ -439,10 +442,10 @@ func TestALaterErrorThatWillPassDoesNotEndAWait(t *testing.T) {
 	})
 }
 
-func TestALater4xxEndsAWait(t *testing.T) {
+func TestWaitEndsWithALater4xx(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
-		for name, c := range lifeFirstErrors {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
+		for name, c := range firstErrors {
 			if c.status < 400 && !errors.Is(c.want, connectlinks.ErrNotFound) || c.status == 429 || c.status >= 500 {
 				continue
 			}
@@ -456,7 +459,7 @@ func TestALater4xxEndsAWait(t *testing.T) {
 			assert.ErrorIs(t, err, c.want, "the link: %s", name)
 			assert.Len(t, api.asked, 4, name)
 
-			api.link, api.asked, api.found = lifeOK(w.done()), nil, nil
+			api.link, api.asked, api.found = always(w.done()), nil, nil
 			none := api.made
 			api.made = func(int) (int, string, error) { return c.status, c.body, c.err }
 			_, err = run(t.Context())
@@ -468,17 +471,17 @@ func TestALater4xxEndsAWait(t *testing.T) {
 }
 
 // A Retry-After of an hour is not what ends a wait, but its context.
-func TestAThrottledWaitGoesOn(t *testing.T) {
+func TestWaitGoesOnAfterAThrottle(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
-		api.link = lifeOK(w.done())
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
+		api.link = always(w.done())
 		throttled := true
-		client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+		client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			resp, err := api.RoundTrip(r)
 			if err == nil && len(api.asked) == 2 && throttled {
 				throttled = false
 				resp.Body.Close()
-				resp, err = lifeAnswer(429, `{"status":"error"}`)
+				resp = testkit.Response(r, 429, `{"status":"error"}`)
 				resp.Header.Set("Retry-After", "3600")
 			}
 			return resp, err
@@ -493,19 +496,19 @@ func TestAThrottledWaitGoesOn(t *testing.T) {
 			}
 			return 200, w.made, nil
 		}
-		v, err := w.wait(t.Context(), client, lifeTestedAt)
-		lifeSucceeds(t, v, err)
+		v, err := w.wait(t.Context(), client, refTestedAt)
+		checkSuccess(t, v, err)
 		assert.False(t, throttled)
 	})
 }
 
-func TestAWaitEndsWithItsContext(t *testing.T) {
+func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	hang := func(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
 		v, err := run(ctx)
@@ -527,12 +530,12 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 		// Ended during a request: the first one, or a later one.
 		for _, after := range []int{0, 5} {
 			n := 0
-			client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+			client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				if n++; n > after {
 					return hang(r)
 				}
 				return api.RoundTrip(r)
-			}), connectlinks.WithTimeout(0))
+			}), connectlinks.WithTimeout(0), testkit.NoRetries)
 			for want, end := range map[error]func() (context.Context, context.CancelFunc){
 				context.DeadlineExceeded: func() (context.Context, context.CancelFunc) {
 					return context.WithTimeout(t.Context(), 50*time.Second)
@@ -546,7 +549,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 				n = 0
 				start := time.Now()
 				ctx, cancel := end()
-				_, err := w.wait(ctx, client, lifeTestedAt)
+				_, err := w.wait(ctx, client, refTestedAt)
 				cancel()
 				assert.ErrorIs(t, err, want, "after %d", after)
 				assert.Equal(t, 50*time.Second, time.Since(start))
@@ -565,60 +568,57 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 }
 
 // The SDK's own timeout of one request is no reason to give up.
-func TestARequestThatTimesOutDoesNotEndAWait(t *testing.T) {
+func TestWaitGoesOnAfterATimeout(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, _ func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, _ func(context.Context) (any, error)) {
 		n := 0
-		client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+		client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if n++; n == 4 {
 				<-r.Context().Done()
 				return nil, r.Context().Err()
 			}
 			if n > 4 {
-				api.link, api.made = lifeOK(w.done()), lifeBody(w.made)
+				api.link, api.made = always(w.done()), alwaysBody(w.made)
 			}
 			return api.RoundTrip(r)
-		}))
+		}), testkit.NoRetries)
 		start := time.Now()
-		v, err := w.wait(t.Context(), client, lifeTestedAt)
-		lifeSucceeds(t, v, err)
+		v, err := w.wait(t.Context(), client, refTestedAt)
+		checkSuccess(t, v, err)
 		assert.Greater(t, time.Since(start), 30*time.Second)
 	})
 }
 
-func TestAReauthorizationIsOverOnceTheConnectionIsTestedAnew(t *testing.T) {
+func TestWaitForReauthorizationEndsWithANewTest(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		if !w.renew {
 			return
 		}
-		at := []string{"null", lifeBefore, "2023-11-07T05:31:56.000Z", "2023-11-07T05:31:56.001Z"} // since is 56.000
+		at := []string{"null", beforeSince, "2023-11-07T05:31:56.000Z", "2023-11-07T05:31:56.001Z"} // since is 56.000
 		api.made = func(n int) (int, string, error) {
 			if strings.HasPrefix(w.name, "Activations") {
-				return 200, `{"status":"success","data":` + lifeActivationJSON("a", "g", "hubspot", lifeAfter, at[n]) + `}`, nil
+				return 200, `{"status":"success","data":` + testedActivation("a", "g", "hubspot", afterSince, at[n]) + `}`, nil
 			}
-			return 200, lifeConnectionJSON(12, at[n]), nil
+			return 200, testedConnection(12, at[n]), nil
 		}
 		v, err := run(t.Context())
-		lifeSucceeds(t, v, err)
+		checkSuccess(t, v, err)
 		assert.Len(t, api.found, len(at))
 	})
 }
 
 func TestWaitsThatCannotBegin(t *testing.T) {
 	t.Parallel()
-	client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
-		t.Errorf("sent: %s", r.URL.Path)
-		return lifeAnswer(http.StatusNotFound, "{}")
-	}))
+	client := testkit.Client(t, testkit.Unused(t))
 	ctx := t.Context()
 	for name, f := range map[string]func() error{
 		"linkID": func() error {
-			_, err := client.Sources.WaitForReauthorization(ctx, 0, lifeTestedAt)
+			_, err := client.Sources.WaitForReauthorization(ctx, 0, refTestedAt)
 			return err
 		},
 		"activationID": func() error {
-			_, err := client.Activations.WaitForReauthorization(ctx, 469, "", lifeTestedAt)
+			_, err := client.Activations.WaitForReauthorization(ctx, 469, "", refTestedAt)
 			return err
 		},
 		"since": func() error {
@@ -635,15 +635,13 @@ func TestWaitsThatCannotBegin(t *testing.T) {
 
 func TestWaitForReauthorizationOfAnotherLink(t *testing.T) {
 	t.Parallel()
-	for _, w := range lifeWaits() {
+	for _, w := range waits() {
 		if !w.renew || strings.HasPrefix(w.name, "Activations") { // V2's links do not say
 			continue
 		}
 		for _, id := range []string{"null", "0"} {
-			client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
-				return lifeAnswer(200, strings.ReplaceAll(lifeLinkJSON{}.String(), "null", id))
-			}))
-			_, err := w.wait(t.Context(), client, lifeTestedAt)
+			client := testkit.Client(t, testkit.Respond(200, strings.ReplaceAll(linkState{}.String(), "null", id)))
+			_, err := w.wait(t.Context(), client, refTestedAt)
 			require.ErrorIs(t, err, connectlinks.ErrInvalidRequest, w.name)
 			require.EqualError(t, err, "connectlinks: waiting for link 469: invalid request: the link reauthorizes nothing")
 		}
@@ -651,9 +649,9 @@ func TestWaitForReauthorizationOfAnotherLink(t *testing.T) {
 }
 
 // What makes no sense ten times in a row will not make sense later.
-func TestAWaitEndsWithNonsense(t *testing.T) {
+func TestWaitEndsWithNonsense(t *testing.T) {
 	t.Parallel()
-	lifeEachWait(t, func(t *testing.T, w lifeWait, api *lifeAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		none := api.made
 		api.link = func(n int) (int, string, error) {
 			if n == 0 || n == 10 { // nine in a row are borne
@@ -666,7 +664,7 @@ func TestAWaitEndsWithNonsense(t *testing.T) {
 		assert.Len(t, api.asked, 21)
 
 		api.asked, api.found = nil, nil
-		api.link, api.made = lifeOK(w.done()), lifeBody(`{"status":"success","data":"x"}`)
+		api.link, api.made = always(w.done()), alwaysBody(`{"status":"success","data":"x"}`)
 		_, err = run(t.Context())
 		require.ErrorIs(t, err, connectlinks.ErrBadResponse, "what it made")
 		assert.Len(t, api.found, 10)
@@ -677,7 +675,7 @@ func TestAWaitEndsWithNonsense(t *testing.T) {
 func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 	t.Parallel()
 	a := func(id, group, typ, created string) string {
-		return lifeActivationJSON(id, group, typ, created, "null")
+		return testedActivation(id, group, typ, created, "null")
 	}
 	const (
 		early = "2023-11-07T05:31:55.999Z"
@@ -707,10 +705,10 @@ func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				polls := 0
-				client := lifeClient(t, lifeRT(func(r *http.Request) (*http.Response, error) {
+				client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 					if strings.HasSuffix(r.URL.Path, "/activation_connect_links/469") {
 						polls++
-						return lifeAnswer(200, lifeLinkJSON{expired: polls > 3}.String())
+						return testkit.Response(r, 200, linkState{expired: polls > 3}.String()), nil
 					}
 					assert.Equal(t, "/api/v2/activations", r.URL.Path)
 					assert.Equal(t, "desc", r.URL.Query().Get("order"), "the newest are asked for")
@@ -721,9 +719,9 @@ func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 					if page < len(c.items) {
 						next = fmt.Sprint(page + 1)
 					}
-					return lifeAnswer(200, fmt.Sprintf(`{"status":"success","pagination":{"page":%d,"next_page":%s},"data":[%s]}`, page, next, c.items[page-1]))
+					return testkit.Response(r, 200, fmt.Sprintf(`{"status":"success","pagination":{"page":%d,"next_page":%s},"data":[%s]}`, page, next, c.items[page-1])), nil
 				}))
-				found, err := client.Activations.WaitForActivation(t.Context(), 469, lifeTestedAt)
+				found, err := client.Activations.WaitForActivation(t.Context(), 469, refTestedAt)
 				if c.want == "" {
 					assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
 					assert.Equal(t, 4, polls)
@@ -737,8 +735,8 @@ func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 	}
 }
 
-// lifeSandbox is the test double in a bubble.
-func lifeSandbox(t *testing.T, opts ...connectlinkstest.Option) *connectlinkstest.Server {
+// sandbox is the test double in a bubble.
+func sandbox(t *testing.T, opts ...connectlinkstest.Option) *connectlinkstest.Server {
 	t.Helper()
 	srv := connectlinkstest.NewServer(append(opts, connectlinkstest.WithoutListener())...)
 	t.Cleanup(srv.Close)
@@ -747,7 +745,7 @@ func lifeSandbox(t *testing.T, opts ...connectlinkstest.Option) *connectlinkstes
 
 // The whole way, through the test double, for each kind and each of its answers
 // to what the documentation leaves open.
-func TestFromLinkToConnectionAndItsRenewal(t *testing.T) {
+func TestWaitsOfTheWholeFlow(t *testing.T) {
 	t.Parallel()
 	for name, assume := range map[string]connectlinkstest.Assumptions{
 		"default": {},
@@ -757,18 +755,18 @@ func TestFromLinkToConnectionAndItsRenewal(t *testing.T) {
 		},
 	} {
 		for kind, f := range map[string]func(t *testing.T, srv *connectlinkstest.Server){
-			"source": lifeSourceFlow, "destination": lifeDestinationFlow, "activation": lifeActivationFlow,
+			"source": sourceFlow, "destination": destinationFlow, "activation": activationFlow,
 		} {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				synctest.Test(t, func(t *testing.T) { f(t, lifeSandbox(t, connectlinkstest.WithAssumptions(assume))) })
+				synctest.Test(t, func(t *testing.T) { f(t, sandbox(t, connectlinkstest.WithAssumptions(assume))) })
 			})
 		}
 	}
 }
 
-// lifeLater lets the customer finish after some time.
-func lifeLater(t *testing.T, srv *connectlinkstest.Server, link connectlinks.ConnectLink, sub connectlinkstest.Submission) (wait func()) {
+// completeLater lets the customer finish after some time.
+func completeLater(t *testing.T, srv *connectlinkstest.Server, link connectlinks.ConnectLink, sub connectlinkstest.Submission) (wait func()) {
 	t.Helper()
 	done := make(chan struct{})
 	time.AfterFunc(42*time.Second, func() {
@@ -784,22 +782,22 @@ func lifeLater(t *testing.T, srv *connectlinkstest.Server, link connectlinks.Con
 	}
 }
 
-func lifeSourceFlow(t *testing.T, srv *connectlinkstest.Server) {
+func sourceFlow(t *testing.T, srv *connectlinkstest.Server) {
 	ctx, s := t.Context(), srv.Client().Sources
 	link, err := s.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
 	require.NoError(t, err)
-	finished := lifeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "Warehouse"})
+	finished := completeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "Warehouse"})
 	made, err := s.WaitForConnection(ctx, link.ID)
 	require.NoError(t, err)
 	finished()
 	assert.Equal(t, "Warehouse", made.Name)
 	assert.Equal(t, "postgres", made.Type)
-	assert.Equal(t, &lifeYes, made.LastTestSucceeded)
+	assert.Equal(t, &refYes, made.LastTestSucceeded)
 
 	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
 	require.NoError(t, err)
 	assert.Equal(t, made.ID, renewal.SourceID)
-	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
+	finished = completeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
 	renewed, err := s.WaitForReauthorization(ctx, renewal.ID, made.LastTestedAt)
 	require.NoError(t, err)
 	finished()
@@ -807,11 +805,11 @@ func lifeSourceFlow(t *testing.T, srv *connectlinkstest.Server) {
 	assert.True(t, renewed.LastTestedAt.After(made.LastTestedAt))
 }
 
-func lifeDestinationFlow(t *testing.T, srv *connectlinkstest.Server) {
+func destinationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	ctx, s := t.Context(), srv.Client().Destinations
 	link, err := s.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
 	require.NoError(t, err)
-	finished := lifeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{FailedTest: "access denied"})
+	finished := completeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{FailedTest: "access denied"})
 	made, err := s.WaitForConnection(ctx, link.ID)
 	require.NoError(t, err)
 	finished()
@@ -823,14 +821,14 @@ func lifeDestinationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
 	require.NoError(t, err)
 	assert.Equal(t, made.ID, renewal.DestinationID)
-	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
+	finished = completeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
 	renewed, err := s.WaitForReauthorization(ctx, renewal.ID, made.LastTestedAt)
 	require.NoError(t, err)
 	finished()
-	assert.Equal(t, &lifeYes, renewed.LastTestSucceeded)
+	assert.Equal(t, &refYes, renewed.LastTestSucceeded)
 }
 
-func lifeActivationFlow(t *testing.T, srv *connectlinkstest.Server) {
+func activationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	ctx, s := t.Context(), srv.PersonalClient().Activations
 	create := func(group string) *connectlinks.ActivationConnectLink {
 		link, err := s.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: group})
@@ -848,7 +846,7 @@ func lifeActivationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	_, err = srv.Complete(other.ID)
 	require.NoError(t, err)
 
-	finished := lifeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "CRM"})
+	finished := completeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "CRM"})
 	made, err := s.WaitForActivation(ctx, link.ID, link.CreatedAt)
 	require.NoError(t, err)
 	finished()
@@ -858,7 +856,7 @@ func lifeActivationFlow(t *testing.T, srv *connectlinkstest.Server) {
 
 	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
 	require.NoError(t, err)
-	finished = lifeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
+	finished = completeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
 	renewed, err := s.WaitForReauthorization(ctx, renewal.ID, made.ID, made.Destination.LastTestedAt)
 	require.NoError(t, err)
 	finished()

@@ -19,49 +19,16 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-// The values of the reference's examples.
-var lifeWorkspace = connectlinks.Workspace{
-	ID: 123, Name: "My Workspace", OrganizationID: 1, CreatedAt: time.Date(2023, 9, 5, 19, 42, 42, 672e6, time.UTC),
-}
-
-func lifeWorkspaceCalls() []lifeCall {
-	type (
-		ctx    = context.Context
-		client = *connectlinks.Client
-	)
-	return []lifeCall{
-		{
-			"Workspaces.Current",
-			func(ctx ctx, c client) (any, error) { return c.Workspaces.Current(ctx) },
-			"GET", "/api/v1/workspace", "", "",
-			200, "workspace.json", &lifeWorkspace,
-		},
-		{
-			"Workspaces.List",
-			func(ctx ctx, c client) (any, error) {
-				return c.Workspaces.List(ctx, connectlinks.ListOptions{Page: 2})
-			},
-			"GET", "/api/v1/workspaces", "page=2", "",
-			200, "workspaces.json", lifePage(lifeWorkspace),
-		},
-		{
-			"Workspaces.APIKey",
-			func(ctx ctx, c client) (any, error) { return c.Workspaces.APIKey(ctx, 123) },
-			"GET", "/api/v1/workspaces/123/api_key", "", "",
-			200, "api_key.json", "YourAPIKeyHere",
-		},
-	}
-}
-
-func TestAnAPIKeyThatIsNoneIsNoSuccess(t *testing.T) {
+func TestAPIKeyThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		`{}`, `null`, ``, `{"api_key":null}`, `{"api_key":""}`, `{"api_key":"two words"}`, `{"api_key":"line\nbreak"}`,
 		`{"status":"success","data":{"api_key":"enveloped"}}`, `<html></html>`, `{"api_key":"k"} `, `{"api_key":"k"}x`,
 	} {
-		client, _ := lifeServer(t, http.StatusOK, body)
+		client := testkit.Client(t, testkit.Respond(200, body), testkit.NoRetries)
 		key, err := client.Workspaces.APIKey(t.Context(), 123)
 		if body == `{"api_key":"k"} ` {
 			assert.NoError(t, err)
@@ -71,13 +38,13 @@ func TestAnAPIKeyThatIsNoneIsNoSuccess(t *testing.T) {
 		assert.ErrorIs(t, err, connectlinks.ErrBadResponse, body)
 		assert.Empty(t, key)
 	}
-	client, _ := lifeServer(t, http.StatusOK, `{"status":"not_found"}`)
+	client := testkit.Client(t, testkit.Respond(200, `{"status":"not_found"}`), testkit.NoRetries)
 	_, err := client.Workspaces.APIKey(t.Context(), 123)
 	assert.ErrorIs(t, err, connectlinks.ErrNotFound)
 }
 
-// lifeOrg is an organization's API in a bubble: keys take a second to fetch.
-type lifeOrg struct {
+// organization is an organization's API in a bubble: keys take a second to fetch.
+type organization struct {
 	mu      sync.Mutex
 	key     string // of all workspaces; changes at will
 	fetches int
@@ -86,7 +53,7 @@ type lifeOrg struct {
 	hang    bool
 }
 
-func (o *lifeOrg) RoundTrip(r *http.Request) (*http.Response, error) {
+func (o *organization) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodPost {
 		_ = r.Body.Close()
 		o.mu.Lock()
@@ -94,9 +61,9 @@ func (o *lifeOrg) RoundTrip(r *http.Request) (*http.Response, error) {
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 		o.creates = append(o.creates, token)
 		if token != o.key {
-			return lifeAnswer(401, `{"status":"error"}`)
+			return testkit.Response(r, 401, `{"status":"error"}`), nil
 		}
-		return lifeAnswer(201, `{"status":"created","data":{"id":1,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x"}}`)
+		return testkit.Response(r, 201, `{"status":"created","data":{"id":1,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x"}}`), nil
 	}
 	o.mu.Lock()
 	o.fetches++
@@ -114,27 +81,22 @@ func (o *lifeOrg) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, r.Context().Err()
 	}
 	if fail != 0 {
-		return lifeAnswer(fail, `{"status":"error","message":"no key for you"}`)
+		return testkit.Response(r, fail, `{"status":"error","message":"no key for you"}`), nil
 	}
-	return lifeAnswer(200, fmt.Sprintf(`{"api_key":%q}`, key))
+	return testkit.Response(r, 200, fmt.Sprintf(`{"api_key":%q}`, key)), nil
 }
 
-func (o *lifeOrg) count() (fetches, creates int) {
+func (o *organization) count() (fetches, creates int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.fetches, len(o.creates)
 }
 
-func lifeCreate(ctx context.Context, c *connectlinks.Client) error {
-	_, err := c.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
-	return err
-}
-
-func TestAWorkspacesKeyIsFetchedOnceForAll(t *testing.T) {
+func TestKeyIsFetchedOnceForAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		org := &lifeOrg{key: "k1"}
-		source := lifeClient(t, org).Workspaces.TokenSource(7)
+		org := &organization{key: "k1"}
+		source := testkit.Client(t, org, testkit.NoRetries).Workspaces.TokenSource(7)
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
@@ -157,7 +119,7 @@ func TestAWorkspacesKeyIsFetchedOnceForAll(t *testing.T) {
 	})
 }
 
-func TestACancelledFirstCallerDoesNotFailTheOthers(t *testing.T) {
+func TestCancelledFetchDoesNotFailTheOthers(t *testing.T) {
 	t.Parallel()
 	for name, give := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 		"cancel": func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -172,8 +134,8 @@ func TestACancelledFirstCallerDoesNotFailTheOthers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				org := &lifeOrg{key: "k1"}
-				source := lifeClient(t, org).Workspaces.TokenSource(7)
+				org := &organization{key: "k1"}
+				source := testkit.Client(t, org, testkit.NoRetries).Workspaces.TokenSource(7)
 				start := time.Now()
 				var wg sync.WaitGroup
 				wg.Go(func() {
@@ -207,7 +169,7 @@ func TestACancelledFirstCallerDoesNotFailTheOthers(t *testing.T) {
 	}
 }
 
-func TestAFailingFetchIsShared(t *testing.T) {
+func TestFailingFetchIsShared(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]error{
 		401: connectlinks.ErrUnauthorized, 403: connectlinks.ErrForbidden, 404: connectlinks.ErrNotFound, 500: connectlinks.ErrServer,
@@ -215,8 +177,8 @@ func TestAFailingFetchIsShared(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				org := &lifeOrg{key: "k1", fail: status}
-				client := lifeClient(t, org)
+				org := &organization{key: "k1", fail: status}
+				client := testkit.Client(t, org, testkit.NoRetries)
 				source := client.Workspaces.TokenSource(7)
 				tenant, err := client.With(connectlinks.WithTokenSource(source))
 				require.NoError(t, err)
@@ -229,7 +191,7 @@ func TestAFailingFetchIsShared(t *testing.T) {
 						assert.Equal(t, time.Second, time.Since(start), "not one after the other")
 					})
 					wg.Go(func() {
-						err := lifeCreate(t.Context(), tenant)
+						err := testkit.CreateLink(t.Context(), tenant)
 						assert.ErrorIs(t, err, want)
 						assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, "nothing was sent")
 						api := new(connectlinks.APIError)
@@ -247,7 +209,7 @@ func TestAFailingFetchIsShared(t *testing.T) {
 				org.mu.Lock()
 				org.fail = 0
 				org.mu.Unlock()
-				assert.NoError(t, lifeCreate(t.Context(), tenant), "a failure is not kept")
+				assert.NoError(t, testkit.CreateLink(t.Context(), tenant), "a failure is not kept")
 			})
 		})
 	}
@@ -256,7 +218,7 @@ func TestAFailingFetchIsShared(t *testing.T) {
 // An organization's API that hangs is not asked once for each of those who have
 // waited for it. (The caller that fetches may run out of time a moment before the
 // others do: then one of them goes on.)
-func TestAHangingFetchIsShared(t *testing.T) {
+func TestHangingFetchIsShared(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ org, tenant time.Duration }{
 		"the fetch times out":         {5 * time.Second, 30 * time.Second},
@@ -266,8 +228,8 @@ func TestAHangingFetchIsShared(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				org := &lifeOrg{hang: true}
-				client := lifeClient(t, org, connectlinks.WithTimeout(c.org))
+				org := &organization{hang: true}
+				client := testkit.Client(t, org, testkit.NoRetries, connectlinks.WithTimeout(c.org))
 				tenant, err := client.With(
 					connectlinks.WithTokenSource(client.Workspaces.TokenSource(7)), connectlinks.WithTimeout(c.tenant))
 				require.NoError(t, err)
@@ -275,7 +237,7 @@ func TestAHangingFetchIsShared(t *testing.T) {
 				for range 50 {
 					wg.Go(func() {
 						start := time.Now()
-						err := lifeCreate(t.Context(), tenant)
+						err := testkit.CreateLink(t.Context(), tenant)
 						assert.Error(t, err)
 						var timeout interface{ Timeout() bool }
 						assert.True(t, errors.As(err, &timeout) && timeout.Timeout(), "%v", err)
@@ -296,11 +258,11 @@ func TestAHangingFetchIsShared(t *testing.T) {
 	}
 }
 
-func TestA401DropsOnlyTheKeyThatWasRefused(t *testing.T) {
+func TestOnlyTheRefusedKeyIsDropped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		org := &lifeOrg{key: "k1"}
-		source := lifeClient(t, org).Workspaces.TokenSource(7)
+		org := &organization{key: "k1"}
+		source := testkit.Client(t, org, testkit.NoRetries).Workspaces.TokenSource(7)
 		invalidator, ok := source.(interface{ Invalidate(token string) })
 		require.True(t, ok)
 		token := func() string {
@@ -323,21 +285,21 @@ func TestA401DropsOnlyTheKeyThatWasRefused(t *testing.T) {
 	})
 }
 
-func TestARotatedKeyIsFetchedOnceForAllCreates(t *testing.T) {
+func TestRotatedKeyIsFetchedOnceForAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		org := &lifeOrg{key: "k1"}
-		client := lifeClient(t, org)
+		org := &organization{key: "k1"}
+		client := testkit.Client(t, org, testkit.NoRetries)
 		tenant, err := client.With(connectlinks.WithTokenSource(client.Workspaces.TokenSource(7)))
 		require.NoError(t, err)
-		require.NoError(t, lifeCreate(t.Context(), tenant))
+		require.NoError(t, testkit.CreateLink(t.Context(), tenant))
 
 		org.mu.Lock()
 		org.key, org.creates = "k2", nil
 		org.mu.Unlock()
 		var wg sync.WaitGroup
 		for range 50 {
-			wg.Go(func() { assert.NoError(t, lifeCreate(t.Context(), tenant)) })
+			wg.Go(func() { assert.NoError(t, testkit.CreateLink(t.Context(), tenant)) })
 		}
 		wg.Wait()
 		fetches, _ := org.count()
@@ -352,7 +314,7 @@ func TestARotatedKeyIsFetchedOnceForAllCreates(t *testing.T) {
 	})
 }
 
-func TestACreateIsMadeAgainOnceAfterA401(t *testing.T) {
+func TestCreateAfterTheKeyWasRotated(t *testing.T) {
 	t.Parallel()
 	srv := connectlinkstest.NewServer()
 	t.Cleanup(srv.Close)
@@ -367,12 +329,12 @@ func TestACreateIsMadeAgainOnceAfterA401(t *testing.T) {
 		}
 		return n
 	}
-	require.NoError(t, lifeCreate(t.Context(), tenant))
+	require.NoError(t, testkit.CreateLink(t.Context(), tenant))
 	assert.Equal(t, 1, posts())
 
 	_, err = srv.RotateToken(srv.Workspace().ID)
 	require.NoError(t, err)
-	require.NoError(t, lifeCreate(t.Context(), tenant))
+	require.NoError(t, testkit.CreateLink(t.Context(), tenant))
 	assert.Equal(t, 3, posts(), "refused, and made again")
 	assert.Len(t, srv.Links(), 2)
 
@@ -380,35 +342,16 @@ func TestACreateIsMadeAgainOnceAfterA401(t *testing.T) {
 	require.NoError(t, srv.Fail(connectlinkstest.Failure{
 		Route: "POST /api/v1/destination_connect_links", Times: 5, Status: 401, Body: `{"status":"error"}`,
 	}))
-	err = lifeCreate(t.Context(), tenant)
+	err = testkit.CreateLink(t.Context(), tenant)
 	assert.ErrorIs(t, err, connectlinks.ErrUnauthorized)
 	assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
 	assert.Equal(t, 4, posts())
 	assert.Len(t, srv.Links(), 2)
 }
 
-func TestASourceThatAlwaysHasAnotherTokenIsAskedTwice(t *testing.T) {
-	t.Parallel()
-	var asked, sent int
-	client := lifeClient(t, lifeRT(func(*http.Request) (*http.Response, error) {
-		if sent++; sent > 9 {
-			return lifeAnswer(400, `{"status":400}`)
-		}
-		return lifeAnswer(401, `{"status":401}`)
-	}), connectlinks.WithMaxRetries(5))
-	client, err := client.With(connectlinks.WithTokenSource(connectlinks.TokenFunc(func(context.Context) (string, error) {
-		asked++
-		return fmt.Sprintf("token-%d", asked), nil
-	})))
-	require.NoError(t, err)
-	assert.ErrorIs(t, lifeCreate(t.Context(), client), connectlinks.ErrUnauthorized)
-	assert.Equal(t, 2, sent)
-	assert.Equal(t, 2, asked)
-}
-
 // One client of the organization and one derived client per tenant: one transport
 // serves them all.
-func TestAThousandTenantsShareOneTransport(t *testing.T) {
+func TestManyTenantsShareOneTransport(t *testing.T) {
 	t.Parallel()
 	var dials atomic.Int32
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -444,11 +387,11 @@ func TestAThousandTenantsShareOneTransport(t *testing.T) {
 
 // A bubble does not end before its goroutines do: one that the SDK left behind
 // would fail this test.
-func TestAThousandTenantsNeedNoGoroutine(t *testing.T) {
+func TestManyTenantsNeedNoGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		org := &lifeOrg{key: "k1"}
-		client := lifeClient(t, org)
+		org := &organization{key: "k1"}
+		client := testkit.Client(t, org, testkit.NoRetries)
 		tenants := make([]*connectlinks.Client, 1000)
 		for i := range tenants {
 			tenant, err := client.With(connectlinks.WithTokenSource(client.Workspaces.TokenSource(int64(i + 1))))
@@ -457,7 +400,7 @@ func TestAThousandTenantsNeedNoGoroutine(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for _, tenant := range tenants {
-			wg.Go(func() { assert.NoError(t, lifeCreate(t.Context(), tenant)) })
+			wg.Go(func() { assert.NoError(t, testkit.CreateLink(t.Context(), tenant)) })
 		}
 		wg.Wait()
 		fetches, creates := org.count()

@@ -1,5 +1,5 @@
-// Package consumer_test proves that the SDK works as a dependency: a module
-// elsewhere gets it from a module proxy, as go get does, and builds a handler.
+//go:build doccheck
+
 package consumer_test
 
 import (

@@ -1,4 +1,6 @@
-package connectlinks_test
+//go:build doccheck
+
+package doccheck_test
 
 import (
 	"fmt"
@@ -9,33 +11,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/connectlinks/connectlinks-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/connectlinks/connectlinks-go"
 )
 
-func TestVersionIsTheChangelogsNewest(t *testing.T) {
-	t.Parallel()
-	changelog, err := os.ReadFile("CHANGELOG.md")
-	require.NoError(t, err)
-	release := regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d{2}-\d{2}$`)
-	newest := release.FindSubmatch(changelog)
-	require.NotNil(t, newest, "no heading of the form ## [0.1.0] - 2026-01-31")
-	assert.Equal(t, string(newest[1]), connectlinks.Version)
-	headings := regexp.MustCompile(`(?m)^## `).FindAll(changelog, -1)
-	unreleased := regexp.MustCompile(`(?m)^## \[Unreleased\]$`).FindAll(changelog, -1)
-	assert.LessOrEqual(t, len(unreleased), 1)
-	assert.Len(t, headings, len(unreleased)+len(release.FindAll(changelog, -1)), "a heading of another form")
-}
-
-// lifeReadmeImports are the packages that a block may use without importing them.
-var lifeReadmeImports = map[string]string{
+// blockImports are the packages that a block may use without importing them.
+var blockImports = map[string]string{
 	"connectlinks":     "github.com/connectlinks/connectlinks-go",
 	"connectlinkstest": "github.com/connectlinks/connectlinks-go/connectlinkstest",
 	"connectlinksweb":  "github.com/connectlinks/connectlinks-go/connectlinksweb",
@@ -55,8 +41,8 @@ var lifeReadmeImports = map[string]string{
 	"url":              "net/url",
 }
 
-// lifeReadmeNames are what statements may use without declaring it.
-var lifeReadmeNames = map[string]string{
+// blockVariables are what statements may use without declaring it.
+var blockVariables = map[string]string{
 	"client":        "*connectlinks.Client",
 	"ctx":           "context.Context",
 	"err":           "error",
@@ -72,25 +58,25 @@ var lifeReadmeNames = map[string]string{
 	"workspaceID":   "int64",
 }
 
-// lifeReadmeBlock is a block of Go in the README. One that begins with a package
+// block is a block of Go in the README. One that begins with a package
 // clause is a program or a package of its own; one of declarations lacks only that
 // clause and its imports; one of statements is the body of a function.
-type lifeReadmeBlock struct {
+type block struct {
 	line int
 	code string
 }
 
-func lifeReadmeBlocks(t *testing.T) []lifeReadmeBlock {
+func readmeBlocks(t *testing.T) []block {
 	t.Helper()
-	readme, err := os.ReadFile("README.md")
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
-	var blocks []lifeReadmeBlock
+	var blocks []block
 	open := false
 	for i, line := range strings.SplitAfter(string(readme), "\n") {
 		switch fence := strings.TrimSpace(line); {
 		case !open && fence == "```go":
 			open = true
-			blocks = append(blocks, lifeReadmeBlock{line: i + 2})
+			blocks = append(blocks, block{line: i + 2})
 		case open && fence == "```":
 			open = false
 		case open:
@@ -102,7 +88,7 @@ func lifeReadmeBlocks(t *testing.T) []lifeReadmeBlock {
 }
 
 // file is the block as a Go file, in which its lines are the README's.
-func (b lifeReadmeBlock) file() (string, error) {
+func (b block) file() (string, error) {
 	at := fmt.Sprintf("//line README.md:%d\n", b.line)
 	fset := token.NewFileSet()
 	if strings.HasPrefix(b.code, "package ") {
@@ -125,32 +111,32 @@ func (b lifeReadmeBlock) file() (string, error) {
 		free[id.Name] = true
 	}
 	if statements {
-		for _, name := range slices.Sorted(maps.Keys(lifeReadmeNames)) {
+		for _, name := range slices.Sorted(maps.Keys(blockVariables)) {
 			if !free[name] {
 				continue
 			}
-			typ := lifeReadmeNames[name]
+			typ := blockVariables[name]
 			params += name + " " + typ + ", "
 			if pkg, _, ok := strings.Cut(strings.TrimPrefix(typ, "*"), "."); ok {
 				free[pkg] = true
 			}
 		}
-		for _, name := range lifeDeclared(file.Decls[0].(*ast.FuncDecl).Body) {
+		for _, name := range declared(file.Decls[0].(*ast.FuncDecl).Body) {
 			end += "_ = " + name + "\n"
 		}
 		body = "func _(" + params + ") {" + body + end + "}\n"
 	}
 	imports := ""
-	for _, name := range slices.Sorted(maps.Keys(lifeReadmeImports)) {
+	for _, name := range slices.Sorted(maps.Keys(blockImports)) {
 		if free[name] {
-			imports += fmt.Sprintf("import %s %q\n", name, lifeReadmeImports[name])
+			imports += fmt.Sprintf("import %s %q\n", name, blockImports[name])
 		}
 	}
 	return "package block\n" + imports + body, nil
 }
 
-// lifeDeclared are the variables that statements declare, and need not use.
-func lifeDeclared(body *ast.BlockStmt) []string {
+// declared are the variables that statements declare, and need not use.
+func declared(body *ast.BlockStmt) []string {
 	names := map[string]bool{}
 	for _, stmt := range body.List {
 		switch stmt := stmt.(type) {
@@ -175,18 +161,18 @@ func lifeDeclared(body *ast.BlockStmt) []string {
 
 // All blocks are built at once, in a module of their own that replaces the SDK by
 // this checkout and takes what it needs besides from the SDK's go.mod.
-func TestTheReadmesCodeCompiles(t *testing.T) {
+func TestReadmeCompiles(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go command")
 	}
-	blocks := lifeReadmeBlocks(t)
+	blocks := readmeBlocks(t)
 	require.NotEmpty(t, blocks)
-	checkout, err := os.Getwd()
+	checkout, err := filepath.Abs(root)
 	require.NoError(t, err)
-	mod, err := os.ReadFile("go.mod")
+	mod, err := os.ReadFile(filepath.Join(checkout, "go.mod"))
 	require.NoError(t, err)
-	sum, err := os.ReadFile("go.sum")
+	sum, err := os.ReadFile(filepath.Join(checkout, "go.sum"))
 	require.NoError(t, err)
 	const module = "github.com/connectlinks/connectlinks-go"
 

@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// failures are transports whose every answer makes a call fail.
-var failures = map[string]testkit.RoundTripper{
+// failingTransports are transports whose every answer makes a call fail.
+var failingTransports = map[string]testkit.RoundTripper{
 	"no answer":      testkit.Fail(errors.New("connection reset")),
 	"400":            testkit.Respond(400, `{"status":400,"message":"no"}`),
 	"401":            testkit.Respond(401, ``),
@@ -85,7 +85,7 @@ func checkLeaks(t *testing.T, rt http.RoundTripper, call func(ctx context.Contex
 
 func TestFailedCallsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	for name, failure := range failures {
+	for name, failure := range failingTransports {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			checkLeaks(t, failure, func(ctx context.Context, n int, c *connectlinks.Client) error {

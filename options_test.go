@@ -258,7 +258,7 @@ func TestWithLeavesTheParentUnchanged(t *testing.T) {
 			connectlinks.WithBaseURL(connectlinks.BaseURLEU),
 			connectlinks.WithMaxRetries(3),
 			connectlinks.WithTimeout(time.Second),
-			connectlinks.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+			testkit.LogTo(&log),
 		)
 		require.NoError(t, err)
 		assert.Equal(t, seen{"Bearer tenant", "acme/1 " + agent, "app-eu.getcensus.com", 4}, send(child))
@@ -295,8 +295,7 @@ func TestLoggerRecordsAttempts(t *testing.T) {
 			}
 			return testkit.Succeed(r)
 		})
-		handler := slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})
-		c := testkit.Client(t, rt, connectlinks.WithLogger(slog.New(handler)))
+		c := testkit.Client(t, rt, testkit.LogTo(&log))
 		require.NoError(t, testkit.GetLink(t.Context(), c))
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		require.Len(t, lines, 2, "one per attempt")

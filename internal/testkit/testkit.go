@@ -5,6 +5,8 @@
 package testkit
 
 import (
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -62,6 +64,11 @@ func ClientAt(t testing.TB, origin string, rt http.RoundTripper, opts ...connect
 
 // NoRetries is WithMaxRetries(0).
 var NoRetries = connectlinks.WithMaxRetries(0)
+
+// LogTo is WithLogger for records of every level, as text.
+func LogTo(w io.Writer) connectlinks.Option {
+	return connectlinks.WithLogger(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
 
 // Testdata returns a file of the test's testdata directory.
 func Testdata(t testing.TB, name string) string {

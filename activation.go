@@ -60,11 +60,23 @@ type ActivationSource struct {
 type ActivationDestination struct {
 	ID                string          `json:"id"`
 	Type              string          `json:"type"`
-	CreatedAt         time.Time       `json:"created_at"`
-	LastTestedAt      time.Time       `json:"last_tested_at"`                // zero if it never was
+	CreatedAt         time.Time       `json:"created_at,omitzero"`
+	LastTestedAt      time.Time       `json:"last_tested_at,omitzero"`       // zero if it never was
 	LastTestSucceeded *bool           `json:"last_test_succeeded,omitempty"` // nil if it was never tested
 	ConnectionDetails json.RawMessage `json:"connection_details,omitempty"`  // free-form, without credentials
 	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // what was tested last, step by step
+}
+
+// V2Source describes a source as API V2 knows it. Its GroupID is what new activations of its data
+// need.
+type V2Source struct {
+	ID                int64     `json:"id"`
+	GroupID           string    `json:"group_id"` // the Fivetran group that the source belongs to
+	Name              string    `json:"name"`
+	Type              string    `json:"type"`
+	CreatedAt         time.Time `json:"created_at,omitzero"`           // zero if the API gives none that can be read
+	LastTestedAt      time.Time `json:"last_tested_at,omitzero"`       // zero if it was never tested
+	LastTestSucceeded *bool     `json:"last_test_succeeded,omitempty"` // nil if it was never tested
 }
 
 // ActivationType is a service that an activation can lead to.
@@ -244,14 +256,14 @@ func (s *ActivationsService) WaitForReauthorization(ctx context.Context, linkID 
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-types/list-activation-types
 func (s *ActivationsService) ListTypes(ctx context.Context, opts ListOptions) (*Page[ActivationType], error) {
-	return list(ctx, (*service)(s), "/api/v2/activation_types", opts, (*wireDestinationType).activation)
+	return list(ctx, (*service)(s), "/api/v2/activation_types", opts, (*wireType).activation)
 }
 
 // AllTypes walks all types from opts.Page on.
 //
 // API: GET /api/v2/activation_types
 func (s *ActivationsService) AllTypes(ctx context.Context, opts ListOptions) iter.Seq2[*ActivationType, error] {
-	return all(ctx, (*service)(s), "/api/v2/activation_types", opts, (*wireDestinationType).activation)
+	return all(ctx, (*service)(s), "/api/v2/activation_types", opts, (*wireType).activation)
 }
 
 // GetType fetches one type by its ServiceName.
@@ -260,7 +272,7 @@ func (s *ActivationsService) AllTypes(ctx context.Context, opts ListOptions) ite
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-types/fetch-activation-type
 func (s *ActivationsService) GetType(ctx context.Context, serviceName string) (*ActivationType, error) {
-	return fetch(ctx, (*service)(s), get("/api/v2/activation_types/{service_name}").name("serviceName", serviceName), (*wireDestinationType).activation)
+	return fetch(ctx, (*service)(s), get("/api/v2/activation_types/{service_name}").name("serviceName", serviceName), (*wireType).activation)
 }
 
 // Get fetches an activation.

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -230,13 +229,12 @@ func (a *attempt) failure(resp *http.Response) outcome {
 // when to come back.
 func (a *attempt) describe(e *APIError, resp *http.Response, body []byte) (named bool) {
 	c := a.core
-	clean := func(s wireText) string { return c.scrub.Line(string(s), maxMessage, a.tokens...) }
-	var env struct{ Status, Message, Error wireText }
+	clean := func(s string) string { return c.scrub.Line(s, maxMessage, a.tokens...) }
+	status, message := failureText(body)
 	body = body[:min(len(body), maxError)]
-	_ = json.Unmarshal(body, &env) // if the body is not JSON, env stays empty
-	e.Status = clean(env.Status)
-	e.Message = clean(cmp.Or(env.Message, env.Error))
-	e.RequestID = clean(wireText(resp.Header.Get("X-Request-Id")))
+	e.Status = clean(status)
+	e.Message = clean(message)
+	e.RequestID = clean(resp.Header.Get("X-Request-Id"))
 	e.Method, e.Path = a.call.method, a.call.path
 	e.Body = []byte(c.scrub.Cut(string(body), maxErrorBody, len(body) == maxError, a.tokens...))
 	e.RetryAfter, named = pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())

@@ -2,16 +2,18 @@ package connectlinks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/connectlinks/connectlinks-go/internal/jsonscan"
 )
 
 // call is one request, and what to make of its answer.
@@ -82,18 +84,33 @@ func (k *call) create(p params) *call {
 	return k
 }
 
+// object is a wire type W that can be fetched and listed. check returns ErrBadResponse if the
+// object cannot be used. Alone, an object must be whole. In a list it only needs its id, so that
+// one odd object does not hide the others.
+type object[W any] interface {
+	*W
+	wireObject
+	check(alone bool) error
+}
+
 // fetch sends a call whose answer is one object, and converts it.
 func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*T, error) {
 	out := new(T)
-	k.decode = func(_ context.Context, body []byte) error {
-		var env envelope[W]
-		if err := decode(body, &env, &env.Status); err != nil {
+	k.decode = func(ctx context.Context, body []byte) error {
+		env, err := readEnvelope(ctx, body, false)
+		if err != nil {
 			return err
 		}
-		if err := P(&env.Data).check(true); err != nil {
-			return err // so also if there are no data
+		var r wireReader
+		w := P(new(W))
+		r.value(env.data, w)
+		if err := cmp.Or(r.err, r.wrong); err != nil {
+			return err
 		}
-		*out = convert(&env.Data)
+		if err := w.check(true); err != nil {
+			return err
+		}
+		*out = convert(w)
 		return nil
 	}
 	if err := s.do(ctx, k); err != nil {
@@ -102,56 +119,76 @@ func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, conv
 	return out, nil
 }
 
-// object is one of the API's, in JSON. check says whether it can be used: alone,
-// as the answer to a question about it, or as one of a list, where only the id
-// counts, so that an odd old object does not hide the rest.
-type object[W any] interface {
-	*W
-	check(alone bool) error
+// readEnvelope checks a success against the limits, and splits it. If its status means a failure,
+// the error is an *APIError, whatever else is wrong. Of its fields only StatusCode may be set. In
+// a list, data may be longer than other members.
+func readEnvelope(ctx context.Context, body []byte, list bool) (env envelope, err error) {
+	invalid := jsonscan.Check(ctx, body, maxValues)
+	if err := ctx.Err(); err != nil {
+		return env, err
+	}
+	whole := jsonscan.Parse(body)
+	if invalid == nil && whole.Kind() != '{' && whole.Kind() != 'n' {
+		invalid = errors.New("not a JSON object")
+	}
+	var r wireReader
+	for c := whole.Members(); c.Next(); {
+		if field := env.field(c.Name); field != nil {
+			r.value(c.Value, field)
+		}
+		if len(c.Value.Text) > maxMember && !(list && string(c.Name) == "data") {
+			invalid = cmp.Or[error](invalid, &jsonscan.LimitError{Limit: maxMember, Of: "bytes in a member"})
+		}
+	}
+	if code, failed := env.status.failure(); failed {
+		return env, &APIError{StatusCode: code}
+	}
+	if invalid != nil {
+		return env, unreadable(body, invalid)
+	}
+	return env, nil
 }
 
-// decode reads a success into v, status being a part of v. One whose status
-// speaks of a failure is an *APIError, of which only StatusCode may be set.
-func decode(body []byte, v any, status *wireText) error {
-	err := json.Unmarshal(body, v)
-	if code, failed := status.failure(); failed {
-		return &APIError{StatusCode: code}
-	}
-	if err != nil {
-		return badResponse("%s", describe(body, err))
-	}
-	return nil
-}
-
-// describe says what is wrong with a body that json.Unmarshal refused with err,
-// without quoting it.
-func describe(body []byte, err error) string {
-	var (
-		syntax *json.SyntaxError
-		kind   *json.UnmarshalTypeError
-	)
-	switch trimmed := bytes.TrimSpace(body); {
+// unreadable returns ErrBadResponse for a body that [jsonscan.Check] refused with err. It does not
+// quote the body, which may hold a secret.
+func unreadable(body []byte, err error) error {
+	trimmed := bytes.TrimSpace(body)
+	switch {
 	case len(trimmed) == 0:
-		return "empty"
+		return badResponse("empty")
 	case trimmed[0] == '<':
-		return "HTML in place of JSON"
-	case errors.As(err, &syntax):
-		return fmt.Sprintf("no JSON at byte %d of %d", syntax.Offset, len(body))
-	case errors.As(err, &kind):
-		return fmt.Sprintf("%q is not of type %s", kind.Field, kind.Type.Kind())
+		return badResponse("HTML instead of JSON")
 	}
-	return "JSON of another shape"
+	return badResponse("%s; length %d", err, len(body))
+}
+
+// failureText returns the status and the message of an answer that reports a failure, each cut off
+// after 64 KiB. They are "" if the answer does not name them. The answer need not be valid JSON.
+func failureText(body []byte) (status, message string) {
+	var other string // as Rails calls its message
+	for c := jsonscan.Parse(body).Members(); c.Next(); {
+		switch string(c.Name) {
+		case "status":
+			status = c.Value.String()
+		case "message":
+			message = c.Value.String()
+		case "error":
+			other = c.Value.String()
+		}
+	}
+	message = cmp.Or(message, other)
+	return status[:min(len(status), maxError)], message[:min(len(message), maxError)]
 }
 
 // discard sends a call whose answer, of which there may be none, says nothing
 // more. What was there no more when it was repeated is what was wanted.
 func discard(ctx context.Context, s *service, k *call) error {
-	k.decode = func(_ context.Context, body []byte) error {
+	k.decode = func(ctx context.Context, body []byte) error {
 		if len(bytes.TrimSpace(body)) == 0 {
 			return nil
 		}
-		var env struct{ Status wireText }
-		return decode(body, &env, &env.Status)
+		_, err := readEnvelope(ctx, body, false)
+		return err
 	}
 	err := s.do(ctx, k)
 	if k.repeated && errors.Is(err, ErrNotFound) {

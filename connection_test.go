@@ -59,16 +59,16 @@ func TestSourcesOfOlderAnswers(t *testing.T) {
 	assert.Equal(t, &connectlinks.Page[connectlinks.Source]{
 		Number: 1, PerPage: 2, Next: 2, Last: 2, TotalRecords: 4,
 		Items: []connectlinks.Source{
-			{
+			{Connection: connectlinks.Connection{
 				ID: 4, Name: "Snowflake - xxxxxxx.us-east-1", Type: "snowflake",
 				ConnectionDetails: json.RawMessage(`{"account": "xxxxxxx.us-east-1", "user": "DEV", "warehouse": "TEST", "use_keypair": false}`),
-			},
-			{
+			}},
+			{Connection: connectlinks.Connection{
 				ID: 10, Name: "BigQuery - Development", Type: "big_query", Label: "BigQuery",
 				LastTestedAt: time.Date(2021, 10, 7, 20, 2, 19, 544e6, time.UTC), LastTestSucceeded: &refYes,
 				ConnectionDetails: json.RawMessage(`{"project_id": "development", "location": "US", ` +
 					`"service_account": "xxxxxx.iam.gserviceaccount.com", "location_editable": false}`),
-			},
+			}},
 		},
 	}, page)
 }
@@ -83,25 +83,25 @@ func TestDestinationsOfOlderAnswers(t *testing.T) {
 
 	assert.Empty(t, page.Items[0].LastTestResults)
 	page.Items[0].LastTestResults = nil
-	assert.Equal(t, connectlinks.Destination{
+	assert.Equal(t, connectlinks.Destination{Connection: connectlinks.Connection{
 		ID: 12, Name: "Google Sheets",
 		ConnectionDetails: json.RawMessage(`{"service_account_email": "xxxxxxx.iam.gserviceaccount.com"}`),
-	}, page.Items[0])
+	}}, page.Items[0])
 
-	assert.Equal(t, connectlinks.Destination{
+	assert.Equal(t, connectlinks.Destination{Connection: connectlinks.Connection{
 		ID: 14, Name: "HubSpot", Type: "hubspot",
 		CreatedAt: refExpires, LastTestedAt: refTestedAt, LastTestSucceeded: &no,
 		LastTestResults: []connectlinks.TestStep{
 			{Step: "Verify connectivity", Status: "success"},
 			{Step: "Authenticate", Status: "failure", Error: "access denied"},
 		},
-	}, page.Items[1])
+	}}, page.Items[1])
 
 	nulls := page.Items[2]
 	assert.Empty(t, nulls.LastTestResults)
 	assert.Contains(t, []string{"", "null"}, string(nulls.ConnectionDetails))
 	nulls.LastTestResults, nulls.ConnectionDetails = nil, nil
-	assert.Equal(t, connectlinks.Destination{ID: 15}, nulls)
+	assert.Equal(t, connectlinks.Destination{Connection: connectlinks.Connection{ID: 15}}, nulls)
 }
 
 func TestActivationOfNulls(t *testing.T) {

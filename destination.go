@@ -2,7 +2,6 @@ package connectlinks
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -36,19 +35,7 @@ func (l DestinationConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.
 func (l DestinationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
 // Destination is a connection that data is written to.
-type Destination struct {
-	ID                int64           `json:"id"`
-	Name              string          `json:"name"`
-	Type              string          `json:"type"` // "" in older answers
-	Label             string          `json:"label,omitempty"`
-	CreatedAt         time.Time       `json:"created_at"`
-	LastTestedAt      time.Time       `json:"last_tested_at"`                // zero if it never was
-	LastTestSucceeded *bool           `json:"last_test_succeeded,omitempty"` // nil if it was never tested
-	ConnectionDetails json.RawMessage `json:"connection_details,omitempty"`  // free-form, without credentials
-	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // what was tested last, step by step
-}
-
-func (d *Destination) check(bool) error { return named(d.ID > 0, "destination") }
+type Destination struct{ Connection }
 
 // DestinationType is a service that a destination can be of.
 type DestinationType struct {
@@ -173,14 +160,14 @@ func (s *DestinationsService) WaitForReauthorization(ctx context.Context, linkID
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-types/list-connectors
 func (s *DestinationsService) ListTypes(ctx context.Context, opts ListOptions) (*Page[DestinationType], error) {
-	return list(ctx, (*service)(s), "/api/v1/connectors", opts, (*wireDestinationType).destination)
+	return list(ctx, (*service)(s), "/api/v1/connectors", opts, (*wireType).destination)
 }
 
 // AllTypes walks all types from opts.Page on.
 //
 // API: GET /api/v1/connectors
 func (s *DestinationsService) AllTypes(ctx context.Context, opts ListOptions) iter.Seq2[*DestinationType, error] {
-	return all(ctx, (*service)(s), "/api/v1/connectors", opts, (*wireDestinationType).destination)
+	return all(ctx, (*service)(s), "/api/v1/connectors", opts, (*wireType).destination)
 }
 
 // GetType fetches one type by its ServiceName.
@@ -189,7 +176,7 @@ func (s *DestinationsService) AllTypes(ctx context.Context, opts ListOptions) it
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-types/fetch-connector
 func (s *DestinationsService) GetType(ctx context.Context, serviceName string) (*DestinationType, error) {
-	return fetch(ctx, (*service)(s), get("/api/v1/connectors/{service_name}").name("serviceName", serviceName), (*wireDestinationType).destination)
+	return fetch(ctx, (*service)(s), get("/api/v1/connectors/{service_name}").name("serviceName", serviceName), (*wireType).destination)
 }
 
 // Get fetches a destination.
@@ -198,7 +185,7 @@ func (s *DestinationsService) GetType(ctx context.Context, serviceName string) (
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destinations/fetch-destination
 func (s *DestinationsService) Get(ctx context.Context, id int64) (*Destination, error) {
-	return fetch(ctx, (*service)(s), get("/api/v1/destinations/{destination_id}").id("id", id), (*wireDestination).destination)
+	return fetch(ctx, (*service)(s), get("/api/v1/destinations/{destination_id}").id("id", id), (*wireConnection).destination)
 }
 
 // List returns a page of destinations.
@@ -207,14 +194,14 @@ func (s *DestinationsService) Get(ctx context.Context, id int64) (*Destination, 
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destinations/list-destinations
 func (s *DestinationsService) List(ctx context.Context, opts ListOptions) (*Page[Destination], error) {
-	return list(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireDestination).destination)
+	return list(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireConnection).destination)
 }
 
 // All walks all destinations from opts.Page on, oldest first unless opts say otherwise.
 //
 // API: GET /api/v1/destinations
 func (s *DestinationsService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Destination, error] {
-	return all(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireDestination).destination)
+	return all(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireConnection).destination)
 }
 
 // Delete deletes a destination. A request that the SDK had to repeat and that then

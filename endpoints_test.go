@@ -40,16 +40,16 @@ var (
 	refTestSteps = []connectlinks.TestStep{{Step: "Verify connectivity", Status: "success", Error: "<string>"}}
 	refDetails   = json.RawMessage(`{"account_id": "7515011393,", "account_name": "Manager Account Test"}`)
 
-	refSource = connectlinks.Source{
+	refSource = connectlinks.Source{Connection: connectlinks.Connection{
 		ID: 4, Name: "Snowflake - xxxxxxx.us-east-1", Type: "snowflake", Label: "Acme Inc. Snowflake",
 		CreatedAt: refExpires, LastTestedAt: refTestedAt, LastTestSucceeded: &refYes,
 		ConnectionDetails: json.RawMessage(`{"account": "xxxxxxx.us-east-1,", "user": "DEV,", "warehouse": "TEST,", "use_keypair": false}`),
-	}
-	refDestination = connectlinks.Destination{ // which has no type in the reference
+	}}
+	refDestination = connectlinks.Destination{Connection: connectlinks.Connection{ // which has no type in the reference
 		ID: 12, Name: "Google Sheets",
 		CreatedAt: refExpires, LastTestedAt: refTestedAt, LastTestSucceeded: &refYes,
 		ConnectionDetails: refDetails, LastTestResults: refTestSteps,
-	}
+	}}
 	refActivation = connectlinks.Activation{
 		ID: "glimmering_donkey", Name: "Google Sheets", GroupID: "wandering_aimlessly",
 		Source: connectlinks.ActivationSource{ID: "4", Name: "Snowflake - xxxxxxx.us-east-1", Type: "snowflake"},

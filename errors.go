@@ -144,11 +144,3 @@ func inputErrors(errs ...error) error {
 func badResponse(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBadResponse, fmt.Sprintf(format, args...))
 }
-
-// named refuses an object without what it is asked for by.
-func named(ok bool, what string) error {
-	if ok {
-		return nil
-	}
-	return badResponse("%s without an id", what)
-}

@@ -3,14 +3,20 @@ package connectlinks_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
@@ -236,4 +242,422 @@ func TestLargestAnswer(t *testing.T) {
 			assert.Nil(t, link)
 		}
 	}
+}
+
+// The limits of one answer.
+const (
+	maxAnswer    = 8 << 20
+	maxMember    = 1 << 20
+	maxValues    = 200_000
+	maxItems     = 1_000
+	maxLive      = 64 << 20  // bytes by which the live heap may grow
+	maxAllocated = 160 << 20 // bytes in all
+)
+
+// success makes an answer with data.
+func success(data string) string { return `{"status":"success","data":` + data + `}` }
+
+// repeat repeats unit n times, with a comma between.
+func repeat(unit string, n int) string { return strings.Repeat(unit+",", n-1) + unit }
+
+// respondTo makes a client whose every call is answered with body.
+func respondTo(t testing.TB, body []byte) *connectlinks.Client {
+	t.Helper()
+	return testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		return testkit.Stream(r, http.StatusOK, bytes.NewReader(body)), nil
+	}), testkit.NoRetries)
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	longName := func(n int) string {
+		return `{"id":1,"name":"` + strings.Repeat("a", n-len(`{"id":1,"name":""}`)) + `"}`
+	}
+	for _, tt := range []struct {
+		name, call string
+		fits, not  string // as long as allowed, and just too long
+		want       string
+	}{
+		{
+			"items of a page", "Sources.List", success("[" + repeat(`{"id":1}`, maxItems) + "]"), success("[" + repeat(`{"id":1}`, maxItems+1) + "]"),
+			"more than 1000 items",
+		},
+		{
+			"values of a list", "Destinations.ListTypes",
+			success(`[{"service_name":"a","x":[` + repeat("0", maxValues-6) + `]}]`), success(`[{"service_name":"a","x":[` + repeat("0", maxValues-5) + `]}]`),
+			"more than 200000 JSON values",
+		},
+		{
+			"values of an object", "Activations.Get",
+			success(`{"id":"a","x":{"y":[` + repeat("{}", maxValues-6) + `]}}`), success(`{"id":"a","x":{"y":[` + repeat("{}", maxValues-5) + `]}}`),
+			"more than 200000 JSON values",
+		},
+		{
+			"values beside the data", "Activations.Delete",
+			`{"x":[` + repeat("[]", maxValues-2) + `]}`, `{"x":[` + repeat("[]", maxValues-1) + `]}`,
+			"more than 200000 JSON values",
+		},
+		{
+			"bytes of an item", "Sources.List",
+			success("[" + repeat(longName(maxMember), 3) + "]"), success("[" + longName(30) + "," + longName(maxMember+1) + "]"),
+			"more than 1048576 bytes in an item",
+		},
+		{
+			"bytes of an object", "Sources.Get", success(longName(maxMember)), success(longName(maxMember + 1)),
+			"more than 1048576 bytes in a member",
+		},
+		{
+			"bytes of another member", "Sources.List",
+			`{"data":[],"next":"` + strings.Repeat("a", maxMember-2) + `"}`, `{"data":[],"next":"` + strings.Repeat("a", maxMember-1) + `"}`,
+			"more than 1048576 bytes in a member",
+		},
+		{
+			"texts in one string", "Activations.GetType",
+			success(`{"service_name":"a","configuration_fields":{"fields":[{"possible_values":"` + repeat("a", maxValues) + `"}]}}`),
+			success(`{"service_name":"a","configuration_fields":{"fields":[{"possible_values":"` + repeat("a", maxValues+1) + `"}]}}`),
+			"more than 200000 texts",
+		},
+		{
+			"texts in two strings", "Activations.ListTypes",
+			success(`[` + repeat(`{"service_name":"a","configuration_fields":{"fields":[{"possible_values":"`+repeat("a", maxValues/2)+`"}]}}`, 2) + `]`),
+			success(`[` + repeat(`{"service_name":"a","configuration_fields":{"fields":[{"possible_values":"`+repeat("a", maxValues/2+1)+`"}]}}`, 2) + `]`),
+			"more than 200000 texts",
+		},
+		{
+			"nesting", "Workspaces.Current",
+			success(`{"id":1,"x":` + strings.Repeat("[", 998) + strings.Repeat("]", 998) + `}`), success(`{"id":1,"x":` + strings.Repeat("[", 999) + strings.Repeat("]", 999) + `}`),
+			"more than 1000 levels of nesting",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			call := testkit.Named(tt.call)
+			_, err := call.Do(t.Context(), respondTo(t, []byte(tt.fits)))
+			require.NoError(t, err)
+			v, err := call.Do(t.Context(), respondTo(t, []byte(tt.not)))
+			require.ErrorIs(t, err, connectlinks.ErrBadResponse)
+			assert.ErrorContains(t, err, tt.want)
+			assert.Empty(t, v, "no shortened answer")
+		})
+	}
+}
+
+// What is within the limits is read as a whole.
+func TestLimitsShortenNothing(t *testing.T) {
+	t.Parallel()
+	types := "[" + repeat(`{"service_name":"a","configuration_fields":{"fields":[`+repeat(`{"possible_values":["x","y"]}`, 40)+`]}}`, maxItems) + "]"
+	page, err := respondTo(t, []byte(success(types))).Activations.ListTypes(t.Context(), connectlinks.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, page.Items, maxItems)
+	for _, item := range page.Items {
+		require.Len(t, item.ConfigurationFields, 40)
+		for _, field := range item.ConfigurationFields {
+			require.Equal(t, []string{"x", "y"}, field.PossibleValues)
+		}
+	}
+	step := `{"step":"a","status":"failure","error":{"message":"b"}}`
+	d, err := respondTo(t, []byte(success(`{"id":1,"last_test_results":{"steps":[`+repeat(step, 18_000)+`]}}`))).Destinations.Get(t.Context(), 1)
+	require.NoError(t, err)
+	require.Len(t, d.LastTestResults, 18_000)
+	assert.Equal(t, connectlinks.TestStep{Step: "a", Status: "failure", Error: "b"}, d.LastTestResults[17_999])
+}
+
+// The envelope's status decides, whatever else is wrong.
+func TestStatusDecidesWhateverElseIsWrong(t *testing.T) {
+	t.Parallel()
+	calls := append(testkit.Deletes(), testkit.Named("Sources.CreateConnectLink"), testkit.Named("Activations.Get"), testkit.Named("Sources.ListTypes"),
+		testkit.Named("Workspaces.APIKey"))
+	for name, rest := range map[string]string{
+		"nothing":          `"x":1}`,
+		"data":             `"data":5}`,
+		"too many values":  `"data":[` + repeat("{}", maxValues+1) + `]}`,
+		"too long":         `"next":"` + strings.Repeat("a", maxMember) + `"}`,
+		"too many items":   `"data":[` + repeat(`{"id":1}`, maxItems+1) + `]}`,
+		"an item too long": `"data":[{"id":1,"name":"` + strings.Repeat("a", maxMember) + `"}]}`,
+		"not UTF-8":        "\"x\":\"\xff\"}",
+		"nesting":          `"x":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`,
+		"truncated":        `"data":{"id":1`,
+		"garbage behind":   `"data":null} oops`,
+		"garbage":          `oops`,
+	} {
+		for status, want := range map[string]int{`"not_found"`: 404, `"error"`: 200, `410`: 410, `"500"`: 500} {
+			c := respondTo(t, []byte(`{"message":"nobody home","status":`+status+`,`+rest))
+			for _, call := range calls {
+				_, err := call.Do(t.Context(), c)
+				var failure *connectlinks.APIError
+				require.ErrorAs(t, err, &failure, "%s: %s", name, call.Name)
+				assert.Equal(t, want, failure.StatusCode, "%s: %s", name, call.Name)
+				assert.Equal(t, strings.Trim(status, `"`), failure.Status)
+				assert.Equal(t, "nobody home", failure.Message)
+			}
+		}
+	}
+	last := `{"data":[` + repeat("{}", maxValues+1) + `],"status":404}`
+	_, err := respondTo(t, []byte(last)).Sources.List(t.Context(), connectlinks.ListOptions{})
+	assert.ErrorIs(t, err, connectlinks.ErrNotFound, "a status after the data")
+}
+
+// fill makes an answer that is as long as allowed: head, unit as often as it fits, tail, blanks.
+func fill(head, unit, tail string) []byte {
+	body := make([]byte, 0, maxAnswer)
+	body = append(body, head...)
+	body = append(body, bytes.Repeat([]byte(unit), (maxAnswer-len(head)-len(tail))/len(unit))...)
+	body = append(body, tail...)
+	return append(body, bytes.Repeat([]byte(" "), maxAnswer-len(body))...)
+}
+
+// fillItems makes such an answer of seven items of nearly 1 MiB: head, unit as often as it fits,
+// tail. There are at most most units in all.
+func fillItems(head, unit, tail string, most int) []byte {
+	n := min((maxMember-len(head)-len(tail))/len(unit), most/7)
+	item := head + strings.TrimSuffix(strings.Repeat(unit, n), ",") + tail
+	return fill(`{"data":[`+repeat(item, 7), " ", "]}")
+}
+
+// answerShape is an answer of 8 MiB, and what a call makes of it.
+type answerShape struct {
+	name string
+	body []byte
+	call string
+	want string // a part of the error; "" for none
+}
+
+func answerShapes() []answerShape {
+	const (
+		types      = "Activations.ListTypes"
+		typ        = "Activations.GetType"
+		activs     = "Activations.List"
+		fields     = `{"service_name":"a","configuration_fields":{"fields":[`
+		steps      = `{"id":"a","destination":{"id":1,"last_test_results":{"steps":[`
+		tooMany    = "more than 200000 JSON values"
+		tooLong    = "more than 1048576 bytes"
+		notFound   = "404 Not Found: nobody home"
+		withoutEnd = 1 << 30
+	)
+	return []answerShape{
+		{"empty items", fill(`{"data":[`, "{},", "{}]}"), types, tooMany},
+		{"null items", fill(`{"data":[`, "null,", "null]}"), activs, tooMany},
+		{"the smallest links", fill(`{"data":[`, `{"id":1},`, `{"id":1}]}`), "Sources.ListConnectLinks", tooMany},
+		{"as many items as allowed", fill(`{"data":[`+repeat(fields+repeat("{}", 190)+`]}}`, 1000), " ", "]}"), types, ""},
+		{"fields of many items", fillItems(fields, "{},", "]}}", 199_000), types, ""},
+		{"fields of one item", fill(`{"data":`+fields+repeat("{}", 199_000)+"]}}}", " ", ""), typ, ""},
+		{"too many fields", fillItems(fields, "{},", "]}}", withoutEnd), types, tooMany},
+		{"steps of many items", fillItems(steps, "{},", "]}}}", 199_000), activs, ""},
+		{"steps of one item", fill(`{"data":`+steps+repeat("{}", 199_000)+"]}}}}", " ", ""), "Activations.Get", ""},
+		{"repeated members", fillItems(`{"service_name":"a"`, `,"configuration_fields":{"fields":[{},{},{},{},{},{},{},{},{}]}`, "}", 16_000), types, ""},
+		{"repeated data", fill(`{"status":"success"`, `,"data":[{"id":1},{"id":2}]`, "}"), "Sources.List", tooMany},
+		{"data, twice", fill(`{`+repeat(`"data":[`+repeat(fields+repeat("{}", 90)+`]}}`, 1000)+`]`, 2), " ", "}"), types, ""},
+		{"texts in long strings", fillItems(fields+`{"possible_values":"`, "a,", `"}]}}`, withoutEnd), types, "more than 200000 texts"},
+		{"texts in short strings", fillItems(fields, `{"rules":"a|b,c|d","possible_values":"a|b,c|d|e,f|g,h"},`, "]}}", 60_000), types, "more than 200000 texts"},
+		{"texts in lists", fillItems(fields+`{"possible_values":[`, `"",`, "]}]}}", 199_000), types, ""},
+		{"texts in lists of their own", fillItems(fields, `{"possible_values":[""]},`, "]}}", 66_000), types, ""},
+		{"escaped strings", fillItems(fields+`{"possible_values":[`, `"\n",`, "]}]}}", 199_000), types, ""},
+		{"escaped names", fillItems(`{"service_name":"a"`, `,"\u0061":1`, "}", 199_000), types, ""},
+		{"escaped names and strings", fillItems(`{"service_name":"a"`, `,"\u006cabel":"\n"`, "}", 199_000), types, ""},
+		{"escapes", fillItems(`{"id":1,"name":"`, `\u0000`, `"}`, withoutEnd), "Sources.List", ""},
+		{"not UTF-8", fillItems(`{"id":1,"name":"`, "\xff", `"}`, withoutEnd), "Sources.List", "not valid UTF-8"},
+		{"long names", fillItems(`{"id":1,"name":"`, "a", `"}`, withoutEnd), "Sources.List", ""},
+		{"long times", fillItems(`{"id":1,"created_at":"2023-07-22T23:42:47.`, "1", `Z"}`, withoutEnd), "Sources.List", ""},
+		{"long numbers", fillItems(`{"id":1,"name":`, "1", `}`, withoutEnd), "Sources.List", ""},
+		{"details", fillItems(`{"id":"a","destination":{"id":1,"connection_details":[`, "1,", `]}}`, 199_000), activs, ""},
+		{"long details", fillItems(`{"id":"a","destination":{"id":1,"connection_details":"`, "a", `"}}`, withoutEnd), activs, ""},
+		{"one item", fill(`{"data":[{"id":1,"name":"`, "a", `"}]}`), "Sources.List", tooLong},
+		{"one object", fill(`{"data":{"id":1,"name":"`, "a", `"}}`), "Sources.Get", tooLong},
+		{"brackets", fill(`{"data":`, "[", ""), types, "levels of nesting"},
+		{"a long member", fill(`{"data":[],"next":"`, "a", `"}`), types, tooLong},
+		{"a long status", fill(`{"data":[],"status":{"a":"`, "a", `"}}`), types, tooLong},
+		{"a long API key", fill(`{"api_key":"`, "a", `"}`), "Workspaces.APIKey", tooLong},
+		{"a failure with many values", fill(`{"status":404,"message":"nobody home","data":[`, "{},", "{}]}"), types, notFound},
+		{"a failure at the end", fill(`{"data":[`, "{},", `{}],"status":404,"message":"nobody home"}`), "Activations.Delete", notFound},
+		{"a failure with a long message", fill(`{"status":404,"message":"`, `a\n`, `"}`), "Destinations.CreateConnectLink", "404 Not Found: a a a"},
+		{"blanks", fill(" ", " ", " "), types, "empty"},
+		{"HTML", fill("<html>", "<p>no</p>", "</html>"), types, "HTML"},
+		{"a long string", fill(`"`, "a", `"`), types, "not a JSON object"},
+	}
+}
+
+// heapUse returns how many bytes f allocates, and by how many the live heap grows at most while f
+// runs, and still has grown when f has returned.
+func heapUse(f func()) (allocated, peak int64) {
+	defer debug.SetGCPercent(debug.SetGCPercent(10)) // to look often
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	live := watchLive()
+	f()
+	runtime.ReadMemStats(&after)
+	runtime.GC()
+	return int64(after.TotalAlloc - before.TotalAlloc), live() - int64(before.HeapAlloc)
+}
+
+// watchLive begins to look at the live heap after every garbage collection. The function that it
+// returns looks once more, and returns the largest value.
+func watchLive() (peak func() int64) {
+	var mu sync.Mutex
+	var highest uint64
+	done := false
+	look := func() {
+		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(sample)
+		highest = max(highest, sample[0].Value.Uint64())
+	}
+	var collected func(*[64]byte)
+	collected = func(b *[64]byte) { // a finalizer runs once for a collection
+		mu.Lock()
+		defer mu.Unlock()
+		if !done {
+			look()
+			runtime.SetFinalizer(b, collected)
+		}
+	}
+	runtime.SetFinalizer(new([64]byte), collected)
+	return func() int64 {
+		mu.Lock()
+		defer mu.Unlock()
+		done = true
+		look()
+		return int64(highest)
+	}
+}
+
+// An answer of 8 MiB takes little memory, whatever its shape is. Not parallel: the test measures
+// the heap of the process.
+func TestLimitsOfMemory(t *testing.T) {
+	shapes := answerShapes()
+	require.GreaterOrEqual(t, len(shapes), 19)
+	for _, shape := range shapes {
+		t.Run(shape.name, func(t *testing.T) {
+			require.Len(t, shape.body, maxAnswer)
+			call := testkit.Named(shape.call)
+			check := func(how string, c *connectlinks.Client) {
+				var v any
+				var err error
+				allocated, peak := heapUse(func() { v, err = call.Do(t.Context(), c) })
+				t.Logf("%s: %.1f MiB allocated, %.1f MiB live", how, float64(allocated)/(1<<20), float64(peak)/(1<<20))
+				assert.LessOrEqual(t, allocated, int64(maxAllocated), how)
+				assert.LessOrEqual(t, peak, int64(maxLive), how)
+				if shape.want == "" {
+					require.NoError(t, err, how)
+				} else {
+					require.ErrorContains(t, err, shape.want, how)
+					assert.Less(t, len(err.Error()), 2<<10, how)
+				}
+				runtime.KeepAlive(v)
+			}
+			check("plain", respondTo(t, shape.body))
+			check("gzip", serveGzip(t, shape.body))
+		})
+	}
+}
+
+// FuzzLimitsOfMemory looks for a shape that takes too much: head, unit as often as it fits, tail.
+func FuzzLimitsOfMemory(f *testing.F) {
+	const fields = `{"data":[{"service_name":"a","configuration_fields":{"fields":[`
+	for _, s := range [][3]string{
+		{`{"data":[`, "{},", "{}]}"},
+		{`{"data":[`, `{"id":1},`, `{"id":1}]}`},
+		{fields, "{},", "{}]}}]}"},
+		{`{"data":[`, `{"service_name":"a","configuration_fields":{"fields":[{},{},{},{"rules":"a,b","possible_values":["a|b"]}]}},`, "{}]}"},
+		{`{"data":[`, `{"id":"a","destination":{"last_test_results":{"steps":[{},{"step":{},"error":{"message":"\n"}}]}}},`, "{}]}"},
+		{fields + `{"possible_values":"`, "a,", `"}]}}]}`},
+		{fields + `{"possible_values":[`, `"\n",`, `""]}]}}]}`},
+		{`{"data":{"id":1`, `,"\u006eame":"\t"`, "}}"},
+		{`{"status":404,"message":"`, `\u0001`, `"}`},
+		{`{"status":"success"`, `,"data":[{"id":1}]`, `}`},
+		{`{"data":{"id":1,"connection_details":`, `[`, ``},
+		{`{"data":[{"id":"`, "\xff", `"}]}`},
+		{`{"data":[`, `{"id":1,"created_at":"2023-07-22T23:42:47.00000000000000000000000000000000000000000000000000Z"},`, `{"id":1}],"pagination":{}}`},
+		{`{"data":[`, `{"id":1,"name":"` + strings.Repeat("a", 9_000) + `"},`, `{"id":1}],"pagination":{}}`},
+	} {
+		for which := range testkit.Single() {
+			if which%15 == len(s[0])%15 {
+				f.Add(s[0], s[1], s[2], uint8(which))
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, head, unit, tail string, which uint8) {
+		if unit == "" || len(head)+len(unit)+len(tail) > 1<<20 {
+			t.Skip()
+		}
+		calls := testkit.Single()
+		call := calls[int(which)%len(calls)]
+		c := respondTo(t, fill(head, unit, tail))
+		var v any
+		var err error
+		allocated, peak := heapUse(func() { v, err = call.Do(t.Context(), c) })
+		if allocated > maxAllocated || peak > maxLive {
+			t.Errorf("%s: %d bytes allocated, %d live: %v", call.Name, allocated, peak, err)
+		}
+		runtime.KeepAlive(v)
+	})
+}
+
+// BenchmarkDeadline reports by how much a call outlives a deadline that comes while its answer is
+// decoded, at most. The answers are of 8 MiB.
+func BenchmarkDeadline(b *testing.B) {
+	for _, shape := range answerShapes() {
+		b.Run(strings.ReplaceAll(shape.name, " ", "_"), func(b *testing.B) {
+			call := testkit.Named(shape.call)
+			c := respondTo(b, shape.body)
+			start := time.Now()
+			_, _ = call.Do(b.Context(), c)
+			whole := time.Since(start)
+			var latest time.Duration
+			for i := 0; b.Loop(); i++ {
+				ctx, cancel := context.WithTimeout(b.Context(), whole*time.Duration(i%8+1)/9)
+				deadline, _ := ctx.Deadline()
+				_, _ = call.Do(ctx, c)
+				latest = max(latest, time.Since(deadline))
+				cancel()
+			}
+			b.ReportMetric(float64(whole.Microseconds())/1000, "whole-ms")
+			b.ReportMetric(float64(latest.Microseconds())/1000, "late-ms")
+		})
+	}
+}
+
+// serveGzip makes a client of a server that compresses body, over TLS.
+func serveGzip(t testing.TB, body []byte) *connectlinks.Client {
+	t.Helper()
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	require.NoError(t, err)
+	_, err = z.Write(body)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	compressed := b.Bytes()
+	srv, tr := testkit.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(compressed)
+	}), false)
+	return testkit.ClientAt(t, srv.URL, tr, testkit.NoRetries)
+}
+
+// endingBody cancels a context once it has been read to its end.
+type endingBody struct {
+	io.Reader
+	cancel context.CancelFunc
+}
+
+func (b endingBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		b.cancel()
+	}
+	return n, err
+}
+
+// If the context has ended before the answer is decoded, none of it is decoded. Not parallel: the
+// test measures the heap of the process.
+func TestNothingIsDecodedAfterTheContextHasEnded(t *testing.T) {
+	body := []byte(success("[" + repeat(`{"service_name":"a","configuration_fields":{"fields":[`+repeat("{}", 190)+`]}}`, maxItems) + "]"))
+	ctx, cancel := context.WithCancel(t.Context())
+	c := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		return testkit.Stream(r, http.StatusOK, endingBody{bytes.NewReader(body), cancel}), nil
+	}))
+	var err error
+	allocated, _ := heapUse(func() { _, err = c.Activations.ListTypes(ctx, connectlinks.ListOptions{}) })
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, connectlinks.ErrBadResponse)
+	assert.Less(t, allocated, int64(8*len(body)), "what reading takes; the fields would take 20 MiB more")
 }

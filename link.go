@@ -85,7 +85,7 @@ func (p CreateReauthorizationLinkParams) check() error { return checkRedirectURI
 // createLink sends a create, and notes when the link was made.
 func createLink[L any](ctx context.Context, s *service, k *call, p params, convert func(*wireLink) L) (*L, error) {
 	return fetch(ctx, s, k.create(p), func(w *wireLink) L {
-		w.createdAt = k.date
+		w.CreatedAt = k.date
 		return convert(w)
 	})
 }

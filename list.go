@@ -1,8 +1,8 @@
 package connectlinks
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -70,41 +70,56 @@ func list[T, W any, P object[W]](ctx context.Context, s *service, path string, o
 		k.query, k.refused = values.Encode(), err
 	}
 	var page *Page[T]
-	k.decode = func(_ context.Context, body []byte) error {
-		var env envelope[[]W]
-		if err := decode(body, &env, &env.Status); err != nil {
-			var loose envelope[[]json.RawMessage]
-			if decode(body, &loose, &loose.Status) != nil {
-				return err
-			}
-			// An item is odd: let it be as much as can be read of it.
-			env = envelope[[]W]{Data: make([]W, len(loose.Data)), Pagination: loose.Pagination}
-			for i, item := range loose.Data {
-				_ = json.Unmarshal(item, &env.Data[i])
-			}
-		}
-		if env.Data == nil {
-			return badResponse("no data")
-		}
-		items := make([]T, len(env.Data))
-		for i := range env.Data {
-			if err := P(&env.Data[i]).check(false); err != nil {
-				return err
-			}
-			items[i] = convert(&env.Data[i])
-		}
-		at := env.Pagination
-		if at == nil {
-			at = &pagination{TotalRecords: len(items), PerPage: len(items), Number: 1, Last: 1}
-		}
-		page = &Page[T]{Items: items, Number: at.Number, PerPage: at.PerPage,
-			Prev: at.Prev, Next: at.Next, Last: at.Last, TotalRecords: at.TotalRecords}
-		return nil
+	k.decode = func(ctx context.Context, body []byte) (err error) {
+		page, err = readPage(ctx, body, convert)
+		return err
 	}
 	if err := s.do(ctx, k); err != nil {
 		return nil, err
 	}
 	return page, nil
+}
+
+// readPage reads a page, item by item. It ends with ctx.
+func readPage[T, W any, P object[W]](ctx context.Context, body []byte, convert func(P) T) (*Page[T], error) {
+	env, err := readEnvelope(ctx, body, true)
+	if err != nil {
+		return nil, err
+	}
+	if env.data.Kind() != '[' {
+		return nil, badResponse("data is not a list")
+	}
+	var r wireReader
+	w := P(new(W)) // for one item after the other
+	items := []T{}
+	for c := env.data.Elements(); c.Next(); {
+		switch err := ctx.Err(); {
+		case err != nil:
+			return nil, err
+		case len(items) == maxItems:
+			return nil, badResponse("more than %d items on a page", maxItems)
+		case len(c.Value.Text) > maxMember:
+			return nil, badResponse("more than %d bytes in an item", maxMember)
+		}
+		*w = *new(W)
+		r.value(c.Value, w)
+		if err := cmp.Or(r.err, w.check(false)); err != nil {
+			return nil, err
+		}
+		items = append(items, convert(w))
+	}
+	at := wirePagination{total: len(items), perPage: len(items), number: 1, last: 1} // of the only page
+	if kind := env.pagination.Kind(); kind != 0 && kind != 'n' {
+		at = wirePagination{}
+		r.wrong = nil // an item's
+		if r.value(env.pagination, &at); r.wrong != nil {
+			return nil, r.wrong
+		}
+	}
+	return &Page[T]{
+		Items: items, Number: at.number, PerPage: at.perPage,
+		Prev: at.prev, Next: at.next, Last: at.last, TotalRecords: at.total,
+	}, nil
 }
 
 // all walks the items of a list from opts.Page on. It fetches a page when its first item is

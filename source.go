@@ -2,7 +2,6 @@ package connectlinks
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -36,18 +35,7 @@ func (l SourceConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs
 func (l SourceConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
 // Source is a connection that data is read from.
-type Source struct {
-	ID                int64           `json:"id"`
-	Name              string          `json:"name"`
-	Type              string          `json:"type"`
-	Label             string          `json:"label,omitempty"`
-	CreatedAt         time.Time       `json:"created_at"`
-	LastTestedAt      time.Time       `json:"last_tested_at"`                // zero if it never was
-	LastTestSucceeded *bool           `json:"last_test_succeeded,omitempty"` // nil if it was never tested
-	ConnectionDetails json.RawMessage `json:"connection_details,omitempty"`  // free-form, without credentials
-}
-
-func (s *Source) check(bool) error { return named(s.ID > 0, "source") }
+type Source struct{ Connection }
 
 // SourceType is a service that a source can be of.
 type SourceType struct {
@@ -173,14 +161,14 @@ func (s *SourcesService) WaitForReauthorization(ctx context.Context, linkID int6
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-types/list-source-types
 func (s *SourcesService) ListTypes(ctx context.Context, opts ListOptions) (*Page[SourceType], error) {
-	return list(ctx, (*service)(s), "/api/v1/source_types", opts, (*wireSourceType).source)
+	return list(ctx, (*service)(s), "/api/v1/source_types", opts, (*wireType).source)
 }
 
 // AllTypes walks all types from opts.Page on.
 //
 // API: GET /api/v1/source_types
 func (s *SourcesService) AllTypes(ctx context.Context, opts ListOptions) iter.Seq2[*SourceType, error] {
-	return all(ctx, (*service)(s), "/api/v1/source_types", opts, (*wireSourceType).source)
+	return all(ctx, (*service)(s), "/api/v1/source_types", opts, (*wireType).source)
 }
 
 // GetType fetches one type by its ServiceName.
@@ -189,7 +177,7 @@ func (s *SourcesService) AllTypes(ctx context.Context, opts ListOptions) iter.Se
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-types/fetch-source-type
 func (s *SourcesService) GetType(ctx context.Context, serviceName string) (*SourceType, error) {
-	return fetch(ctx, (*service)(s), get("/api/v1/source_types/{service_name}").name("serviceName", serviceName), (*wireSourceType).source)
+	return fetch(ctx, (*service)(s), get("/api/v1/source_types/{service_name}").name("serviceName", serviceName), (*wireType).source)
 }
 
 // Get fetches a source.
@@ -198,7 +186,7 @@ func (s *SourcesService) GetType(ctx context.Context, serviceName string) (*Sour
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/sources/fetch-source
 func (s *SourcesService) Get(ctx context.Context, id int64) (*Source, error) {
-	return fetch(ctx, (*service)(s), get("/api/v1/sources/{source_id}").id("id", id), itself[Source])
+	return fetch(ctx, (*service)(s), get("/api/v1/sources/{source_id}").id("id", id), (*wireConnection).source)
 }
 
 // List returns a page of sources.
@@ -207,14 +195,14 @@ func (s *SourcesService) Get(ctx context.Context, id int64) (*Source, error) {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/sources/list-sources
 func (s *SourcesService) List(ctx context.Context, opts ListOptions) (*Page[Source], error) {
-	return list(ctx, (*service)(s), "/api/v1/sources", opts, itself[Source])
+	return list(ctx, (*service)(s), "/api/v1/sources", opts, (*wireConnection).source)
 }
 
 // All walks all sources from opts.Page on, oldest first unless opts say otherwise.
 //
 // API: GET /api/v1/sources
 func (s *SourcesService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Source, error] {
-	return all(ctx, (*service)(s), "/api/v1/sources", opts, itself[Source])
+	return all(ctx, (*service)(s), "/api/v1/sources", opts, (*wireConnection).source)
 }
 
 // Delete deletes a source. A request that the SDK had to repeat and that then

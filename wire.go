@@ -2,185 +2,400 @@ package connectlinks
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
+	"github.com/connectlinks/connectlinks-go/internal/jsonscan"
 )
 
-type envelope[D any] struct {
-	Status     wireText    `json:"status"`
-	Data       D           `json:"data"`
-	Pagination *pagination `json:"pagination"`
+// The limits of an answer. They bound the memory that it takes. An answer beyond them is
+// ErrBadResponse.
+const (
+	maxItems  = 1_000   // items on a page
+	maxValues = 200_000 // JSON values
+	maxMember = 1 << 20 // bytes of an item on a page, and of every other member of the envelope
+)
+
+// envelope is the object that the API puts around its answers.
+type envelope struct {
+	status     wireText
+	data       jsonscan.Value
+	pagination jsonscan.Value
+	apiKey     jsonscan.Value // beside the others: the answer that holds it has no data
 }
 
-type pagination struct {
-	TotalRecords int `json:"total_records"`
-	PerPage      int `json:"per_page"`
-	Prev         int `json:"prev_page"`
-	Number       int `json:"page"`
-	Next         int `json:"next_page"`
-	Last         int `json:"last_page"`
+// field returns where a member belongs.
+func (e *envelope) field(name []byte) any {
+	switch string(name) {
+	case "status":
+		return &e.status
+	case "data":
+		return &e.data
+	case "pagination":
+		return &e.pagination
+	case "api_key":
+		return &e.apiKey
+	}
+	return nil
 }
 
-// wireLink is a link of any kind in the API's JSON.
+type wirePagination struct{ total, perPage, prev, number, next, last int }
+
+func (w *wirePagination) field(name []byte) any {
+	switch string(name) {
+	case "total_records":
+		return &w.total
+	case "per_page":
+		return &w.perPage
+	case "prev_page":
+		return &w.prev
+	case "page":
+		return &w.number
+	case "next_page":
+		return &w.next
+	case "last_page":
+		return &w.last
+	}
+	return nil
+}
+
+// wireLink is a link of any kind.
 type wireLink struct {
-	ID            int64    `json:"id"`
-	Type          string   `json:"type"`
-	URL           string   `json:"uri"`
-	Expiration    wireTime `json:"expiration"`
-	Expired       bool     `json:"expired"`
-	Revoked       bool     `json:"revoked"`
-	RedirectURI   string   `json:"redirect_uri"`
-	SourceID      int64    `json:"source_id"`
-	DestinationID int64    `json:"destination_id"`
-	GroupID       string   `json:"group_id"`
-	createdAt     time.Time
+	ConnectLink
+	expiration              wireTime
+	sourceID, destinationID int64
+	groupID                 string
+}
+
+func (w *wireLink) field(name []byte) any {
+	switch string(name) {
+	case "id":
+		return &w.ID
+	case "type":
+		return &w.Type
+	case "uri":
+		return &w.URL
+	case "expiration":
+		return &w.expiration
+	case "expired":
+		return &w.Expired
+	case "revoked":
+		return &w.Revoked
+	case "redirect_uri":
+		return &w.RedirectURI
+	case "source_id":
+		return &w.sourceID
+	case "destination_id":
+		return &w.destinationID
+	case "group_id":
+		return &w.groupID
+	}
+	return nil
 }
 
 func (w *wireLink) check(alone bool) error {
-	if err := named(w.ID > 0, "link"); err != nil || !alone {
+	if err := requireID(w.ID, "link"); err != nil || !alone {
 		return err
 	}
 	if _, reason := httpx.ParseURL(w.URL); reason != "" {
 		return badResponse("the URL of link %d %s", w.ID, reason)
 	}
-	if w.Expiration.unreadable {
+	if w.expiration.unreadable {
 		return badResponse("the expiration of link %d is not a time", w.ID)
 	}
 	return nil
 }
 
 func (w *wireLink) link() ConnectLink {
-	return ConnectLink{
-		ID: w.ID, Type: w.Type, URL: w.URL, ExpiresAt: w.Expiration.Time, Expired: w.Expired, Revoked: w.Revoked,
-		RedirectURI: w.RedirectURI, CreatedAt: w.createdAt,
-	}
+	w.ExpiresAt = w.expiration.Time
+	return w.ConnectLink
 }
 
-func (w *wireLink) source() SourceConnectLink { return SourceConnectLink{w.link(), w.SourceID} }
+func (w *wireLink) source() SourceConnectLink { return SourceConnectLink{w.link(), w.sourceID} }
 
 func (w *wireLink) destination() DestinationConnectLink {
-	return DestinationConnectLink{w.link(), w.DestinationID}
+	return DestinationConnectLink{w.link(), w.destinationID}
 }
 
 func (w *wireLink) activation() ActivationConnectLink {
-	return ActivationConnectLink{w.link(), w.GroupID}
+	return ActivationConnectLink{w.link(), w.groupID}
 }
 
-// wireActivation is an activation in the API's JSON.
-type wireActivation struct {
-	Activation
-	Source                wireActivationSource      `json:"source"`
-	SourceConnection      wireActivationSource      `json:"source_connection"`
-	Destination           wireActivationDestination `json:"destination"`
-	DestinationConnection wireActivationDestination `json:"destination_connection"`
+// wireConnection is a source or a destination.
+type wireConnection struct {
+	Connection
+	groupID string // of a source in V2
 }
 
-// Their ids may be numbers.
-type wireActivationSource struct {
-	ActivationSource
-	ID wireText `json:"id"`
-}
-
-type wireActivationDestination struct {
-	ActivationDestination
-	ID              wireText  `json:"id"`
-	LastTestResults wireSteps `json:"last_test_results"`
-}
-
-func (w *wireActivation) UnmarshalJSON(b []byte) error {
-	type plain wireActivation // without this method
-	w.Raw = bytes.Clone(b)
-	return json.Unmarshal(b, (*plain)(w))
-}
-
-func (w *wireActivation) check(bool) error { return named(w.ID != "", "activation") }
-
-func (w *wireActivation) activation() Activation {
-	source, destination := w.Source, w.Destination
-	if source.ID == "" && source.Type == "" {
-		source = w.SourceConnection
+func (w *wireConnection) field(name []byte) any {
+	switch string(name) {
+	case "id":
+		return &w.ID
+	case "group_id":
+		return &w.groupID
+	case "name":
+		return &w.Name
+	case "type":
+		return &w.Type
+	case "label":
+		return &w.Label
+	case "created_at":
+		return &w.CreatedAt
+	case "last_tested_at":
+		return &w.LastTestedAt
+	case "last_test_succeeded":
+		return &w.LastTestSucceeded
+	case "connection_details":
+		return &w.ConnectionDetails
+	case "last_test_results":
+		return (*wireSteps)(&w.LastTestResults)
 	}
-	if destination.ID == "" && destination.Type == "" {
-		destination = w.DestinationConnection
-	}
-	w.Activation.Source = source.ActivationSource
-	w.Activation.Source.ID = string(source.ID)
-	w.Activation.Destination = destination.ActivationDestination
-	w.Activation.Destination.ID = string(destination.ID)
-	w.Activation.Destination.LastTestResults = destination.LastTestResults
-	return w.Activation
-}
-
-// wireDestination is a destination in the API's JSON.
-type wireDestination struct {
-	Destination
-	LastTestResults wireSteps `json:"last_test_results"`
-}
-
-func (w *wireDestination) destination() Destination {
-	w.Destination.LastTestResults = w.LastTestResults
-	return w.Destination
-}
-
-// wireSourceType and wireDestinationType are types in the API's JSON.
-type wireSourceType struct {
-	SourceType
-	ConfigurationFields wireFields `json:"configuration_fields"`
-}
-
-type wireDestinationType struct {
-	DestinationType
-	ConfigurationFields wireFields `json:"configuration_fields"`
-}
-
-func (t *SourceType) check(bool) error      { return named(t.ServiceName != "", "type") }
-func (t *DestinationType) check(bool) error { return named(t.ServiceName != "", "type") }
-
-func (w *wireSourceType) source() SourceType {
-	w.SourceType.ConfigurationFields = w.ConfigurationFields
-	return w.SourceType
-}
-
-func (w *wireDestinationType) destination() DestinationType {
-	w.DestinationType.ConfigurationFields = w.ConfigurationFields
-	return w.DestinationType
-}
-
-func (w *wireDestinationType) activation() ActivationType { return ActivationType(w.destination()) }
-
-// itself converts what is decoded as it is.
-func itself[T any](v *T) T { return *v }
-
-// wireText is a string that may also be a number or another value.
-type wireText string
-
-func (t *wireText) UnmarshalJSON(b []byte) error {
-	*t = wireText(plainText(b))
 	return nil
 }
 
-// plainText is a JSON string's text, nothing for null, and other JSON as it is.
-func plainText(raw []byte) string {
-	if n := len(raw); n > 1 && raw[0] == '"' && raw[n-1] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
-		return string(raw[1 : n-1]) // nothing is escaped
+func (w *wireConnection) check(bool) error { return requireID(w.ID, "connection") }
+
+func (w *wireConnection) source() Source           { return Source{w.Connection} }
+func (w *wireConnection) destination() Destination { return Destination{w.Connection} }
+
+func (w *wireConnection) v2Source() V2Source {
+	return V2Source{
+		ID: w.ID, GroupID: w.groupID, Name: w.Name, Type: w.Type,
+		CreatedAt: w.CreatedAt, LastTestedAt: w.LastTestedAt, LastTestSucceeded: w.LastTestSucceeded,
 	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err == nil {
-		return s
-	}
-	return string(raw)
 }
 
-// failure reports whether an envelope's status speaks of a failure, and the HTTP
-// status that it stands for, 0 if none.
+// wireActivation is an activation. Its parts have two possible names: see [Activation].
+type wireActivation struct {
+	Activation
+	sourceConnection      wireActivationSource
+	destinationConnection wireActivationDestination
+}
+
+func (w *wireActivation) read(r *wireReader, v jsonscan.Value) {
+	w.Raw = bytes.Clone(v.Text)
+	r.object(v, w)
+}
+
+func (w *wireActivation) field(name []byte) any {
+	switch string(name) {
+	case "id":
+		return &w.ID
+	case "name":
+		return &w.Name
+	case "group_id":
+		return &w.GroupID
+	case "source":
+		return (*wireActivationSource)(&w.Source)
+	case "source_connection":
+		return &w.sourceConnection
+	case "destination":
+		return (*wireActivationDestination)(&w.Destination)
+	case "destination_connection":
+		return &w.destinationConnection
+	}
+	return nil
+}
+
+func (w *wireActivation) check(bool) error { return requireID(w.ID, "activation") }
+
+func (w *wireActivation) activation() Activation {
+	if w.Source.ID == "" && w.Source.Type == "" {
+		w.Source = ActivationSource(w.sourceConnection)
+	}
+	if w.Destination.ID == "" && w.Destination.Type == "" {
+		w.Destination = ActivationDestination(w.destinationConnection)
+	}
+	return w.Activation
+}
+
+// wireActivationSource is an activation's source. Its id may be a number.
+type wireActivationSource ActivationSource
+
+func (w *wireActivationSource) field(name []byte) any {
+	switch string(name) {
+	case "id":
+		return (*wireText)(&w.ID)
+	case "name":
+		return &w.Name
+	case "type":
+		return &w.Type
+	}
+	return nil
+}
+
+// wireActivationDestination is an activation's destination. Its id may be a number.
+type wireActivationDestination ActivationDestination
+
+func (w *wireActivationDestination) field(name []byte) any {
+	switch string(name) {
+	case "id":
+		return (*wireText)(&w.ID)
+	case "type":
+		return &w.Type
+	case "created_at":
+		return &w.CreatedAt
+	case "last_tested_at":
+		return &w.LastTestedAt
+	case "last_test_succeeded":
+		return &w.LastTestSucceeded
+	case "connection_details":
+		return &w.ConnectionDetails
+	case "last_test_results":
+		return (*wireSteps)(&w.LastTestResults)
+	}
+	return nil
+}
+
+// wireType is a type of any kind.
+type wireType struct {
+	DestinationType
+	syncEngines []string // of a source
+}
+
+func (w *wireType) field(name []byte) any {
+	switch string(name) {
+	case "service_name":
+		return &w.ServiceName
+	case "label":
+		return &w.Label
+	case "documentation_slug":
+		return &w.DocumentationSlug
+	case "creatable_via_api":
+		return &w.CreatableViaAPI
+	case "creatable_via_connect_link":
+		return &w.CreatableViaConnectLink
+	case "auth_method":
+		return &w.AuthMethod
+	case "supported_sync_engines":
+		return (*wireTexts)(&w.syncEngines)
+	case "configuration_fields":
+		return (*wireFields)(&w.ConfigurationFields)
+	}
+	return nil
+}
+
+func (w *wireType) check(bool) error { return requireID(w.ServiceName, "type") }
+
+func (w *wireType) source() SourceType {
+	return SourceType{
+		ServiceName:             w.ServiceName,
+		Label:                   w.Label,
+		DocumentationSlug:       w.DocumentationSlug,
+		CreatableViaAPI:         w.CreatableViaAPI,
+		CreatableViaConnectLink: w.CreatableViaConnectLink,
+		SupportedSyncEngines:    w.syncEngines,
+		ConfigurationFields:     w.ConfigurationFields,
+	}
+}
+
+func (w *wireType) destination() DestinationType { return w.DestinationType }
+func (w *wireType) activation() ActivationType   { return ActivationType(w.DestinationType) }
+
+// wireWorkspace is a workspace.
+type wireWorkspace struct{ Workspace }
+
+func (w *wireWorkspace) field(name []byte) any {
+	switch string(name) {
+	case "id":
+		return &w.ID
+	case "name":
+		return &w.Name
+	case "organization_id":
+		return &w.OrganizationID
+	case "created_at":
+		return &w.CreatedAt
+	}
+	return nil
+}
+
+func (w *wireWorkspace) check(bool) error { return requireID(w.ID, "workspace") }
+
+func (w *wireWorkspace) workspace() Workspace { return w.Workspace }
+
+// wireSteps are the steps of a connection's tests: {"steps": [...]}. Anything else has none.
+type wireSteps []TestStep
+
+func (s *wireSteps) read(_ *wireReader, v jsonscan.Value) {
+	list := member(v, "steps")
+	*s = make(wireSteps, list.Len()) // exactly: growing it would take several times the memory
+	for i, c := 0, list.Elements(); c.Next(); i++ {
+		(*wireStep)(&(*s)[i]).read(c.Value)
+	}
+}
+
+type wireStep TestStep
+
+func (s *wireStep) read(v jsonscan.Value) {
+	for c := v.Members(); c.Next(); {
+		switch string(c.Name) {
+		case "step":
+			s.Step = c.Value.String()
+		case "status":
+			s.Status = c.Value.String()
+		case "error": // {"message": "..."}, or a text
+			text := c.Value
+			if text.Kind() == '{' {
+				text = member(text, "message")
+			}
+			s.Error = text.String()
+		}
+	}
+}
+
+// wireFields is the form of a type: {"fields": [...]}. Anything else has no fields.
+type wireFields []ConfigurationField
+
+func (f *wireFields) read(r *wireReader, v jsonscan.Value) {
+	list := member(v, "fields")
+	*f = make(wireFields, list.Len()) // exactly, as above
+	for i, c := 0, list.Elements(); c.Next(); i++ {
+		(*wireField)(&(*f)[i]).read(r, c.Value)
+	}
+}
+
+type wireField ConfigurationField
+
+func (f *wireField) read(r *wireReader, v jsonscan.Value) {
+	misspelled := ""
+	for c := v.Members(); c.Next(); {
+		switch string(c.Name) {
+		case "id":
+			f.ID = c.Value.String()
+		case "label":
+			f.Label = c.Value.String()
+		case "type":
+			f.Type = c.Value.String()
+		case "placeholder":
+			f.Placeholder = c.Value.String()
+		case "placholder": // as a page of the reference spells it
+			misspelled = c.Value.String()
+		case "hint":
+			f.Hint = strings.TrimSpace(c.Value.String())
+		case "rules":
+			f.Required = hasText(c.Value, "required")
+		case "is_password_type_field":
+			f.Password = c.Value.Kind() == 't'
+		case "possible_values":
+			r.value(c.Value, (*wireTexts)(&f.PossibleValues))
+		}
+	}
+	if f.Placeholder == "" {
+		f.Placeholder = misspelled
+	}
+}
+
+// wireText is a string. Any other value is read as it is written.
+type wireText string
+
+func (t *wireText) read(_ *wireReader, v jsonscan.Value) { *t = wireText(v.String()) }
+
+// failure reports whether an envelope's status means a failure, and the HTTP status that it
+// stands for, 0 for none.
 func (t wireText) failure() (code int, failed bool) {
 	switch t {
 	case "not_found":
@@ -195,99 +410,182 @@ func (t wireText) failure() (code int, failed bool) {
 	return n, err == nil && n >= 400
 }
 
-// wireTexts is a list of strings that may also be one string, with commas or bars
-// between the parts, or have other values among them.
+// wireTexts is a list of texts. It may also be one string, with commas or bars between the texts.
 type wireTexts []string
 
-func (t *wireTexts) UnmarshalJSON(b []byte) error {
+func (t *wireTexts) read(r *wireReader, v jsonscan.Value) {
 	*t = nil
-	var items []wireText
-	if err := json.Unmarshal(b, &items); err == nil {
-		for _, item := range items {
-			*t = append(*t, string(item))
+	if n := v.Len(); n > 0 {
+		*t = make(wireTexts, 0, n)
+	}
+	for c := v.Elements(); c.Next(); {
+		*t = append(*t, c.Value.String())
+	}
+	if v.Kind() == '[' {
+		return
+	}
+	for text := range strings.FieldsFuncSeq(v.String(), separates) {
+		if r.texts++; r.texts > maxValues { // they are not among the JSON values that were counted
+			r.err = badResponse("more than %d texts in lists", maxValues)
+			return
 		}
-		return nil
+		*t = append(*t, strings.TrimSpace(text))
 	}
-	for _, item := range strings.FieldsFunc(plainText(b), func(r rune) bool { return r == ',' || r == '|' }) {
-		*t = append(*t, strings.TrimSpace(item))
-	}
-	return nil
 }
 
-// wireTime is an RFC 3339 time, or null. What cannot be read is no error yet, so that
-// it does not hide what is around it.
+// hasText reports whether a list of texts, in either form, has one. It makes no list.
+func hasText(v jsonscan.Value, text string) bool {
+	for c := v.Elements(); c.Next(); {
+		if c.Value.String() == text {
+			return true
+		}
+	}
+	if v.Kind() == '"' {
+		for part := range strings.FieldsFuncSeq(v.String(), separates) {
+			if strings.TrimSpace(part) == text {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func separates(r rune) bool { return r == ',' || r == '|' }
+
+// wireTime is an RFC 3339 time, or null. A time that cannot be read is zero.
 type wireTime struct {
 	time.Time
 	unreadable bool
 }
 
-func (t *wireTime) UnmarshalJSON(b []byte) error {
-	if t.Time.UnmarshalJSON(b) == nil { // as it should be
+func (t *wireTime) read(_ *wireReader, v jsonscan.Value) {
+	*t = wireTime{}
+	if v.Kind() == 'n' {
+		return
+	}
+	t.unreadable = true
+	if len(v.Text) > maxTime {
+		return
+	}
+	if t.UnmarshalJSON(v.Text) == nil { // without making a string
 		t.unreadable = false
+	} else if at, err := time.Parse(time.RFC3339, v.String()); err == nil { // which accepts more
+		*t = wireTime{Time: at}
+	}
+}
+
+const maxTime = 64 // bytes of a time; the error of time.Parse would copy a long text twice
+
+// wireReader reads the JSON values of one answer. Their text must have passed [jsonscan.Check].
+type wireReader struct {
+	wrong error // the first value that is not of the kind that its field takes
+	err   error // a limit is exceeded
+	texts int   // texts that were cut out of strings
+}
+
+// wireObject is a Go value for a JSON object. field returns a pointer to the field for a member,
+// nil for a member that the SDK does not read.
+type wireObject interface{ field(name []byte) any }
+
+// wireValue is a Go value for a JSON value that is not always of the same kind.
+type wireValue interface {
+	read(r *wireReader, v jsonscan.Value)
+}
+
+func (r *wireReader) object(v jsonscan.Value, o wireObject) {
+	if v.Kind() != '{' && v.Kind() != 'n' {
+		r.wrongKind(v, "an object")
+	}
+	for c := v.Members(); c.Next(); {
+		if field := o.field(c.Name); field != nil {
+			r.value(c.Value, field)
+		}
+	}
+}
+
+// value reads v into the field that a pointer is for. Null, and a value of the wrong kind, make
+// the field zero.
+func (r *wireReader) value(v jsonscan.Value, field any) {
+	null := v.Kind() == 'n'
+	switch f := field.(type) {
+	case wireValue:
+		f.read(r, v)
+	case wireObject:
+		r.object(v, f)
+	case *jsonscan.Value:
+		*f = v
+	case *json.RawMessage:
+		if *f = nil; !null {
+			*f = bytes.Clone(v.Text)
+		}
+	case *string:
+		if *f = ""; v.Kind() == '"' {
+			*f = v.String()
+		} else if !null {
+			r.wrongKind(v, "a string")
+		}
+	case *int64:
+		*f = r.integer(v, 64)
+	case *int:
+		*f = int(r.integer(v, strconv.IntSize))
+	case *bool:
+		*f, _ = r.boolean(v)
+	case **bool:
+		*f = nil
+		if b, ok := r.boolean(v); ok {
+			*f = &b
+		}
+	case *time.Time:
+		var t wireTime
+		t.read(r, v)
+		*f = t.Time
+	}
+}
+
+func (r *wireReader) integer(v jsonscan.Value, bits int) int64 {
+	if v.Kind() == 'n' {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(v.Text), 10, bits)
+	if err != nil {
+		r.wrongKind(v, "an integer")
+		return 0
+	}
+	return n
+}
+
+func (r *wireReader) boolean(v jsonscan.Value) (b, ok bool) {
+	switch v.Kind() {
+	case 't', 'f':
+		return v.Kind() == 't', true
+	case 'n':
+	default:
+		r.wrongKind(v, "a boolean")
+	}
+	return false, false
+}
+
+func (r *wireReader) wrongKind(v jsonscan.Value, want string) {
+	if r.wrong == nil {
+		r.wrong = badResponse("the value at byte %d is not %s", v.Offset, want)
+	}
+}
+
+// member returns an object's last member with that name.
+func member(object jsonscan.Value, name string) (v jsonscan.Value) {
+	for c := object.Members(); c.Next(); {
+		if string(c.Name) == name {
+			v = c.Value
+		}
+	}
+	return v
+}
+
+// requireID returns ErrBadResponse if an object has no id.
+func requireID[ID int64 | string](id ID, what string) error {
+	var none ID
+	if id > none {
 		return nil
 	}
-	var err error
-	t.Time, err = time.Parse(time.RFC3339, plainText(b))
-	t.unreadable = err != nil
-	return nil
-}
-
-// wireSteps are the tests of a connection: {"steps": [...]}.
-type wireSteps []TestStep
-
-func (s *wireSteps) UnmarshalJSON(b []byte) error {
-	var w struct {
-		Steps []struct {
-			Step, Status wireText
-			Error        stepError
-		}
-	}
-	_ = json.Unmarshal(b, &w) // what is of another shape has none that can be read
-	*s = make(wireSteps, len(w.Steps))
-	for i, step := range w.Steps {
-		(*s)[i] = TestStep{string(step.Step), string(step.Status), string(step.Error)}
-	}
-	return nil
-}
-
-// stepError is the message of {"message": ...}, or what is there instead.
-type stepError string
-
-func (e *stepError) UnmarshalJSON(b []byte) error {
-	var w struct{ Message wireText }
-	if err := json.Unmarshal(b, &w); err != nil {
-		w.Message = wireText(plainText(b))
-	}
-	*e = stepError(w.Message)
-	return nil
-}
-
-// wireFields are the form of a type: {"fields": [...]}.
-type wireFields []ConfigurationField
-
-func (f *wireFields) UnmarshalJSON(b []byte) error {
-	var w struct {
-		Fields []struct {
-			ID, Label, Type, Hint   wireText
-			Placeholder, Placholder wireText // the second as a page of the reference spells it
-			Rules                   wireTexts
-			Password                bool      `json:"is_password_type_field"`
-			PossibleValues          wireTexts `json:"possible_values"`
-		}
-	}
-	_ = json.Unmarshal(b, &w) // what is of another shape has none that can be read
-	*f = make(wireFields, len(w.Fields))
-	for i, field := range w.Fields {
-		(*f)[i] = ConfigurationField{
-			ID:             string(field.ID),
-			Label:          string(field.Label),
-			Type:           string(field.Type),
-			Placeholder:    string(cmp.Or(field.Placeholder, field.Placholder)),
-			Hint:           strings.TrimSpace(string(field.Hint)),
-			Required:       slices.Contains(field.Rules, "required"),
-			Password:       field.Password,
-			PossibleValues: field.PossibleValues,
-		}
-	}
-	return nil
+	return badResponse("%s without an id", what)
 }

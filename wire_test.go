@@ -1,33 +1,45 @@
 package connectlinks
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/connectlinks/connectlinks-go/internal/jsonscan"
 )
+
+// readInto reads JSON into a field, as if it was a member of an answer.
+func readInto(t testing.TB, text string, field any) *wireReader {
+	t.Helper()
+	require.NoError(t, jsonscan.Check(t.Context(), []byte(text), maxValues), text)
+	r := new(wireReader)
+	r.value(jsonscan.Parse([]byte(text)), field)
+	return r
+}
 
 func TestWireText(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]wireText{
-		`"error"`:      "error",
-		`"a\u003db\n"`: "a=b\n",
-		`""`:           "",
-		`null`:         "",
-		`404`:          "404",
-		`4.5e3`:        "4.5e3",
-		`true`:         "true",
-		`{"a": [1]}`:   `{"a": [1]}`,
-		`[]`:           `[]`,
+		`"error"`:               "error",
+		`"a\u003db\n"`:          "a=b\n",
+		`"\ud83d\ude00 \ud800"`: "😀 \ufffd",
+		`""`:                    "",
+		`null`:                  "",
+		`404`:                   "404",
+		`4.5e3`:                 "4.5e3",
+		`true`:                  "true",
+		`{"a": [1]}`:            `{"a": [1]}`,
+		`[]`:                    `[]`,
 	} {
 		got := wireText("before")
-		require.NoError(t, json.Unmarshal([]byte(raw), &got), raw)
+		r := readInto(t, raw, &got)
 		assert.Equal(t, want, got, raw)
+		assert.NoError(t, r.wrong)
 	}
 }
 
@@ -63,7 +75,7 @@ func TestWireTexts(t *testing.T) {
 		`5`:                {"5"},
 	} {
 		got := wireTexts{"before"}
-		require.NoError(t, json.Unmarshal([]byte(raw), &got), raw)
+		readInto(t, raw, &got)
 		assert.Equal(t, want, got, raw)
 	}
 }
@@ -77,128 +89,210 @@ func TestWireTime(t *testing.T) {
 		`"2023-07-22T23:42:47Z"`:          at.Truncate(time.Second),
 		`null`:                            {},
 	} {
-		var got wireTime
-		require.NoError(t, json.Unmarshal([]byte(raw), &got), raw)
+		got := wireTime{time.Now(), true}
+		readInto(t, raw, &got)
 		assert.False(t, got.unreadable, raw)
 		assert.True(t, want.Equal(got.Time), raw)
 	}
-	for _, raw := range []string{`""`, `"tomorrow"`, `1690069367`, `true`, `{}`, `[]`, `"2023-07-22"`, `"2023-07-22 23:42:47"`, `"2023-13-01T00:00:00Z"`} {
-		var got struct {
-			At    wireTime
-			After string
-		}
-		require.NoError(t, json.Unmarshal([]byte(`{"at":`+raw+`,"after":"read"}`), &got), raw)
-		assert.True(t, got.At.unreadable, raw)
-		assert.Equal(t, "read", got.After, "what is around it is read")
+	for _, raw := range unreadableTimes {
+		got := wireTime{Time: time.Now()}
+		readInto(t, raw, &got)
+		assert.True(t, got.unreadable, raw)
+		assert.True(t, got.IsZero(), raw)
 	}
+}
+
+var unreadableTimes = []string{
+	`""`, `"tomorrow"`, `1690069367`, `true`, `{}`, `[]`, `"2023-07-22"`, `"2023-07-22 23:42:47"`, `"2023-13-01T00:00:00Z"`,
+	`"2023-07-22T23:42:47Z` + strings.Repeat(" ", 1<<10) + `"`,
 }
 
 func TestWireSteps(t *testing.T) {
 	t.Parallel()
 	var got wireSteps
-	require.NoError(t, json.Unmarshal([]byte(`{"steps":[
+	readInto(t, `{"steps":[
 		{"step":"Connect","status":"success","error":null},
 		{"step":"Read","status":"failure","error":{"message":"denied"},"later":1},
-		{"step":3,"status":null}]}`), &got))
-	assert.Equal(t, wireSteps{{"Connect", "success", ""}, {"Read", "failure", "denied"}, {"3", "", ""}}, got)
-	require.NoError(t, json.Unmarshal([]byte(`{}`), &got))
-	assert.Empty(t, got)
-	require.NoError(t, json.Unmarshal([]byte(`null`), &got))
-	assert.Empty(t, got)
+		{"step":"Write","status":"failure","error":"full"},
+		{"step":3,"status":null,"error":{"text":"?"}}, 7]}`, &got)
+	assert.Equal(t, wireSteps{
+		{"Connect", "success", ""}, {"Read", "failure", "denied"}, {"Write", "failure", "full"}, {"3", "", ""}, {},
+	}, got)
+	for _, none := range []string{`{}`, `null`, `[]`, `[1]`, `"x"`, `{"steps":{}}`} {
+		readInto(t, none, &got)
+		assert.Empty(t, got, none)
+	}
 }
 
 func TestWireFields(t *testing.T) {
 	t.Parallel()
 	var got wireFields
-	require.NoError(t, json.Unmarshal([]byte(`{"fields":[
+	readInto(t, `{"fields":[
 		{"id":"host","label":"Host","type":"string","rules":["required","max:9"],"placholder":"db.example.com","hint":" where \n","is_password_type_field":false,"possible_values":null},
-		{"id":"mode","rules":"required|in:a,b","placeholder":"one","placholder":"two","is_password_type_field":true,"possible_values":["a","b"]},
-		{"id":"port","rules":"optional","possible_values":"a, b"}]}`), &got))
+		{"id":"mode","rules":"unique, required|in:a,b","placeholder":"one","placholder":"two","is_password_type_field":true,"possible_values":["a","b"]},
+		{"id":"port","rules":"optional","possible_values":"a, b"}]}`, &got)
 	assert.Equal(t, wireFields{
 		{ID: "host", Label: "Host", Type: "string", Placeholder: "db.example.com", Hint: "where", Required: true},
 		{ID: "mode", Placeholder: "one", Required: true, Password: true, PossibleValues: []string{"a", "b"}},
 		{ID: "port", PossibleValues: []string{"a", "b"}},
 	}, got)
-	require.NoError(t, json.Unmarshal([]byte(`null`), &got))
-	assert.Empty(t, got)
+	for _, none := range []string{`{}`, `null`, `[]`, `"x"`, `{"fields":7}`} {
+		readInto(t, none, &got)
+		assert.Empty(t, got, none)
+	}
+}
+
+func TestWireV2Source(t *testing.T) {
+	t.Parallel()
+	var w wireConnection
+	r := readInto(t, `{"id":4,"group_id":"wandering_aimlessly","name":"Snowflake","type":"snowflake","created_at":"2023-07-22T23:42:47.239Z",
+		"last_tested_at":"2023-11-07T05:31:56Z","last_test_succeeded":true,"connection_details":{}}`, &w)
+	require.NoError(t, r.wrong)
+	yes := true
+	assert.Equal(t, V2Source{
+		ID: 4, GroupID: "wandering_aimlessly", Name: "Snowflake", Type: "snowflake", LastTestSucceeded: &yes,
+		CreatedAt: time.Date(2023, 7, 22, 23, 42, 47, 239e6, time.UTC), LastTestedAt: time.Date(2023, 11, 7, 5, 31, 56, 0, time.UTC),
+	}, w.v2Source())
 }
 
 // What a body holds may be a secret, whatever is wrong with the body.
 func TestWrongQuotesNothing(t *testing.T) {
 	t.Parallel()
 	const secret = "wJ5hD3gF6kL1pS0"
-	for body, want := range map[string]string{
-		``:                             "empty",
-		" \n\t ":                       "empty",
-		`<html>` + secret + `</html>`:  "HTML in place of JSON",
-		` <` + secret:                  "HTML in place of JSON",
-		secret:                         "no JSON at byte",
-		`{"id":` + secret + `}`:        "no JSON at byte",
-		`{"uri":"` + secret:            "no JSON at byte",
-		`{"id":1} ` + secret:           "no JSON at byte",
-		`{"id":"` + secret + `"}`:      `"ID" is not of type int`,
-		`{"at":"` + secret + `"}`:      "JSON of another shape",
-		`{"raw":{"` + secret + `":3}}`: `is not of type string`,
-		`"` + secret + `"`:             "is not of type",
-		`["` + secret + `"]`:           "is not of type",
-	} {
-		var v struct {
-			ID  int
-			URI string
-			At  time.Time
-			Raw map[string]string
-		}
-		err := json.Unmarshal([]byte(body), &v)
-		require.Error(t, err, body)
-		got := describe([]byte(body), err)
-		assert.Contains(t, got, want, body)
-		assert.NotContains(t, got, secret, body)
+	decode := func(body string) error {
+		_, err := readPage(t.Context(), []byte(body), (*wireLink).source)
+		return err
 	}
-	assert.Equal(t, "JSON of another shape", describe([]byte("{}"), errors.New(secret)))
+	for body, want := range map[string]string{
+		``:                                   "empty",
+		" \n\t ":                             "empty",
+		`<html>` + secret + `</html>`:        "HTML instead of JSON",
+		` <` + secret:                        "HTML instead of JSON",
+		secret:                               "not JSON at byte 0; length 15",
+		`{"id":` + secret + `}`:              "not JSON at byte 6",
+		`{"uri":"` + secret:                  "not JSON at byte 23",
+		`{"id":1} ` + secret:                 "not JSON at byte 9",
+		secret + "\xff":                      "not valid UTF-8",
+		`"` + secret + `"`:                   "not a JSON object; length 17",
+		`["` + secret + `"]`:                 "not a JSON object; length 19",
+		`{"data":"` + secret + `"}`:          "data is not a list",
+		`{"data":{"` + secret + `":3}}`:      "data is not a list",
+		`{"data":["` + secret + `"]}`:        "link without an id",
+		`{"data":[{"id":"` + secret + `"}]}`: "link without an id",
+		`{"data":[],"pagination":"` + secret + `"}`:           "the value at byte 24 is not an object",
+		`{"data":[],"pagination":{"page": "` + secret + `"}}`: "the value at byte 33 is not an integer",
+	} {
+		err := decode(body)
+		require.ErrorIs(t, err, ErrBadResponse, body)
+		assert.ErrorContains(t, err, want, body)
+		assert.NotContains(t, err.Error(), secret, body)
+	}
+	for member, want := range map[string]string{
+		`"id":"` + secret + `"`:         "the value at byte 14 is not an integer",
+		`"type":["` + secret + `"]`:     "the value at byte 16 is not a string",
+		`"expired":"` + secret + `"`:    "the value at byte 19 is not a boolean",
+		`"id":1,"uri":"` + secret + `"`: "the URL of link 1 must be an absolute",
+		`"id":1,"uri":"https://h/` + secret + `","expiration":"` + secret + `"`: "the expiration of link 1 is not a time",
+	} {
+		k := get("/")
+		_, err := fetch(t.Context(), &service{}, k, (*wireLink).source)
+		require.Error(t, err) // there is no client; but the call can decode now
+		err = k.decode(t.Context(), []byte(`{"data":{`+member+`}}`))
+		require.ErrorIs(t, err, ErrBadResponse, member)
+		assert.ErrorContains(t, err, want, member)
+		assert.NotContains(t, err.Error(), secret, member)
+	}
 }
 
-// FuzzJSON: what is JSON is read without an error, whatever its types; the rest
-// is explained without being quoted.
+// An item that the context does not allow any more is not read.
+func TestReadPageEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"status":"success","data":[` + strings.TrimSuffix(strings.Repeat(`{"id":1},`, 500), ",") + `]}`)
+	for _, allowed := range []int{0, 1, 250, 499} {
+		ctx := &countedContext{Context: t.Context()}
+		converted := 0
+		_, err := readPage(ctx, body, func(w *wireLink) SourceConnectLink {
+			if converted++; converted == allowed {
+				ctx.ended = true
+			}
+			return w.source()
+		})
+		if allowed == 0 {
+			require.NoError(t, err)
+			assert.Equal(t, 500, converted)
+			continue
+		}
+		require.ErrorIs(t, err, context.Canceled)
+		assert.Equal(t, allowed, converted)
+	}
+}
+
+// countedContext ends when it is told to.
+type countedContext struct {
+	context.Context
+	ended bool
+}
+
+func (c *countedContext) Err() error {
+	if c.ended {
+		return context.Canceled
+	}
+	return c.Context.Err()
+}
+
+// FuzzJSON: any JSON can be read into any field. What is not JSON is refused without a quotation.
 func FuzzJSON(f *testing.F) {
 	for _, s := range []string{
 		`{}`, `null`, ``, `[`, `<`, `{"text":1,"texts":[null,{"a":2}],"time":"2023-07-22T23:42:47.239Z"}`,
 		`{"text":"\ud800","texts":"a|b,c","time":-1}`, `{"text":{"text":[]},"texts":{},"time":{}}`,
 		`{"steps":{"steps":[{"step":{},"error":{"message":[1]}}]},"fields":{"fields":[{"rules":7,"possible_values":{}}]}}`,
-		`{"steps":[],"fields":"x"}`, "\xff", `{"text":"\u0000"}`,
+		`{"steps":[],"fields":"x"}`, "\xff", `{"text":"\u0000"}`, `{"source":{"id":1},"destination_connection":{"id":"x","last_test_results":{"steps":[7]}}}`,
 	} {
 		f.Add([]byte(s))
 	}
+	const secret = "wJ5hD3gF6kL1pS0"
 	f.Fuzz(func(t *testing.T, body []byte) {
-		var v struct {
-			Text  wireText
-			Texts wireTexts
-			Time  wireTime
-		}
-		err := json.Unmarshal(body, &v)
-		var kind *json.UnmarshalTypeError
-		if json.Valid(body) && err != nil && !(errors.As(err, &kind) && kind.Field == "") {
-			t.Errorf("%q: %v", body, err)
-		}
-		_, _ = v.Text.failure()
-		if v.Time.unreadable && !v.Time.IsZero() {
-			t.Errorf("%q: a time that cannot be read is %v", body, v.Time.Time)
-		}
-		var w struct {
-			Steps  wireSteps
-			Fields wireFields
-			N      int
-			At     time.Time
-		}
-		if err := json.Unmarshal(body, &w); err != nil {
-			text := describe(body, err)
-			if text == "" || len(text) > 200 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
+		if err := jsonscan.Check(t.Context(), body, maxValues); err != nil {
+			text := unreadable([]byte(secret+string(body)), err).Error()
+			if text == "" || len(text) > 200 || strings.Contains(text, secret) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) {
 				t.Errorf("%q: %q", body, text)
 			}
-			const secret = "wJ5hD3gF6kL1pS0"
-			quoted := fmt.Sprintf(`{"n":%q,"at":%q,"x":%s`, secret, secret, body)
-			if err := json.Unmarshal([]byte(quoted), &w); err == nil || strings.Contains(describe([]byte(quoted), err), secret) {
-				t.Errorf("%q: %v", quoted, err)
+			return
+		}
+		if !json.Valid(body) {
+			t.Errorf("%q is not JSON", body)
+		}
+		var (
+			text    wireText
+			texts   wireTexts
+			at      wireTime
+			plain   time.Time
+			steps   wireSteps
+			fields  wireFields
+			details json.RawMessage
+			tested  *bool
+		)
+		fieldsOf := []any{
+			&text, &texts, &at, &plain, &steps, &fields, &details, &tested, new(string), new(int), new(int64), new(bool),
+			new(wireLink), new(wireConnection), new(wireActivation), new(wireType), new(wireWorkspace), new(wirePagination), new(envelope),
+		}
+		whole := jsonscan.Parse(body)
+		for _, field := range fieldsOf {
+			r := new(wireReader)
+			r.value(whole, field)
+			for c := whole.Members(); c.Next(); {
+				r.value(c.Value, field)
 			}
+			if r.err != nil {
+				t.Errorf("%q: %v", body, r.err)
+			}
+		}
+		_, _ = text.failure()
+		if at.unreadable && !at.IsZero() || !plain.Equal(at.Time) {
+			t.Errorf("%q: a time that cannot be read is %v, %v", body, at.Time, plain)
+		}
+		if len(details) > 0 && !json.Valid(details) {
+			t.Errorf("%q: %q", body, details)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -48,8 +49,8 @@ func ReadAll(r io.Reader, announced int64, max int) ([]byte, error) {
 		case err != nil:
 			return body, err
 		}
-		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
+		if len(body) == cap(body) { // doubled: append would copy a long body more often
+			body = slices.Grow(body, min(len(body)+1, max+1-len(body)))
 		}
 	}
 }

@@ -61,8 +61,10 @@
 //
 // Every call ends with its context, if the caller's own [TokenSource], [RateLimiter] and HTTP
 // transport honour it. Each attempt ends after [WithTimeout]. Of a success at most 8 MiB are
-// read, and of an error 64 KiB. Replicas of a program do not know of each other: if they must
-// share a rate limit, give them a [RateLimiter] that asks one place.
+// read, and of an error 64 KiB. A success may hold 200,000 JSON values and 1,000 items, each of
+// at most 1 MiB: a longer one is [ErrBadResponse]. It takes at most 64 MiB of memory. Replicas
+// of a program do not know of each other: if they must share a rate limit, give them a
+// [RateLimiter] that asks one place.
 //
 // # Concurrency
 //

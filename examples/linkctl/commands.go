@@ -11,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -130,7 +131,7 @@ func stamp(t time.Time) string {
 
 // left is how long a link still lives, by this machine's clock.
 func (l link) left() string {
-	if !l.works() || l.ExpiresAt.IsZero() {
+	if !l.live() || l.ExpiresAt.IsZero() {
 		return ""
 	}
 	return max(0, time.Until(l.ExpiresAt)).Round(time.Second).String()
@@ -149,6 +150,10 @@ func collect[T any](items iter.Seq2[T, error], wanted func(T) bool) ([]T, error)
 	}
 	return kept, nil
 }
+
+// aboutLive is what a list of live links does not show.
+const aboutLive = `A live link may have been used already: the API does not say. To cut somebody off,
+revoke every live link, with a CONNECTION or without.`
 
 // showLinks writes links as a table, and uncovers their URLs if that was asked for.
 func (a *app) showLinks(w io.Writer, links []link) []link {
@@ -306,9 +311,13 @@ func list(ctx context.Context, a *app) error {
 		return a.answer(found, err)
 	}
 	found, err := collect(a.api.links(ctx), func(l link) bool {
-		return (a.all || l.works()) && (a.typ == "" || a.typ == l.Type)
+		return (a.all || l.live()) && (a.typ == "" || a.typ == l.Type)
 	})
-	return a.answer(a.showLinks(&a.text, found), err)
+	a.showLinks(&a.text, found)
+	if slices.ContainsFunc(found, link.live) {
+		a.say("\n%s", aboutLive)
+	}
+	return a.answer(found, err)
 }
 
 func get(ctx context.Context, a *app) error {
@@ -338,8 +347,8 @@ func get(ctx context.Context, a *app) error {
 
 func revoke(ctx context.Context, a *app) error {
 	switch {
-	case a.all == (a.arg != ""), a.all && a.typ == "":
-		return misuse("revoke takes either a LINK, or -all and a -type", "")
+	case a.all == (a.arg != ""):
+		return misuse("revoke takes either a LINK or -all", "")
 	case a.all:
 		return a.revokeAll(ctx)
 	}
@@ -347,12 +356,12 @@ func revoke(ctx context.Context, a *app) error {
 	return a.answer(a.showLinks(&a.text, []link{l})[0], err)
 }
 
-// revokeAll revokes what works. It goes on after a link that cannot be revoked.
+// revokeAll revokes every live link, or those of -type. It goes on after a link that cannot be revoked.
 func (a *app) revokeAll(ctx context.Context) error {
 	if !a.yes && !(a.tty && terminal(os.Stdin)) {
 		return errNobody
 	}
-	doomed, err := collect(a.api.links(ctx), func(l link) bool { return l.works() && l.Type == a.typ })
+	doomed, err := collect(a.api.links(ctx), func(l link) bool { return l.live() && (a.typ == "" || l.Type == a.typ) })
 	if err == nil && !a.yes && len(doomed) > 0 {
 		a.showLinks(os.Stderr, doomed)
 		err = ask(fmt.Sprintf("Revoke these %d links of %s? Type yes: ", len(doomed), safe(a.baseURL)))

@@ -44,23 +44,22 @@ type link struct {
 	GroupID      string    `json:"group_id,omitempty"`
 }
 
-// newLink makes a link. Whether it is expired is the API's word, not the clock's;
-// whether it was used to make its connection or is there to renew it, nobody says.
+// newLink converts a link. The API says whether it is expired, not the local clock.
+// A live link may have been used already: the API does not say whether it was. A link
+// with a connection has made it, or is there to renew it.
 func newLink(l connectlinks.ConnectLink, connection int64, group string) link {
-	state := "open"
+	state := "live"
 	switch {
 	case l.Revoked:
 		state = "revoked"
 	case l.Expired:
 		state = "expired"
-	case connection != 0:
-		state = "used-or-renews"
 	}
 	return link{ConnectLink: l, ExpiresAt: l.ExpiresAt, State: state, ConnectionID: formatID(connection), GroupID: group}
 }
 
-// works is whether a customer may still open the link.
-func (l link) works() bool { return l.State == "open" || l.State == "used-or-renews" }
+// live reports whether somebody can still open the link.
+func (l link) live() bool { return l.State == "live" }
 
 // connection is a source, a destination or an activation.
 type connection struct {

@@ -4,12 +4,12 @@
 //	linkctl types [TEXT]              what can be connected
 //	linkctl create -type hubspot      make a link for a customer
 //	linkctl wait LINK                 until the customer has finished
-//	linkctl list                      the links that still work
+//	linkctl list                      the live links
 //	linkctl list -connections         what customers have connected
 //	linkctl get LINK                  one link, and what came of it
 //	linkctl reauthorize CONNECTION    make a link that renews credentials
 //	linkctl revoke LINK               end a link before its time
-//	linkctl revoke -all -type hubspot end all of a type; asks first
+//	linkctl revoke -all               end every live link; asks first
 //	linkctl doctor                    is everything set up? what is to be done?
 //
 // All take -kind source, destination (the default) or activation, and -json for
@@ -24,6 +24,13 @@
 //	CENSUS_BASE_URL               the API, https://app.getcensus.com if not set
 //
 // If none is set, linkctl runs on a sandbox inside itself, and says so.
+//
+// # Live links
+//
+// Somebody can open a live link. It may have been used already: the API does not say
+// whether it was. A link has a CONNECTION if it made one, and also if it is there to
+// renew one; an activation's link never shows any. So to cut somebody off, revoke every
+// live link of every kind, with a CONNECTION or without.
 //
 // # Waiting
 //
@@ -95,10 +102,10 @@ var commands = []command{
 	{"types", "[TEXT]", "What can be connected: all of it, or what has TEXT in its name.", "all", types},
 	{"create", "", "Make a link for a customer, and print its URL.", "type redirect-uri group", create},
 	{"wait", "LINK", "Wait until the customer has finished, or the link is dead.", "since connection", wait},
-	{"list", "", "The links that still work, or with -connections what was connected.", "all connections type show-url", list},
+	{"list", "", "The live links, or with -connections what was connected.", "all connections type show-url", list},
 	{"get", "LINK", "One link, and what came of it.", "show-url", get},
 	{"reauthorize", "CONNECTION", "Make a link that renews a connection's credentials, and print its URL.", "redirect-uri", reauthorize},
-	{"revoke", "[LINK]", "End a link, or with -all each of a type, before its time.", "all type yes show-url", revoke},
+	{"revoke", "[LINK]", "End a link before its time, or with -all every live link, or every one of -type.", "all type yes show-url", revoke},
 	{"doctor", "", "Check token, region, workspace, type and redirect URI, and say what to do.", "type redirect-uri", doctor},
 }
 
@@ -172,7 +179,7 @@ func (c *command) parse(args []string, o *options) error {
 		"connection":   func(n string) { f.StringVar(&o.renews, n, "", "`id` of the connection that the link reauthorizes") },
 		"connections":  func(n string) { f.BoolVar(&o.connections, n, false, "list connections, not links") },
 		"all": func(n string) {
-			f.BoolVar(&o.all, n, false, "also what does not work; with revoke, all that do of -type")
+			f.BoolVar(&o.all, n, false, "also what is not live, or cannot be linked; with revoke, every live link")
 		},
 		"show-url": func(n string) { f.BoolVar(&o.showURL, n, false, "print the URL, which is a password") },
 		"yes":      func(n string) { f.BoolVar(&o.yes, n, false, "do not ask") },
@@ -236,7 +243,7 @@ var explanations = []struct {
 	target error
 	failure
 }{
-	{connectlinks.ErrOutcomeUnknown, failure{exitUnknown, "the answer was lost: there may be a link now that nobody has",
+	{connectlinks.ErrOutcomeUnknown, failure{exitUnknown, "the outcome is unknown: there may be a link now that nobody has",
 		`find it with "linkctl list" and revoke it; or try again, since an unused link does no harm until it expires`, nil}},
 	{context.Canceled, failure{exitInterrupted, "interrupted", "the same command goes on from here", nil}},
 	{connectlinks.ErrUnauthorized, failure{exitRefused, "the API does not know the token",

@@ -178,7 +178,9 @@ func TestCommands(t *testing.T) {
 		made = "http://HOST/pbc?auth=SECRET\n\n" +
 			"That is link 108 ({type}), which ends at TIME. Give it to your customer\n" +
 			"and to nobody else: who has it can connect. To wait for the customer:\n"
-		links   = "LINK  TYPE  STATE  EXPIRES  "
+		links = "LINK  TYPE  STATE  EXPIRES  "
+		live  = "\nA live link may have been used already: the API does not say. To cut somebody off,\n" +
+			"revoke every live link, with a CONNECTION or without.\n"
 		region  = "ok  region  http://HOST answers, which is neither the US nor the EU\n"
 		theRest = "ok  type  {label} can be linked\nok  redirect URI well formed\n"
 	)
@@ -197,8 +199,8 @@ func TestCommands(t *testing.T) {
 		{args: "reauthorize {conn}", v1: made + "  linkctl wait -kind {kind} -connection {conn} -since TIME 108\n"},
 		{
 			args: "list",
-			v1:   links + "LEFT  CONNECTION\n103  {type}  used-or-renews  TIME  LEFT  {conn}\n105  {type}  open  TIME  LEFT  -\n107  {type}  used-or-renews  TIME  LEFT  {conn}\n",
-			v2:   links + "LEFT  GROUP\n103  {type}  open  TIME  LEFT  {group}\n105  {type}  open  TIME  LEFT  {group}\n107  {type}  open  TIME  LEFT  {group}\n",
+			v1:   links + "LEFT  CONNECTION\n103  {type}  live  TIME  LEFT  {conn}\n105  {type}  live  TIME  LEFT  -\n107  {type}  live  TIME  LEFT  {conn}\n" + live,
+			v2:   links + "LEFT  GROUP\n103  {type}  live  TIME  LEFT  {group}\n105  {type}  live  TIME  LEFT  {group}\n107  {type}  live  TIME  LEFT  {group}\n" + live,
 		},
 		{args: "list -type braze", v1: "none\n"},
 		{
@@ -208,8 +210,8 @@ func TestCommands(t *testing.T) {
 		},
 		{
 			args: "get 105",
-			v1:   links + "LEFT\n105  {type}  open  TIME  LEFT\nredirect URI: http://localhost/done\n",
-			v2:   links + "LEFT  GROUP\n105  {type}  open  TIME  LEFT  {group}\nredirect URI: http://localhost/done\n",
+			v1:   links + "LEFT\n105  {type}  live  TIME  LEFT\nredirect URI: http://localhost/done\n",
+			v2:   links + "LEFT  GROUP\n105  {type}  live  TIME  LEFT  {group}\nredirect URI: http://localhost/done\n",
 		},
 		{
 			args: "get -show-url 106",
@@ -223,6 +225,11 @@ func TestCommands(t *testing.T) {
 		},
 		{
 			args: "revoke -all -type {type} -yes",
+			v1:   links + "CONNECTION\n103  {type}  revoked  TIME  {conn}\n105  {type}  revoked  TIME  -\n107  {type}  revoked  TIME  {conn}\n",
+			v2:   links + "GROUP\n103  {type}  revoked  TIME  {group}\n105  {type}  revoked  TIME  {group}\n107  {type}  revoked  TIME  {group}\n",
+		},
+		{
+			args: "revoke -all -yes",
 			v1:   links + "CONNECTION\n103  {type}  revoked  TIME  {conn}\n105  {type}  revoked  TIME  -\n107  {type}  revoked  TIME  {conn}\n",
 			v2:   links + "GROUP\n103  {type}  revoked  TIME  {group}\n105  {type}  revoked  TIME  {group}\n107  {type}  revoked  TIME  {group}\n",
 		},
@@ -482,14 +489,14 @@ func TestFailures(t *testing.T) {
 		{
 			name: "lost answer", args: "create -type hubspot",
 			fail: answer(creating, connectlinkstest.Failure{Reset: true, CarryOut: true, Times: -1}),
-			err: "linkctl: the answer was lost: there may be a link now that nobody has\n" +
+			err: "linkctl: the outcome is unknown: there may be a link now that nobody has\n" +
 				"  to do:  find it with \"linkctl list\" and revoke it; or try again, since an unused link does no harm until it expires\n",
 			code: exitUnknown, links: 5,
 		},
 		{
 			name: "lost answer of a reauthorization", args: "reauthorize {conn}",
 			fail: answer("POST /api/v1/destinations/{destination_id}/connect_links", connectlinkstest.Failure{Status: 502, CarryOut: true, Times: -1}),
-			err: "linkctl: the answer was lost: there may be a link now that nobody has\n" +
+			err: "linkctl: the outcome is unknown: there may be a link now that nobody has\n" +
 				"  to do:  find it with \"linkctl list\" and revoke it; or try again, since an unused link does no harm until it expires\n",
 			code: exitUnknown, links: 5,
 		},
@@ -556,6 +563,28 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// A success whose envelope names a failure does not say whether the link was made.
+func TestCreateAnsweredWithFailureInEnvelope(t *testing.T) {
+	t.Parallel()
+	for _, status := range []string{`404`, `409`, `422`, `"not_found"`} {
+		for _, made := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, made %t", status, made), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, "destination")
+				require.NoError(t, w.Fail(connectlinkstest.Failure{
+					Route: connectlinkstest.RouteCreateDestinationConnectLink, Times: -1, CarryOut: made,
+					Status: http.StatusCreated, Body: `{"status":` + status + `,"message":"no"}`,
+				}))
+				stdout, stderr, code := execute(t, w.linkctl(t, "create -type hubspot"))
+				assert.Empty(t, stdout)
+				assert.Contains(t, stderr, "linkctl: the outcome is unknown: there may be a link now that nobody has\n")
+				assert.Equal(t, exitUnknown, code)
+				assert.Len(t, w.Links(), map[bool]int{true: 5, false: 4}[made])
+			})
+		}
+	}
+}
+
 // What cannot be revoked does not keep the rest.
 func TestRevokeAllInPart(t *testing.T) {
 	t.Parallel()
@@ -572,7 +601,7 @@ func TestRevokeAllInPart(t *testing.T) {
 func TestGetOfUsedLink(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "destination")
-	const head = "LINK  TYPE  STATE  EXPIRES  LEFT  CONNECTION\n103  hubspot  used-or-renews  TIME  LEFT  104\nredirect URI: the organization's default\n"
+	const head = "LINK  TYPE  STATE  EXPIRES  LEFT  CONNECTION\n103  hubspot  live  TIME  LEFT  104\nredirect URI: the organization's default\n"
 	stdout, _, code := execute(t, w.linkctl(t, "get 103"))
 	assert.Equal(t, head+w.old("test passed"), stdout)
 	assert.Zero(t, code)
@@ -611,11 +640,11 @@ func TestUsage(t *testing.T) {
 			assert.Equal(t, exitUsage, code)
 		})
 	}
-	for _, args := range []string{"revoke", "revoke 1 -all", "revoke -all -yes"} {
+	for _, args := range []string{"revoke", "revoke 1 -all", "revoke -type hubspot"} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
 			_, stderr, code := execute(t, newWorld(t, "destination").linkctl(t, args))
-			assert.Equal(t, "linkctl: revoke takes either a LINK, or -all and a -type\n", stderr)
+			assert.Equal(t, "linkctl: revoke takes either a LINK or -all\n", stderr)
 			assert.Equal(t, exitUsage, code)
 		})
 	}
@@ -628,6 +657,7 @@ func TestHelp(t *testing.T) {
 	assert.True(t, strings.HasSuffix(manual, "\t130  interrupted, as by Ctrl-C\n"), manual)
 	assert.Empty(t, stderr)
 	assert.Zero(t, code)
+	assert.Contains(t, manual, "It may have been used already")
 	for _, c := range commands {
 		assert.Contains(t, manual, "\tlinkctl "+c.name+" ")
 		help, stderr, code := execute(t, linkctl(t, []string{c.name, "-h"}))
@@ -742,7 +772,7 @@ func TestJSON(t *testing.T) {
 			var one object
 			decode("create -group {group} -type {type}", &one, true)
 			assert.Equal(t, 108.0, one["id"])
-			assert.Equal(t, "open", one["state"])
+			assert.Equal(t, "live", one["state"])
 
 			one = nil
 			decode("reauthorize {conn}", &one, true)
@@ -830,14 +860,14 @@ func TestSandbox(t *testing.T) {
 			w.conn = "glimmering_donkey"
 		}
 		notice := "linkctl: no CENSUS_... variable is set: this is a sandbox, made for this command and gone after it\n" +
-			"  " + kind + " " + w.conn + ", which link 103 made and link 108 can renew; links 106 (open), 104 (expired), 107 (revoked); group wandering_aimlessly\n"
+			"  " + kind + " " + w.conn + ", which link 103 made and link 108 can renew; links 106 (live), 104 (expired), 107 (revoked); group wandering_aimlessly\n"
 		made := map[string]string{"activation": "patient_donkey"}[kind]
 		if made == "" {
 			made = "109"
 		}
 		for _, tt := range []struct{ args, out string }{
 			{"create -type " + w.typ, "That is link 109 (" + w.typ + ")"},
-			{"list", "106  " + w.typ + "  open  TIME  LEFT"},
+			{"list", "106  " + w.typ + "  live  TIME  LEFT"},
 			{"revoke -all -yes -type " + w.typ, "106  " + w.typ + "  revoked  TIME"},
 			{"doctor", "ok  token  the sandbox's token looks as it should\n"},
 			{"wait 106", w.shown(made, w.label, "test passed")},

@@ -84,7 +84,7 @@ func newSandbox(ctx context.Context, o options) (session, error) {
 	keep(s.api.revoke(ctx, dead.ID))
 
 	fmt.Fprintf(os.Stderr, `linkctl: no CENSUS_... variable is set: this is a sandbox, made for this command and gone after it
-  %s %s, which link %d made and link %d can renew; links %d (open), %d (expired), %d (revoked); group %s
+  %s %s, which link %d made and link %d can renew; links %d (live), %d (expired), %d (revoked); group %s
 `, o.kind, id, used.ID, renews.ID, open.ID, late.ID, dead.ID, srv.Group())
 	return s, cmp.Or(failed, err)
 }

@@ -93,7 +93,7 @@ func TestQuestion(t *testing.T) {
 				require.NoError(t, cmd.Start())
 				question := pt.until("Type yes: ")
 				assert.NotContains(t, question, "auth=")
-				assert.Contains(t, steady(question), "105  "+w.typ+"  open")
+				assert.Contains(t, steady(question), "105  "+w.typ+"  live")
 				assert.Contains(t, question, "Revoke these 3 links of "+w.URL+"? Type yes: ")
 				_, err := pt.person.WriteString(tt.answer)
 				require.NoError(t, err)

@@ -28,7 +28,7 @@ func TestRetriesWithoutAConnection(t *testing.T) {
 	tests := []struct {
 		name  string
 		proxy bool
-		// fails is the far end of a connection that comes to nothing.
+		// fails spoils a connection at its far end, or the dial by an error.
 		fails func(far net.Conn) error
 		is    func(error) bool
 	}{
@@ -42,7 +42,7 @@ func TestRetriesWithoutAConnection(t *testing.T) {
 		}},
 		{"untrusted certificate", false, func(far net.Conn) error {
 			go func() { _ = tls.Server(far, testkit.ServerTLS(unknown, false)).Handshake(); _ = far.Close() }()
-			return testkit.Connect
+			return nil
 		}, func(err error) bool {
 			var e *tls.CertificateVerificationError
 			return errors.As(err, &e)
@@ -53,32 +53,32 @@ func TestRetriesWithoutAConnection(t *testing.T) {
 				_, _ = io.WriteString(far, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 				_ = far.Close()
 			}()
-			return testkit.Connect
+			return nil
 		}, func(err error) bool { return strings.Contains(err.Error(), "HTTP response to HTTPS client") }},
 		{"closed in the handshake", false, func(far net.Conn) error {
 			go func() { _, _ = far.Read(make([]byte, 4<<10)); _ = far.Close() }()
-			return testkit.Connect
+			return nil
 		}, func(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }},
-		{"hanging handshake", false, func(net.Conn) error { return testkit.Connect }, testkit.IsTimeout},
+		{"hanging handshake", false, func(net.Conn) error { return nil }, testkit.IsTimeout},
 		{"proxy refuses the connection", true, func(net.Conn) error { return testkit.Refused() }, func(err error) bool {
 			var e *net.OpError
 			return errors.As(err, &e) && e.Op == "proxyconnect"
 		}},
 		{"proxy answers 403", true, func(far net.Conn) error {
 			go func() { testkit.AnswerConnect(far, "403 Forbidden") }()
-			return testkit.Connect
+			return nil
 		}, func(err error) bool { return strings.Contains(err.Error(), "Forbidden") }},
 		{"proxy answers 407", true, func(far net.Conn) error {
 			go func() { testkit.AnswerConnect(far, "407 Proxy Authentication Required") }()
-			return testkit.Connect
+			return nil
 		}, func(err error) bool { return strings.Contains(err.Error(), "Proxy Authentication Required") }},
 		{"proxy answers 502", true, func(far net.Conn) error {
 			go func() { testkit.AnswerConnect(far, "502 Bad Gateway") }()
-			return testkit.Connect
+			return nil
 		}, func(err error) bool { return strings.Contains(err.Error(), "Bad Gateway") }},
 		{"proxy hangs up", true, func(far net.Conn) error {
 			go func() { _, _ = far.Read(make([]byte, 4<<10)); _ = far.Close() }()
-			return testkit.Connect
+			return nil
 		}, func(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }},
 	}
 	for _, tt := range tests {
@@ -92,26 +92,22 @@ func TestRetriesWithoutAConnection(t *testing.T) {
 						n.Transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: proxy})
 					}
 					failures := 0 // of the dials to come
-					n.Misdial = func(_ int, addr string, far net.Conn) error {
-						if tt.proxy && addr != proxy {
-							return fmt.Errorf("dialled %s", addr)
-						}
-						if failures > 0 {
+					n.Misdial = func(_ int, addr string, far net.Conn) (connect bool, err error) {
+						switch {
+						case tt.proxy && addr != proxy:
+							return false, fmt.Errorf("dialled %s", addr)
+						case failures > 0:
 							failures--
-							if err := tt.fails(far); err != testkit.Connect {
-								return err
-							}
-							return nil
-						}
-						if tt.proxy {
+							return false, tt.fails(far)
+						case tt.proxy:
 							go func() {
 								if testkit.AnswerConnect(far, "200 OK") {
 									_ = n.Accept(context.Background(), far)
 								}
 							}()
-							return nil
+							return false, nil
 						}
-						return testkit.Connect
+						return true, nil
 					}
 					c := n.Client(t)
 
@@ -239,14 +235,14 @@ func TestCreateThroughAProxy(t *testing.T) {
 		const proxy = "proxy.test:3128"
 		n := testkit.NewNetwork(t, false)
 		n.Transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: proxy})
-		n.Misdial = func(_ int, addr string, far net.Conn) error {
+		n.Misdial = func(_ int, addr string, far net.Conn) (bool, error) {
 			assert.Equal(t, proxy, addr)
 			go func() {
 				if testkit.AnswerConnect(far, "200 OK") {
 					_ = n.Accept(context.Background(), far)
 				}
 			}()
-			return nil
+			return false, nil
 		}
 		c := n.Client(t)
 		for _, op := range testkit.Creates() {

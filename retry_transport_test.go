@@ -194,12 +194,12 @@ func TestTransportThatFetchesACredential(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			n := testkit.NewNetwork(t, false)
 			refused := 1
-			n.Misdial = func(_ int, addr string, _ net.Conn) error {
+			n.Misdial = func(_ int, addr string, _ net.Conn) (bool, error) {
 				if addr == testkit.Host+":443" && refused > 0 {
 					refused--
-					return testkit.Refused()
+					return false, testkit.Refused()
 				}
-				return testkit.Connect
+				return true, nil
 			}
 			c := testkit.ClientAt(t, testkit.Origin, fetchesCredential(n.Transport, "https://other.test"))
 			for _, op := range testkit.Creates() {

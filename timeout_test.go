@@ -179,7 +179,7 @@ func TestTimeLimitsOfAConnection(t *testing.T) {
 					n := testkit.NewNetwork(t, false)
 					n.Transport.TLSHandshakeTimeout = time.Hour
 					hang(n)
-					n.Misdial = func(int, string, net.Conn) error { return nil } // nobody reads what is sent
+					n.Misdial = func(int, string, net.Conn) (bool, error) { return false, nil } // nobody reads what is sent
 					c := limit.client(t, n.Transport)
 					for _, op := range testkit.Representative() {
 						n.API.Begin()

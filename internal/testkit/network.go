@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -114,11 +113,10 @@ type Network struct {
 	API       *API
 	Transport *http.Transport
 
-	// Misdial decides what becomes of the n-th dial, counted from 1; far is the
-	// other end of the connection. It returns [Connect] to connect it to the API,
-	// nil to do nothing about it, or an error that fails the dial. A nil Misdial
-	// connects every dial.
-	Misdial func(n int, addr string, far net.Conn) error
+	// Misdial decides what becomes of the n-th dial, counted from 1: an error fails
+	// the dial, connect connects it to the API; otherwise far, the other end of the
+	// connection, is left to Misdial. A nil Misdial connects every dial.
+	Misdial func(n int, addr string, far net.Conn) (connect bool, err error)
 
 	accepts chan net.Conn
 	closed  chan struct{}
@@ -127,9 +125,6 @@ type Network struct {
 	ends    []net.Conn // near and far, in turn
 	dialed  []string
 }
-
-// Connect is what Misdial returns for a dial that succeeds.
-var Connect = errors.New("connect")
 
 // NewNetwork starts an API in a bubble. What it started ends with the test.
 func NewNetwork(t testing.TB, h2 bool) *Network {
@@ -180,7 +175,7 @@ func (n *Network) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	count, misdial := len(n.dialed), n.Misdial
 	n.mu.Unlock()
 	if misdial != nil {
-		if err := misdial(count, addr, far); err != Connect {
+		if connect, err := misdial(count, addr, far); err != nil || !connect {
 			return near, err
 		}
 	}

@@ -133,6 +133,11 @@ func TestRedirectURIsThatAreAccepted(t *testing.T) {
 				want["redirect_uri"] = redirect
 			}
 			assert.Equal(t, want, body)
+			_, err = c.Activations.CreateConnectLink(t.Context(), connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: "g", RedirectURI: redirect})
+			require.NoError(t, err)
+			want["group_id"] = "g"
+			assert.Equal(t, want, body)
+			delete(want, "group_id")
 			_, err = c.Sources.CreateReauthorizationLink(t.Context(), 7, connectlinks.CreateReauthorizationLinkParams{RedirectURI: redirect})
 			require.NoError(t, err)
 			delete(want, "type")

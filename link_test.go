@@ -2,7 +2,10 @@ package connectlinks_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -14,19 +17,18 @@ import (
 
 func TestLinkWithoutAConnection(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"source_connect_link_null.json", "source_connect_link_zero.json"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			client := testkit.Client(t, testkit.Respond(200, testkit.Testdata(t, name)), testkit.NoRetries)
-			link, err := client.Sources.GetConnectLink(t.Context(), 469)
-			require.NoError(t, err)
-			want := refSourceLink
-			want.SourceID = 0
-			if name == "source_connect_link_null.json" {
-				want.RedirectURI = ""
-			}
-			assert.Equal(t, &want, link)
-		})
+	for name, redirect := range map[string]string{"source_connect_link_null.json": "", "source_connect_link_zero.json": "http://example.com"} {
+		answer := testkit.Testdata(t, name)
+		link, err := testkit.Client(t, testkit.Respond(200, answer)).Sources.GetConnectLink(t.Context(), 469)
+		require.NoError(t, err)
+		want := refSourceLink
+		want.SourceID, want.RedirectURI = 0, redirect
+		assert.Equal(t, &want, link)
+
+		answer = strings.Replace(answer, "source_id", "destination_id", 1)
+		destination, err := testkit.Client(t, testkit.Respond(200, answer)).Destinations.GetConnectLink(t.Context(), 469)
+		require.NoError(t, err)
+		assert.Equal(t, &connectlinks.DestinationConnectLink{ConnectLink: want.ConnectLink}, destination)
 	}
 }
 
@@ -124,4 +126,38 @@ func TestLinksKeepTheirURLInJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &back))
 	assert.Equal(t, refActivationLink, back)
+}
+
+// Without a Date header, the local clock must do: the time at which the create began.
+func TestCreatedAtWithoutADate(t *testing.T) {
+	t.Parallel()
+	for _, date := range []string{"", "yesterday"} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(1500 * time.Millisecond)
+			start := time.Now()
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				time.Sleep(10 * time.Second)
+				resp, err := testkit.Succeed.RoundTrip(r)
+				if err == nil {
+					resp.Header.Set("Date", date)
+				}
+				return resp, err
+			})
+			link, err := testkit.Client(t, rt).Destinations.CreateConnectLink(t.Context(), testkit.Params)
+			require.NoError(t, err)
+			assert.Equal(t, start.UTC().Truncate(time.Second), link.CreatedAt)
+		})
+	}
+}
+
+// A time that is unknown is left out of JSON.
+func TestUnknownTimesAreNotInJSON(t *testing.T) {
+	t.Parallel()
+	for _, v := range []any{
+		connectlinks.ConnectLink{ID: 1}, connectlinks.SourceConnectLink{}, connectlinks.DestinationConnectLink{}, connectlinks.ActivationConnectLink{},
+	} {
+		body, err := json.Marshal(v)
+		require.NoError(t, err)
+		assert.NotContains(t, string(body), "0001-01-01", "%T", v)
+	}
 }

@@ -873,3 +873,28 @@ func activationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	_, err = s.WaitForActivation(ctx, link.ID, link.CreatedAt)
 	assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
 }
+
+// With a local clock two minutes ahead of the API's, a wait since the link's CreatedAt finds
+// what the customer made after 90 seconds.
+func TestWaitForActivationWithAnotherClock(t *testing.T) {
+	t.Parallel()
+	for _, skew := range []time.Duration{-2 * time.Minute, 0, 2 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+			defer srv.Close()
+			srv.Advance(2*time.Minute + skew)
+			client := srv.PersonalClient()
+			time.Sleep(300 * time.Millisecond)
+			link, err := client.Activations.CreateConnectLink(t.Context(),
+				connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: srv.Group()})
+			require.NoError(t, err)
+			time.AfterFunc(90*time.Second, func() {
+				_, err := srv.Complete(link.ID)
+				assert.NoError(t, err)
+			})
+			activation, err := client.Activations.WaitForActivation(t.Context(), link.ID, link.CreatedAt)
+			require.NoError(t, err)
+			assert.Equal(t, "hubspot", activation.Destination.Type)
+		})
+	}
+}

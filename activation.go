@@ -98,7 +98,10 @@ type ActivationType struct {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/create-activation-connect-link
 func (s *ActivationsService) CreateConnectLink(ctx context.Context, params CreateActivationConnectLinkParams) (*ActivationConnectLink, error) {
-	return createLink(ctx, (*service)(s), post("/api/v2/activation_connect_links"), params, (*wireLink).activation)
+	return createLink(ctx, (*service)(s), post("/api/v2/activation_connect_links"), params, (*wireLink).activation, lostLink{
+		route:   "/api/v2/activation_connect_links",
+		matches: func(w *wireLink) bool { return w.Type == params.Type && w.groupID == params.GroupID },
+	})
 }
 
 // CreateReauthorizationLink makes a link on which the customer renews the
@@ -109,7 +112,19 @@ func (s *ActivationsService) CreateConnectLink(ctx context.Context, params Creat
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/reauthorize-activation-connect-link
 func (s *ActivationsService) CreateReauthorizationLink(ctx context.Context, id string, params CreateReauthorizationLinkParams) (*ActivationConnectLink, error) {
-	return createLink(ctx, (*service)(s), post("/api/v2/activations/{activation_id}/activation_connect_links").name("id", id), params, (*wireLink).activation)
+	return createLink(ctx, (*service)(s), post("/api/v2/activations/{activation_id}/activation_connect_links").name("id", id), params, (*wireLink).activation, lostLink{
+		route:   "/api/v2/activation_connect_links",
+		matches: func(*wireLink) bool { return true },
+	})
+}
+
+// FindConnectLink returns the one live link with that redirect URI among the newest 300, such as
+// the link of a create whose outcome is unknown. Its error matches [ErrNotFound] if there is no
+// such link, or more than one link with that redirect URI, live or not.
+//
+// API: GET /api/v2/activation_connect_links
+func (s *ActivationsService) FindConnectLink(ctx context.Context, redirectURI string) (*ActivationConnectLink, error) {
+	return findLink(ctx, (*service)(s), "/api/v2/activation_connect_links", redirectURI, (*wireLink).activation)
 }
 
 // GetConnectLink fetches a link.

@@ -23,11 +23,13 @@ type call struct {
 	path    string // below the base URL
 	escaped string // the path as it is sent
 	query   string
-	body    []byte                                       // JSON; nil for none
-	creates bool                                         // it makes a link, and may never take effect twice
-	decode  func(ctx context.Context, body []byte) error // reads a success; ends with ctx
-	refused error                                        // why it cannot be sent: an *InputError
-	date    time.Time                                    // of the response to a success; zero if it had none
+	body    []byte                                          // JSON; nil for none
+	creates bool                                            // it makes a link, and may never take effect twice
+	decode  func(ctx context.Context, body []byte) error    // reads a success; ends with ctx
+	refused error                                           // why it cannot be sent: an *InputError
+	once    bool                                            // it is one attempt, and never retried
+	date    time.Time                                       // when the API answered with a success
+	find    func(ctx context.Context, began time.Time) bool // looks for a create's link when its outcome is unknown; may be nil
 
 	repeated bool // set once an attempt that may have taken effect is followed by another
 }
@@ -73,7 +75,10 @@ func replaceFirst(route, s string) string {
 
 // params are the arguments of a create: they know what is wrong with themselves,
 // and are the request's body.
-type params interface{ check() error }
+type params interface {
+	check() error
+	uniqueRedirect() string // a redirect URI that no other link has, or ""
+}
 
 // create makes the call one that creates a link.
 func (k *call) create(p params) *call {

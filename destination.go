@@ -56,7 +56,10 @@ type DestinationType struct {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/create-destination-connect-link
 func (s *DestinationsService) CreateConnectLink(ctx context.Context, params CreateConnectLinkParams) (*DestinationConnectLink, error) {
-	return createLink(ctx, (*service)(s), post("/api/v1/destination_connect_links"), params, (*wireLink).destination)
+	return createLink(ctx, (*service)(s), post("/api/v1/destination_connect_links"), params, (*wireLink).destination, lostLink{
+		route:   "/api/v1/destination_connect_links",
+		matches: func(w *wireLink) bool { return w.Type == params.Type },
+	})
 }
 
 // CreateReauthorizationLink makes a link on which the customer renews the
@@ -67,7 +70,19 @@ func (s *DestinationsService) CreateConnectLink(ctx context.Context, params Crea
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/create-destination-connect-link-for-destination
 func (s *DestinationsService) CreateReauthorizationLink(ctx context.Context, id int64, params CreateReauthorizationLinkParams) (*DestinationConnectLink, error) {
-	return createLink(ctx, (*service)(s), post("/api/v1/destinations/{destination_id}/connect_links").id("id", id), params, (*wireLink).destination)
+	return createLink(ctx, (*service)(s), post("/api/v1/destinations/{destination_id}/connect_links").id("id", id), params, (*wireLink).destination, lostLink{
+		route:   "/api/v1/destination_connect_links",
+		matches: func(w *wireLink) bool { return w.destinationID == id },
+	})
+}
+
+// FindConnectLink returns the one live link with that redirect URI among the newest 300, such as
+// the link of a create whose outcome is unknown. Its error matches [ErrNotFound] if there is no
+// such link, or more than one link with that redirect URI, live or not.
+//
+// API: GET /api/v1/destination_connect_links
+func (s *DestinationsService) FindConnectLink(ctx context.Context, redirectURI string) (*DestinationConnectLink, error) {
+	return findLink(ctx, (*service)(s), "/api/v1/destination_connect_links", redirectURI, (*wireLink).destination)
 }
 
 // GetConnectLink fetches a link. Assumption: the reference names this endpoint

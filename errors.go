@@ -32,10 +32,11 @@ var (
 	// wraps it says what was wrong, without quoting the answer.
 	ErrBadResponse = errors.New("connectlinks: bad response")
 
-	// ErrOutcomeUnknown is a create whose answer was lost: the API may hold a
-	// link that nobody has. The SDK never repeats such a create. It is safe to
-	// call again where a second, unused link does no harm; otherwise look for
-	// the first with AllConnectLinks, and revoke it.
+	// ErrOutcomeUnknown is the error of a create that failed and may have been carried out: the
+	// API may hold a link that nobody has. The SDK never repeats such a create. With
+	// UniqueRedirect it is rare. Tell the customer to try again, with a new RedirectURI: nobody
+	// holds the lost link's URL, and it expires. To be tidy, call FindConnectLink with a fresh
+	// context and the old RedirectURI, and revoke what it finds.
 	ErrOutcomeUnknown = errors.New("connectlinks: outcome unknown: the API may hold a link that nobody has")
 )
 

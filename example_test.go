@@ -2,6 +2,7 @@ package connectlinks_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log"
@@ -504,33 +505,53 @@ func ExampleInputError() {
 	// Output: RedirectURI is wrong; 0 requests were sent
 }
 
-// The answer to a create was lost. Before it is made again, the link that nobody
-// has is looked for, by the address that only this try had, and revoked.
+// The answer to a create was lost, and with it the link. Before the customer tries again, the link
+// that nobody has is found by its address, and revoked.
 func ExampleErrOutcomeUnknown() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
 	client := srv.Client()
 	ctx := context.Background()
 	if err := srv.Fail(connectlinkstest.Failure{
-		Route: connectlinkstest.RouteCreateDestinationConnectLink, Times: 1, Reset: true, CarryOut: true,
+		Route: connectlinkstest.RouteCreateDestinationConnectLink, Reset: true, CarryOut: true,
 	}); err != nil {
 		log.Fatal(err)
 	}
 
-	params := connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: "https://your-platform.example.com/connected?try=1"}
+	params := connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: "https://your-platform.example.com/connected/" + rand.Text()}
 	_, err := client.Destinations.CreateConnectLink(ctx, params)
 	if errors.Is(err, connectlinks.ErrOutcomeUnknown) {
-		for link, err := range client.Destinations.AllConnectLinks(ctx, connectlinks.ListOptions{Order: connectlinks.OrderDesc}) {
-			if err != nil {
-				log.Fatal(err)
-			}
-			if link.RedirectURI == params.RedirectURI && link.Live(time.Now()) {
-				_, err := client.Destinations.RevokeConnectLink(ctx, link.ID)
-				fmt.Println("revoked, error:", err)
-			}
+		link, err := client.Destinations.FindConnectLink(ctx, params.RedirectURI)
+		if err != nil {
+			log.Fatal(err)
 		}
+		_, err = client.Destinations.RevokeConnectLink(ctx, link.ID)
+		fmt.Println("revoked, error:", err)
 	}
 	// Output: revoked, error: <nil>
+}
+
+// With a redirect URI that no other link has, a link is not lost although the answer to its
+// create is.
+func ExampleCreateConnectLinkParams() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	if err := srv.Fail(connectlinkstest.Failure{
+		Route: connectlinkstest.RouteCreateDestinationConnectLink, Reset: true, CarryOut: true,
+	}); err != nil {
+		log.Fatal(err)
+	}
+
+	link, err := srv.Client().Destinations.CreateConnectLink(context.Background(), connectlinks.CreateConnectLinkParams{
+		Type:           "hubspot",
+		RedirectURI:    "https://your-platform.example.com/connected/" + rand.Text(), // new for each call
+		UniqueRedirect: true,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(link.Type, "link; links made:", len(srv.Links()))
+	// Output: hubspot link; links made: 1
 }
 
 func ExampleWithRateLimiter() {

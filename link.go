@@ -48,13 +48,27 @@ type CreateConnectLinkParams struct {
 	// Type is what to connect: the ServiceName of a type whose
 	// CreatableViaConnectLink is true. It is required.
 	Type string `json:"type"`
-	// RedirectURI is where the customer is sent at the end, an absolute http or
-	// https URL. If it is empty, the organization's default holds.
+	// RedirectURI is where the customer is sent at the end, an absolute http or https URL. If it
+	// is empty, the organization's default holds.
 	RedirectURI string `json:"redirect_uri,omitempty"`
+	// UniqueRedirect promises that no other link has this RedirectURI, also none of an earlier
+	// call that failed: it has a random part that is new for each call. If the answer to the
+	// create is lost, the SDK then looks for the link by its RedirectURI, for some seconds, and
+	// returns it as if nothing had happened. If it finds none, or more than one, the error is
+	// [ErrOutcomeUnknown] as without this promise. That happens if the API changes the redirect
+	// URI or shows the link too late.
+	//
+	// Put the random part into the path, such as https://example.com/connected/<random>. Whether
+	// the redirect keeps a query is not documented. UniqueRedirect is not sent.
+	UniqueRedirect bool `json:"-"`
 }
 
 func (p CreateConnectLinkParams) check() error {
-	return inputErrors(required("Type", p.Type), checkRedirectURI(p.RedirectURI))
+	return inputErrors(required("Type", p.Type), checkRedirect(p.RedirectURI, p.UniqueRedirect))
+}
+
+func (p CreateConnectLinkParams) uniqueRedirect() string {
+	return uniqueRedirect(p.RedirectURI, p.UniqueRedirect)
 }
 
 // CreateActivationConnectLinkParams says what a V2 link is for.
@@ -65,42 +79,79 @@ type CreateActivationConnectLinkParams struct {
 	// GroupID is the Fivetran group that the activation will belong to, such as
 	// "wandering_aimlessly". It is required.
 	GroupID string `json:"group_id"`
-	// RedirectURI is as in [CreateConnectLinkParams].
-	RedirectURI string `json:"redirect_uri,omitempty"`
+	// RedirectURI and UniqueRedirect are as in [CreateConnectLinkParams].
+	RedirectURI    string `json:"redirect_uri,omitempty"`
+	UniqueRedirect bool   `json:"-"`
 }
 
 func (p CreateActivationConnectLinkParams) check() error {
-	return inputErrors(required("Type", p.Type), required("GroupID", p.GroupID), checkRedirectURI(p.RedirectURI))
+	return inputErrors(required("Type", p.Type), required("GroupID", p.GroupID), checkRedirect(p.RedirectURI, p.UniqueRedirect))
+}
+
+func (p CreateActivationConnectLinkParams) uniqueRedirect() string {
+	return uniqueRedirect(p.RedirectURI, p.UniqueRedirect)
 }
 
 // CreateReauthorizationLinkParams says how a link that renews the credentials of
 // an existing connection ends.
 type CreateReauthorizationLinkParams struct {
-	// RedirectURI is as in [CreateConnectLinkParams].
-	RedirectURI string `json:"redirect_uri,omitempty"`
+	// RedirectURI and UniqueRedirect are as in [CreateConnectLinkParams].
+	RedirectURI    string `json:"redirect_uri,omitempty"`
+	UniqueRedirect bool   `json:"-"`
 }
 
-func (p CreateReauthorizationLinkParams) check() error { return checkRedirectURI(p.RedirectURI) }
+func (p CreateReauthorizationLinkParams) check() error {
+	return checkRedirect(p.RedirectURI, p.UniqueRedirect)
+}
 
-// createLink sends a create, and notes when the link was made.
-func createLink[L any](ctx context.Context, s *service, k *call, p params, convert func(*wireLink) L) (*L, error) {
-	return fetch(ctx, s, k.create(p), func(w *wireLink) L {
+func (p CreateReauthorizationLinkParams) uniqueRedirect() string {
+	return uniqueRedirect(p.RedirectURI, p.UniqueRedirect)
+}
+
+// createLink sends a create, and notes when the link was made. If its answer is lost, and the
+// caller promised a redirect URI of its own, it looks for the link.
+func createLink[L any](ctx context.Context, s *service, k *call, p params, convert func(*wireLink) L, lost lostLink) (*L, error) {
+	var found *wireLink
+	if lost.redirectURI = p.uniqueRedirect(); lost.redirectURI != "" {
+		k.find = func(ctx context.Context, began time.Time) bool {
+			found = s.findLost(ctx, k, lost, began)
+			return found != nil
+		}
+	}
+	link, err := fetch(ctx, s, k.create(p), func(w *wireLink) L {
 		w.CreatedAt = k.date
 		return convert(w)
 	})
+	if err == nil && found != nil {
+		*link = convert(found)
+	}
+	return link, err
 }
 
 func required(field, s string) error {
 	return refuse(strings.TrimSpace(s) == "", field, "is required")
 }
 
-// checkRedirectURI does not quote the URI, which may carry a platform's state.
-func checkRedirectURI(raw string) error {
+// checkRedirect checks the redirect URI of a create.
+func checkRedirect(raw string, unique bool) error {
 	if raw == "" {
-		return nil
+		return refuse(unique, "UniqueRedirect", "needs a RedirectURI")
 	}
+	return checkURL("RedirectURI", raw)
+}
+
+// uniqueRedirect returns a create's redirect URI if no other link has it, or "".
+func uniqueRedirect(raw string, unique bool) string {
+	if !unique {
+		return ""
+	}
+	return raw
+}
+
+// checkURL does not quote the URL, which may carry a platform's state.
+func checkURL(field, raw string) error {
 	_, reason := httpx.ParseURL(raw)
-	return refuse(reason != "", "RedirectURI", reason)
+	return refuse(reason != "", field, reason)
 }
 
 // attrs is what may be shown of a link: all but the secret in its URL.

@@ -62,13 +62,23 @@ func (p Page[T]) LogValue() slog.Value {
 	)
 }
 
-// list sends a call whose answer is a page of objects, and converts them.
-func list[T, W any, P object[W]](ctx context.Context, s *service, path string, opts ListOptions, convert func(P) T) (*Page[T], error) {
-	k := get(path)
+// list asks for a page of objects, and converts them.
+func list[T, W any, P object[W]](ctx context.Context, s *service, route string, opts ListOptions, convert func(P) T) (*Page[T], error) {
+	return listWith(ctx, s, listCall(route, opts), convert)
+}
+
+// listCall returns a call for a page of a list.
+func listCall(route string, opts ListOptions) *call {
+	k := get(route)
 	if k.refused = opts.check(); k.refused == nil && opts != (ListOptions{}) {
 		values, err := query.Values(opts)
 		k.query, k.refused = values.Encode(), err
 	}
+	return k
+}
+
+// listWith sends a call whose answer is a page of objects, and converts them.
+func listWith[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*Page[T], error) {
 	var page *Page[T]
 	k.decode = func(ctx context.Context, body []byte) (err error) {
 		page, err = readPage(ctx, body, convert)

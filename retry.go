@@ -17,10 +17,11 @@ type exchange struct {
 	core     *core
 	call     *call
 	attempts int
-	retries  int    // attempts that WithMaxRetries limits
-	pauses   int    // pauses of a throttled token that were waited out
-	rejected string // the token that was answered with 401, "" for none
-	last     error  // how the last attempt ended, nil before the first
+	began    time.Time // when the last attempt began
+	retries  int       // attempts that WithMaxRetries limits
+	pauses   int       // pauses of a throttled token that were waited out
+	rejected string    // the token that was answered with 401, "" for none
+	last     error     // how the last attempt ended, nil before the first
 
 	paused, limited time.Duration // time spent between attempts, and in the limiter
 }
@@ -38,11 +39,20 @@ func (s *service) do(ctx context.Context, k *call) error {
 	}
 	x := &exchange{core: s.core, call: k}
 	if len(s.core.hooks) == 0 {
-		return x.run(ctx)
+		return x.runAndFind(ctx)
 	}
 	ctx, end := startHooks(ctx, s.core.hooks, k)
-	err := x.run(ctx)
+	err := x.runAndFind(ctx)
 	end(CallResult{Err: err, Attempts: x.attempts, Paused: x.paused, Limited: x.limited})
+	return err
+}
+
+// runAndFind sends a call, and looks for the link of a create whose answer was lost.
+func (x *exchange) runAndFind(ctx context.Context) error {
+	err := x.run(ctx)
+	if x.call.find != nil && errors.Is(err, ErrOutcomeUnknown) && pace.Ended(ctx) == nil && x.call.find(ctx, x.began) {
+		return nil
+	}
 	return err
 }
 
@@ -63,6 +73,7 @@ func (x *exchange) run(ctx context.Context) error {
 			return x.notSent(err, token)
 		}
 
+		x.began = time.Now()
 		o := x.core.attempt(ctx, k, x.attempts, token, x.rejected)
 		x.attempts++
 		k.repeated = k.repeated || o.resent
@@ -70,7 +81,7 @@ func (x *exchange) run(ctx context.Context) error {
 			return nil
 		}
 		x.last = k.failure(o)
-		if o.status == http.StatusUnauthorized && x.rejected == "" && !o.maybeDone {
+		if o.status == http.StatusUnauthorized && x.rejected == "" && !o.maybeDone && !k.once {
 			x.rejected, renew = token, true
 			if x.core.invalidate != nil {
 				x.core.invalidate(token)
@@ -100,7 +111,7 @@ func (x *exchange) run(ctx context.Context) error {
 
 func (x *exchange) mayRetry(o outcome) bool {
 	allowed := o.retryable == retryAll || o.retryable == retryIdempotent && !x.call.creates
-	return allowed && x.retries < x.core.retries
+	return allowed && !x.call.once && x.retries < x.core.retries
 }
 
 // delay returns how long to wait before the next attempt, and false if that is too long.
@@ -145,7 +156,7 @@ func (x *exchange) wait(ctx context.Context, token string) error {
 	key := x.pauseKey(token)
 	for {
 		for left, d := c.pauses.Left(key); left > 0; left, d = c.pauses.Left(key) {
-			if left > pace.MaxPause || x.pauses > c.retries || !pace.Fits(ctx, d) {
+			if x.call.once || left > pace.MaxPause || x.pauses > c.retries || !pace.Fits(ctx, d) {
 				return x.call.tooMany("not sent: the API has asked this token to wait", left)
 			}
 			x.pauses++

@@ -56,7 +56,10 @@ type SourceType struct {
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/create-source-connect-link
 func (s *SourcesService) CreateConnectLink(ctx context.Context, params CreateConnectLinkParams) (*SourceConnectLink, error) {
-	return createLink(ctx, (*service)(s), post("/api/v1/source_connect_links"), params, (*wireLink).source)
+	return createLink(ctx, (*service)(s), post("/api/v1/source_connect_links"), params, (*wireLink).source, lostLink{
+		route:   "/api/v1/source_connect_links",
+		matches: func(w *wireLink) bool { return w.Type == params.Type },
+	})
 }
 
 // CreateReauthorizationLink makes a link on which the customer renews the
@@ -67,7 +70,19 @@ func (s *SourcesService) CreateConnectLink(ctx context.Context, params CreateCon
 //
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/create-destination-connect-link-for-source
 func (s *SourcesService) CreateReauthorizationLink(ctx context.Context, id int64, params CreateReauthorizationLinkParams) (*SourceConnectLink, error) {
-	return createLink(ctx, (*service)(s), post("/api/v1/sources/{source_id}/connect_links").id("id", id), params, (*wireLink).source)
+	return createLink(ctx, (*service)(s), post("/api/v1/sources/{source_id}/connect_links").id("id", id), params, (*wireLink).source, lostLink{
+		route:   "/api/v1/source_connect_links",
+		matches: func(w *wireLink) bool { return w.sourceID == id },
+	})
+}
+
+// FindConnectLink returns the one live link with that redirect URI among the newest 300, such as
+// the link of a create whose outcome is unknown. Its error matches [ErrNotFound] if there is no
+// such link, or more than one link with that redirect URI, live or not.
+//
+// API: GET /api/v1/source_connect_links
+func (s *SourcesService) FindConnectLink(ctx context.Context, redirectURI string) (*SourceConnectLink, error) {
+	return findLink(ctx, (*service)(s), "/api/v1/source_connect_links", redirectURI, (*wireLink).source)
 }
 
 // GetConnectLink fetches a link. Assumption: the reference names this endpoint

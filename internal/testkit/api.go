@@ -22,8 +22,8 @@ const (
 
 // Objects as the API writes them.
 const (
-	LinkJSON = `{"id":469,"type":"hubspot","expiration":"2026-07-22T23:42:47.239Z","expired":false,"revoked":false,` +
-		`"uri":"` + LinkURL + `","redirect_uri":null,"source_id":7,"destination_id":7,"group_id":"wandering_aimlessly"}`
+	LinkJSON = `{"id":469,"type":"hubspot","expiration":"2100-07-22T23:42:47.239Z","expired":false,"revoked":false,` +
+		`"uri":"` + LinkURL + `","redirect_uri":"` + Redirect + `","source_id":7,"destination_id":7,"group_id":"wandering_aimlessly"}`
 	ConnectionJSON = `{"id":7,"group_id":"wandering_aimlessly","name":"HubSpot","type":"hubspot","created_at":"2023-07-22T23:42:47.239Z",` +
 		`"last_tested_at":"2023-07-22T23:42:47.239Z","last_test_succeeded":true}`
 	ActivationJSON = `{"id":"glimmering_donkey","name":"HubSpot","group_id":"wandering_aimlessly",` +

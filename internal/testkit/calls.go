@@ -120,6 +120,7 @@ func Calls() []Call {
 // type of a connection's id.
 type service[L, C, T, ID any] interface {
 	CreateReauthorizationLink(context.Context, ID, connectlinks.CreateReauthorizationLinkParams) (*L, error)
+	FindConnectLink(context.Context, string) (*L, error)
 	GetConnectLink(context.Context, int64) (*L, error)
 	RevokeConnectLink(context.Context, int64) (*L, error)
 	ListConnectLinks(context.Context, connectlinks.ListOptions) (*connectlinks.Page[L], error)
@@ -160,6 +161,8 @@ func serviceCalls[L, C, T, ID any](of func(*connectlinks.Client) service[L, C, T
 			Do: func(ctx ctx, c client) (any, error) { return of(c).ListConnectLinks(ctx, opts) }},
 		{Name: "AllConnectLinks", Method: http.MethodGet, Path: links, Query: optsQuery, Composed: true,
 			Do: func(ctx ctx, c client) (any, error) { return first(of(c).AllConnectLinks(ctx, opts)) }},
+		{Name: "FindConnectLink", Method: http.MethodGet, Path: links, Query: "order=desc&per_page=100", Composed: true,
+			Do: func(ctx ctx, c client) (any, error) { return of(c).FindConnectLink(ctx, Redirect) }},
 		{Name: "ListTypes", Method: http.MethodGet, Path: types, Query: "page=2",
 			Do: func(ctx ctx, c client) (any, error) { return of(c).ListTypes(ctx, page) }},
 		{Name: "AllTypes", Method: http.MethodGet, Path: types, Query: "order=asc&page=2", Composed: true,

@@ -1,0 +1,120 @@
+package connectlinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go/internal/httpx"
+	"github.com/connectlinks/connectlinks-go/internal/pace"
+)
+
+const (
+	searchPages = 3 // of 100 links, the newest first
+	maxLooks    = 3 // for a lost link
+	firstLook   = time.Second
+)
+
+// lostLink says how to find the link of a create whose answer was lost.
+type lostLink struct {
+	route       string               // of the list that the link is in
+	redirectURI string               // which no other link has; "" if the caller does not promise that
+	matches     func(*wireLink) bool // what else the link must have in common with the create
+}
+
+// findLost looks for the link of a create whose outcome is unknown, at most three times, since
+// the API may still be at work. began is when the create was sent. It returns nil if it does not
+// find exactly one link with the redirect URI, or not the right one.
+func (s *service) findLost(ctx context.Context, k *call, lost lostLink, began time.Time) *wireLink {
+	for look := range maxLooks {
+		if look > 0 && (!pace.Fits(ctx, firstLook<<(look-1)) || pace.Sleep(ctx, firstLook<<(look-1)) != nil) {
+			return nil
+		}
+		pages := 1
+		if look == maxLooks-1 {
+			pages = searchPages
+		}
+		found, date, err := s.search(ctx, k, lost, pages)
+		var refused *APIError
+		switch {
+		case errors.As(err, &refused): // throttled, broken or forbidden: looking on would not help
+			return nil
+		case err != nil || len(found) == 0:
+			continue
+		case len(found) > 1, !found[0].usable(date), !lost.matches(&found[0]):
+			return nil
+		}
+		// The API's clock stood at date when it answered.
+		found[0].CreatedAt = date.Add(-time.Since(began)).Truncate(time.Second)
+		s.logFound(ctx, k, found[0].ID)
+		return &found[0]
+	}
+	return nil
+}
+
+// search returns the links among the newest that have the redirect URI, and the API's time. With
+// a create, each page is one attempt.
+func (s *service) search(ctx context.Context, create *call, lost lostLink, pages int) (found []wireLink, date time.Time, err error) {
+	opts := ListOptions{PerPage: 100, Order: OrderDesc}
+	for range pages {
+		k := listCall(lost.route, opts)
+		k.once = create != nil
+		page, err := listWith(ctx, s, k, func(w *wireLink) wireLink { return *w })
+		if err != nil {
+			return nil, date, err
+		}
+		date = k.date
+		for i := range page.Items {
+			if page.Items[i].RedirectURI == lost.redirectURI {
+				found = append(found, page.Items[i])
+			}
+		}
+		if page.Next <= max(opts.Page, 1) {
+			break
+		}
+		opts.Page = page.Next
+	}
+	return found, date, nil
+}
+
+// usable reports whether a customer can open the link at now, by the API's clock.
+func (w *wireLink) usable(now time.Time) bool {
+	_, reason := httpx.ParseURL(w.URL)
+	return reason == "" && !w.expiration.unreadable && w.link().Live(now)
+}
+
+// logFound writes the record of a link that was found again.
+func (s *service) logFound(ctx context.Context, k *call, id int64) {
+	if l := s.core.log; l != nil {
+		l.LogAttrs(ctx, slog.LevelInfo, "connectlinks: found the link of a create whose answer was lost",
+			slog.String("method", k.method), slog.String("path", k.path), slog.Int64("link_id", id))
+	}
+}
+
+// findLink returns the one live link with a redirect URI among the newest.
+func findLink[L any](ctx context.Context, s *service, route, redirectURI string, convert func(*wireLink) L) (*L, error) {
+	if err := checkURL("redirectURI", redirectURI); err != nil {
+		return nil, err
+	}
+	found, date, err := s.search(ctx, nil, lostLink{route: route, redirectURI: redirectURI}, searchPages)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) != 1 || !found[0].usable(date) {
+		text := fmt.Sprintf("connectlinks: %s %s: ", http.MethodGet, route)
+		switch {
+		case len(found) == 0:
+			text += fmt.Sprintf("none of the newest %d links has this redirect URI", 100*searchPages)
+		case len(found) > 1:
+			text += fmt.Sprintf("%d links have this redirect URI", len(found))
+		default:
+			text += fmt.Sprintf("the link with this redirect URI, %d, is not live", found[0].ID)
+		}
+		return nil, &callError{text: text, causes: []error{ErrNotFound}}
+	}
+	link := convert(&found[0])
+	return &link, nil
+}

@@ -1,0 +1,477 @@
+package connectlinks_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// uniqueCreate is a create whose redirect URI no other link has.
+type uniqueCreate struct {
+	name   string
+	route  connectlinkstest.Route
+	list   connectlinkstest.Route
+	create func(ctx context.Context, p *findPlatform, redirectURI string) (connectlinks.ConnectLink, error)
+	find   func(ctx context.Context, p *findPlatform, redirectURI string) (connectlinks.ConnectLink, error)
+}
+
+// findPlatform has a client for each version, and a connection of each kind.
+type findPlatform struct {
+	srv                 *connectlinkstest.Server
+	v1, v2              *connectlinks.Client
+	source, destination int64
+	activation          string
+}
+
+func newFindPlatform(t testing.TB, srv *connectlinkstest.Server, opts ...connectlinks.Option) *findPlatform {
+	t.Helper()
+	p := &findPlatform{srv: srv, v1: srv.Client(opts...), v2: srv.PersonalClient(opts...)}
+	connect := func(link connectlinks.ConnectLink, err error) connectlinkstest.Made {
+		require.NoError(t, err)
+		made, err := srv.Complete(link.ID)
+		require.NoError(t, err)
+		return made
+	}
+	for i, c := range uniqueCreates()[:3] {
+		made := connect(c.create(t.Context(), p, "https://platform.example/first/"+fmt.Sprint(i)))
+		switch i {
+		case 0:
+			p.source = made.ID
+		case 1:
+			p.destination = made.ID
+		default:
+			p.activation = made.ActivationID
+		}
+	}
+	return p
+}
+
+func uniqueCreates() []uniqueCreate {
+	type ctx = context.Context
+	source := func(l *connectlinks.SourceConnectLink, err error) (connectlinks.ConnectLink, error) {
+		if err != nil {
+			return connectlinks.ConnectLink{}, err
+		}
+		return l.ConnectLink, nil
+	}
+	destination := func(l *connectlinks.DestinationConnectLink, err error) (connectlinks.ConnectLink, error) {
+		if err != nil {
+			return connectlinks.ConnectLink{}, err
+		}
+		return l.ConnectLink, nil
+	}
+	activation := func(l *connectlinks.ActivationConnectLink, err error) (connectlinks.ConnectLink, error) {
+		if err != nil {
+			return connectlinks.ConnectLink{}, err
+		}
+		return l.ConnectLink, nil
+	}
+	findSource := func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+		return source(p.v1.Sources.FindConnectLink(ctx, uri))
+	}
+	findDestination := func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+		return destination(p.v1.Destinations.FindConnectLink(ctx, uri))
+	}
+	findActivation := func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+		return activation(p.v2.Activations.FindConnectLink(ctx, uri))
+	}
+	reauthorization := func(uri string) connectlinks.CreateReauthorizationLinkParams {
+		return connectlinks.CreateReauthorizationLinkParams{RedirectURI: uri, UniqueRedirect: true}
+	}
+	return []uniqueCreate{
+		{"source", connectlinkstest.RouteCreateSourceConnectLink, connectlinkstest.RouteListSourceConnectLinks,
+			func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+				return source(p.v1.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres", RedirectURI: uri, UniqueRedirect: true}))
+			}, findSource},
+		{"destination", connectlinkstest.RouteCreateDestinationConnectLink, connectlinkstest.RouteListDestinationConnectLinks,
+			func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+				return destination(p.v1.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: uri, UniqueRedirect: true}))
+			}, findDestination},
+		{"activation", connectlinkstest.RouteCreateActivationConnectLink, connectlinkstest.RouteListActivationConnectLinks,
+			func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+				return activation(p.v2.Activations.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{
+					Type: "hubspot", GroupID: p.srv.Group(), RedirectURI: uri, UniqueRedirect: true}))
+			}, findActivation},
+		{"source, reauthorized", connectlinkstest.RouteCreateSourceReauthorizationLink, connectlinkstest.RouteListSourceConnectLinks,
+			func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+				return source(p.v1.Sources.CreateReauthorizationLink(ctx, p.source, reauthorization(uri)))
+			}, findSource},
+		{"destination, reauthorized", connectlinkstest.RouteCreateDestinationReauthorizationLink, connectlinkstest.RouteListDestinationConnectLinks,
+			func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+				return destination(p.v1.Destinations.CreateReauthorizationLink(ctx, p.destination, reauthorization(uri)))
+			}, findDestination},
+		{"activation, reauthorized", connectlinkstest.RouteCreateActivationReauthorizationLink, connectlinkstest.RouteListActivationConnectLinks,
+			func(ctx ctx, p *findPlatform, uri string) (connectlinks.ConnectLink, error) {
+				return activation(p.v2.Activations.CreateReauthorizationLink(ctx, p.activation, reauthorization(uri)))
+			}, findActivation},
+	}
+}
+
+// newRedirect is an address that no other link has.
+func newRedirect() string { return "https://platform.example/connected/" + rand.Text() }
+
+// eachUniqueCreate runs f for each create, in a bubble with a sandbox of its own.
+func eachUniqueCreate(t *testing.T, assume connectlinkstest.Assumptions, f func(t *testing.T, p *findPlatform, c uniqueCreate), opts ...connectlinks.Option) {
+	t.Helper()
+	for _, c := range uniqueCreates() {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener(), connectlinkstest.WithAssumptions(assume))
+				defer srv.Close()
+				f(t, newFindPlatform(t, srv, opts...), c)
+			})
+		})
+	}
+}
+
+// made returns the links that have the redirect URI.
+func (p *findPlatform) made(uri string) (links []connectlinkstest.Link) {
+	for _, l := range p.srv.Links() {
+		if strings.EqualFold(strings.TrimSuffix(l.ConnectLink.RedirectURI, "/"), uri) {
+			links = append(links, l)
+		}
+	}
+	return links
+}
+
+// lose makes the server carry out every create of a route, and lose its answer.
+func (p *findPlatform) lose(t testing.TB, c uniqueCreate, f connectlinkstest.Failure) {
+	t.Helper()
+	f.Route, f.CarryOut = c.route, true
+	if f.Status == 0 && !f.Hang {
+		f.Reset = true
+	}
+	require.NoError(t, p.srv.Fail(f))
+}
+
+func TestLostLinkIsFound(t *testing.T) {
+	t.Parallel()
+	for name, failure := range map[string]connectlinkstest.Failure{
+		"reset":   {Times: -1},
+		"504":     {Times: -1, Status: http.StatusGatewayTimeout},
+		"timeout": {Times: -1, Hang: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+				p.srv.Advance(time.Hour) // the API's clock is not ours
+				p.lose(t, c, failure)
+				time.Sleep(300 * time.Millisecond)
+				began := p.srv.Now()
+				uri := newRedirect()
+				link, err := c.create(t.Context(), p, uri)
+				require.NoError(t, err)
+				require.Len(t, p.made(uri), 1, "one call, one link")
+				want := p.made(uri)[0].ConnectLink
+				assert.Equal(t, want.ID, link.ID)
+				assert.Equal(t, want.URL, link.URL)
+				assert.Equal(t, uri, link.RedirectURI)
+				assert.Equal(t, began.UTC().Truncate(time.Second), link.CreatedAt.UTC(), "when the create began, by the API's clock")
+			})
+		})
+	}
+}
+
+func TestLostLinkWithoutThePromise(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+		defer srv.Close()
+		require.NoError(t, srv.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteCreateSourceConnectLink, Reset: true, CarryOut: true}))
+		_, err := srv.Client().Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "postgres", RedirectURI: newRedirect()})
+		require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+		assert.Len(t, srv.Requests(), 1, "nobody looked for it")
+	})
+}
+
+func TestUniqueRedirectNeedsARedirectURI(t *testing.T) {
+	t.Parallel()
+	c := testkit.Client(t, testkit.Unused(t))
+	_, err := c.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "postgres", UniqueRedirect: true})
+	assert.Equal(t, []string{"UniqueRedirect"}, testkit.InputFields(t, err))
+	_, err = c.Activations.CreateConnectLink(t.Context(), connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: "g", UniqueRedirect: true})
+	assert.Equal(t, []string{"UniqueRedirect"}, testkit.InputFields(t, err))
+	_, err = c.Destinations.CreateReauthorizationLink(t.Context(), 1, connectlinks.CreateReauthorizationLinkParams{UniqueRedirect: true})
+	assert.Equal(t, []string{"UniqueRedirect"}, testkit.InputFields(t, err))
+}
+
+// A stranger's link is never handed out: not one of two, not a dead one, not one of another
+// type, connection or group.
+func TestLostLinkThatIsNotTheOnlyOne(t *testing.T) {
+	t.Parallel()
+	second := func(t *testing.T, p *findPlatform, c uniqueCreate, uri string, after func(id int64) error) {
+		link, err := c.create(t.Context(), p, uri)
+		require.NoError(t, err)
+		if after != nil {
+			require.NoError(t, after(link.ID))
+		}
+		p.lose(t, c, connectlinkstest.Failure{Times: -1})
+		_, err = c.create(t.Context(), p, uri)
+		require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+		assert.Len(t, p.made(uri), 2)
+		_, err = c.find(t.Context(), p, uri)
+		require.ErrorIs(t, err, connectlinks.ErrNotFound)
+		require.ErrorContains(t, err, "2 links")
+		assert.NotContains(t, err.Error(), uri)
+	}
+	eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+		second(t, p, c, newRedirect(), nil)
+	})
+	eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+		second(t, p, c, newRedirect(), p.srv.Revoke)
+	})
+}
+
+func TestLostLinkThatWasNotMade(t *testing.T) {
+	t.Parallel()
+	eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+		// Somebody else's, with the same address: of another type, or dead.
+		uri := newRedirect()
+		other := connectlinks.CreateConnectLinkParams{Type: "braze", RedirectURI: uri}
+		switch c.list {
+		case connectlinkstest.RouteListSourceConnectLinks:
+			other.Type = "snowflake"
+			_, err := p.v1.Sources.CreateConnectLink(t.Context(), other)
+			require.NoError(t, err)
+		case connectlinkstest.RouteListDestinationConnectLinks:
+			_, err := p.v1.Destinations.CreateConnectLink(t.Context(), other)
+			require.NoError(t, err)
+		default:
+			if c.name == "activation, reauthorized" {
+				return // a V2 link does not say what it reauthorizes
+			}
+			p.srv.AddGroup("another")
+			_, err := p.v2.Activations.CreateConnectLink(t.Context(),
+				connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: "another", RedirectURI: uri})
+			require.NoError(t, err)
+		}
+		require.NoError(t, p.srv.Fail(connectlinkstest.Failure{Route: c.route, Reset: true, Times: -1})) // not carried out
+		before := len(p.srv.Requests())
+		_, err := c.create(t.Context(), p, uri)
+		require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+		assert.Len(t, p.srv.Requests()[before:], 2, "the first look says that it is another's")
+
+		before = len(p.srv.Requests())
+		start := time.Now()
+		_, err = c.create(t.Context(), p, newRedirect())
+		require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+		assert.Len(t, p.srv.Requests()[before:], 4, "a create and three looks")
+		assert.LessOrEqual(t, time.Since(start), 10*time.Second)
+	})
+}
+
+func TestLostLinkThatIsDead(t *testing.T) {
+	t.Parallel()
+	eachUniqueCreate(t, connectlinkstest.Assumptions{ListDelay: connectlinkstest.ListDelay{Looks: 1}}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+		p.lose(t, c, connectlinkstest.Failure{Times: -1})
+		uri := newRedirect()
+		time.AfterFunc(500*time.Millisecond, func() { assert.NoError(t, p.srv.Revoke(p.made(uri)[0].ConnectLink.ID)) })
+		_, err := c.create(t.Context(), p, uri)
+		require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+		_, err = c.find(t.Context(), p, uri)
+		require.ErrorIs(t, err, connectlinks.ErrNotFound)
+		require.ErrorContains(t, err, "not live")
+	})
+}
+
+// What the API may do differently costs the finding, and nothing else.
+func TestLostLinkOfAnotherAPI(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		assume connectlinkstest.Assumptions
+		found  bool
+	}{
+		"shown at the second look":       {connectlinkstest.Assumptions{ListDelay: connectlinkstest.ListDelay{Looks: 1}}, true},
+		"shown at the third look":        {connectlinkstest.Assumptions{ListDelay: connectlinkstest.ListDelay{Looks: 2}}, true},
+		"shown after the third look":     {connectlinkstest.Assumptions{ListDelay: connectlinkstest.ListDelay{Looks: 5}}, false},
+		"shown after two seconds":        {connectlinkstest.Assumptions{ListDelay: connectlinkstest.ListDelay{Time: 2 * time.Second}}, true},
+		"shown after a minute":           {connectlinkstest.Assumptions{ListDelay: connectlinkstest.ListDelay{Time: time.Minute}}, false},
+		"another redirect URI":           {connectlinkstest.Assumptions{NormalizeRedirect: true}, false},
+		"oldest first, with a few links": {connectlinkstest.Assumptions{IgnoreOrder: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachUniqueCreate(t, tc.assume, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+				p.lose(t, c, connectlinkstest.Failure{Times: -1})
+				uri := newRedirect()
+				link, err := c.create(t.Context(), p, uri)
+				assert.Len(t, p.made(strings.ToLower(uri)), 1)
+				if !tc.found {
+					require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, p.made(strings.ToLower(uri))[0].ConnectLink.ID, link.ID)
+			})
+		})
+	}
+	for _, order := range []bool{false, true} {
+		t.Run(fmt.Sprintf("many links, oldest first %t", order), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener(), connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{IgnoreOrder: order}))
+				defer srv.Close()
+				p := newFindPlatform(t, srv)
+				for range 400 {
+					_, err := p.v1.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "postgres"})
+					require.NoError(t, err)
+				}
+				c := uniqueCreates()[0]
+				p.lose(t, c, connectlinkstest.Failure{Times: -1})
+				before := len(p.srv.Requests())
+				link, err := c.create(t.Context(), p, newRedirect())
+				if order {
+					require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+					assert.Len(t, p.srv.Requests()[before:], 1+1+1+3, "only the last look reads pages 2 and 3")
+					return
+				}
+				require.NoError(t, err)
+				assert.NotZero(t, link.ID)
+				assert.Len(t, p.srv.Requests()[before:], 2)
+			})
+		})
+	}
+}
+
+// A look is one attempt, and what will not pass ends it.
+func TestLooksForALostLink(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{429, 500, 503, 403, 404} {
+		eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+			p.lose(t, c, connectlinkstest.Failure{Times: -1})
+			require.NoError(t, p.srv.Fail(connectlinkstest.Failure{Route: c.list, Status: status, Times: -1}))
+			before := len(p.srv.Requests())
+			_, err := c.create(t.Context(), p, newRedirect())
+			require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+			assert.Len(t, p.srv.Requests()[before:], 2, "%d", status)
+		})
+	}
+	t.Run("a look that is lost as well", func(t *testing.T) {
+		t.Parallel()
+		eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+			p.lose(t, c, connectlinkstest.Failure{Times: -1})
+			require.NoError(t, p.srv.Fail(connectlinkstest.Failure{Route: c.list, Reset: true, Times: 2}))
+			before := len(p.srv.Requests())
+			_, err := c.create(t.Context(), p, newRedirect())
+			require.NoError(t, err)
+			assert.Len(t, p.srv.Requests()[before:], 4)
+		})
+	})
+	t.Run("the caller's patience", func(t *testing.T) {
+		t.Parallel()
+		eachUniqueCreate(t, connectlinkstest.Assumptions{ListDelay: connectlinkstest.ListDelay{Looks: 5}}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+			p.lose(t, c, connectlinkstest.Failure{Times: -1})
+			ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+			defer cancel()
+			start := time.Now()
+			_, err := c.create(ctx, p, newRedirect())
+			require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+			assert.LessOrEqual(t, time.Since(start), 1500*time.Millisecond)
+
+			ctx, cancel = context.WithCancel(t.Context())
+			time.AfterFunc(700*time.Millisecond, cancel)
+			start = time.Now()
+			_, err = c.create(ctx, p, newRedirect())
+			require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+			assert.Equal(t, 700*time.Millisecond, time.Since(start))
+		})
+	})
+}
+
+func TestFindConnectLink(t *testing.T) {
+	t.Parallel()
+	eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+		uri := newRedirect()
+		made, err := c.create(t.Context(), p, uri)
+		require.NoError(t, err)
+		found, err := c.find(t.Context(), p, uri)
+		require.NoError(t, err)
+		assert.Equal(t, made.ID, found.ID)
+		assert.Equal(t, made.URL, found.URL)
+		assert.Zero(t, found.CreatedAt, "a list does not say")
+
+		_, err = c.find(t.Context(), p, newRedirect())
+		require.ErrorIs(t, err, connectlinks.ErrNotFound)
+		for _, wrong := range []string{"", "connected/x"} {
+			_, err = c.find(t.Context(), p, wrong)
+			assert.Equal(t, []string{"redirectURI"}, testkit.InputFields(t, err))
+		}
+	})
+}
+
+// The log says once that a link was found again, and a hook sees one call with looks inside.
+func TestFoundLinkIsLogged(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	var record []string
+	var results []connectlinks.CallResult
+	opts := []connectlinks.Option{
+		connectlinks.WithLogger(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))),
+		recordCalls(&record, &results, "hook"),
+	}
+	synctest.Test(t, func(t *testing.T) {
+		srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+		defer srv.Close()
+		c := uniqueCreates()[1]
+		p := newFindPlatform(t, srv, opts...)
+		p.lose(t, c, connectlinkstest.Failure{})
+		record, results = nil, nil
+		link, err := c.create(t.Context(), p, newRedirect())
+		require.NoError(t, err)
+		assert.Equal(t, 1, strings.Count(log.String(), "level=INFO"))
+		assert.Contains(t, log.String(), fmt.Sprintf("path=/api/v1/destination_connect_links link_id=%d", link.ID))
+		assert.NotContains(t, log.String(), link.RedirectURI)
+		assert.Equal(t, []string{"hook begins " + string(c.route), "hook begins " + string(c.list), "hook ends", "hook ends"}, record)
+		assert.NoError(t, results[1].Err, "the create has succeeded in the end")
+	})
+}
+
+// The server loses every answer to a create, and every caller still gets the one link of the
+// call.
+func TestManyLostLinksAreFound(t *testing.T) {
+	t.Parallel()
+	for _, h2 := range []bool{false, true} {
+		t.Run(map[bool]string{false: "HTTP/1.1", true: "HTTP/2"}[h2], func(t *testing.T) {
+			t.Parallel()
+			srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+			defer srv.Close()
+			front, tr := testkit.Serve(t, srv, h2)
+			p := newFindPlatform(t, srv, connectlinks.WithBaseURL(front.URL), connectlinks.WithHTTPClient(&http.Client{Transport: tr}))
+			creates := uniqueCreates()
+			for _, c := range creates {
+				p.lose(t, c, connectlinkstest.Failure{Times: -1})
+			}
+			const callers = 64
+			var wg sync.WaitGroup
+			uris, ids := make([]string, callers), make([]int64, callers)
+			for i := range callers {
+				wg.Go(func() {
+					uris[i] = newRedirect()
+					link, err := creates[i%len(creates)].create(t.Context(), p, uris[i])
+					assert.NoError(t, err)
+					ids[i] = link.ID
+				})
+			}
+			wg.Wait()
+			for i, uri := range uris {
+				if made := p.made(strings.ToLower(uri)); assert.Len(t, made, 1) {
+					assert.Equal(t, made[0].ConnectLink.ID, ids[i])
+				}
+			}
+		})
+	}
+}

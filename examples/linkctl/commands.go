@@ -115,10 +115,14 @@ func safe(s string) string {
 	}, s)
 }
 
-// terminal is whether somebody is at the other end.
+// terminal reports whether f is a character device other than the null device.
 func terminal(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
 }
 
 // stamp is a time for people.

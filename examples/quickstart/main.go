@@ -1,14 +1,18 @@
-// Quickstart makes a connect link and prints it, with its expiry and what to do
-// next:
+// Quickstart makes a connect link, and prints it with its expiry and what to do next:
 //
-//	go run ./examples/quickstart [-kind destination|source|activation] [-type hubspot] [-group ID] [-redirect-uri URL]
+//	go run ./examples/quickstart [-kind KIND] [-type hubspot] [-group ID] [-redirect-uri URL]
 //
-// With CENSUS_API_TOKEN in the environment (for activations,
-// CENSUS_PERSONAL_ACCESS_TOKEN) it talks to the real service, in the region of
-// CENSUS_BASE_URL; without, to a sandbox of its own.
+// KIND chooses what the link connects, and so the version of the API: destination (the
+// default) or source speaks V1, activation speaks V2.
+//
+// With CENSUS_API_TOKEN in the environment (for activations, CENSUS_PERSONAL_ACCESS_TOKEN)
+// it talks to the real service, in the region of CENSUS_BASE_URL. Without it talks to a
+// sandbox of its own. The sandbox and its link live as long as the program: until Enter at
+// a terminal, and otherwise not at all.
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -16,7 +20,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
@@ -24,11 +27,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	info, err := os.Stdout.Stat()
-	terminal := err == nil && info.Mode()&os.ModeCharDevice != 0
-	switch err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, terminal); {
+	var person io.Reader
+	if terminal(os.Stdin) {
+		person = os.Stdin
+	}
+	switch err := run(context.Background(), os.Args[1:], os.Getenv, person, os.Stdout); {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
 		fmt.Fprintln(os.Stderr, err)
@@ -36,10 +39,21 @@ func main() {
 	}
 }
 
-// run keeps the sandbox open until ctx ends if somebody is there to click.
-func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer, somebody bool) error {
+// terminal reports whether f is a character device other than the null device.
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
+
+// run keeps the sandbox open until the person presses Enter. The person is nil if there is
+// nobody.
+func run(ctx context.Context, args []string, getenv func(string) string, person io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	kind := flags.String("kind", "destination", "what to connect: destination, source or activation")
+	kind := flags.String("kind", "destination", "what to connect: destination or source, by API V1;\nor activation, by API V2")
 	service := flags.String("type", "", "the service to connect (default hubspot, for a source postgres)")
 	group := flags.String("group", "", "the Fivetran group of an activation")
 	redirect := flags.String("redirect-uri", "", "where the customer goes at the end")
@@ -60,7 +74,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		if *kind == "activation" {
 			token, *group = srv.PersonalToken(), cmp.Or(*group, srv.Group())
 		}
-		fmt.Fprint(out, "No token in the environment: this is the embedded sandbox, which ends with the program.\n\n")
+		fmt.Fprint(out, "No token in the environment: this is the embedded sandbox.\n\n")
 	}
 
 	client, err := connectlinks.NewClient(connectlinks.WithToken(token), connectlinks.WithBaseURL(baseURL))
@@ -78,9 +92,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		fmt.Fprintf(out, "It expires on %s, in %s.\n", link.ExpiresAt.Local().Format("2 January 2006 at 15:04 MST"), left)
 	}
 	fmt.Fprintln(out, "Next: send your customer there. Treat the link as a password: who has it can connect an account.")
-	if sandbox && somebody {
-		fmt.Fprintln(out, "You can open it now, and be the customer. Ctrl-C ends the sandbox.")
-		<-ctx.Done()
+	if !sandbox {
+		return nil
+	}
+	fmt.Fprintln(out, "\nThe sandbox and its link live as long as this program.")
+	if person != nil {
+		fmt.Fprintln(out, "Open the link now, and be the customer. Press Enter to end the program.")
+		_, _ = bufio.NewReader(person).ReadString('\n')
 	}
 	return nil
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
@@ -27,7 +30,7 @@ func TestSandbox(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			require.NoError(t, run(context.Background(), tt.args, env(nil), &out, false))
+			require.NoError(t, run(context.Background(), tt.args, env(nil), nil, &out))
 			assert.Contains(t, out.String(), "embedded sandbox")
 			assert.Contains(t, out.String(), tt.want)
 			assert.Contains(t, out.String(), "/pbc?auth=")
@@ -51,7 +54,7 @@ func TestRealService(t *testing.T) {
 			before := len(srv.Links())
 			var out bytes.Buffer
 			vars := map[string]string{"CENSUS_BASE_URL": srv.URL, tt.token: token}
-			require.NoError(t, run(context.Background(), tt.args, env(vars), &out, true))
+			require.NoError(t, run(context.Background(), tt.args, env(vars), strings.NewReader(""), &out))
 			assert.NotContains(t, out.String(), "sandbox")
 			assert.NotContains(t, out.String(), token)
 			assert.Len(t, srv.Links(), before+1)
@@ -74,29 +77,51 @@ func TestErrors(t *testing.T) {
 		{"token", nil, map[string]string{"CENSUS_BASE_URL": srv.URL, "CENSUS_API_TOKEN": "wrong"}, "401 Unauthorized"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			assert.ErrorContains(t, run(context.Background(), tt.args, env(tt.vars), &bytes.Buffer{}, false), tt.want)
+			assert.ErrorContains(t, run(context.Background(), tt.args, env(tt.vars), nil, &bytes.Buffer{}), tt.want)
 		})
 	}
 }
 
-func TestSandboxStaysOpenForSomebody(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	out := &watched{mark: "Ctrl-C ends the sandbox", seen: cancel}
-	require.NoError(t, run(ctx, nil, env(nil), out, true))
-	assert.Error(t, ctx.Err())
-}
-
-// watched calls seen once mark has been written.
-type watched struct {
-	bytes.Buffer
-	mark string
-	seen func()
-}
-
-func (w *watched) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if bytes.Contains(w.Bytes(), []byte(w.mark)) {
-		w.seen()
+// A process whose input is a pipe ends, although nobody closes the pipe.
+func TestEndsAtOnceWithoutTerminal(t *testing.T) {
+	pipe, open, err := os.Pipe()
+	require.NoError(t, err)
+	defer pipe.Close()
+	defer open.Close()
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer null.Close()
+	for _, in := range []*os.File{pipe, null} {
+		cmd := process(t)
+		cmd.Stdin = in
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		assert.Contains(t, string(out), "The sandbox and its link live as long as this program.")
+		assert.NotContains(t, string(out), "Enter")
 	}
-	return n, err
+}
+
+func TestFlagsSayWhichVersionOfTheAPI(t *testing.T) {
+	out, err := process(t, "-h").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), "destination or source, by API V1;")
+	assert.Contains(t, string(out), "or activation, by API V2")
+}
+
+// TestMain is the program itself for [process].
+func TestMain(m *testing.M) {
+	if os.Getenv("QUICKSTART_TEST_PROCESS") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process returns quickstart as a process, without the environment's tokens.
+func process(t *testing.T, args ...string) *exec.Cmd {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = []string{"QUICKSTART_TEST_PROCESS=1"}
+	return cmd
 }

@@ -58,50 +58,63 @@ var blockVariables = map[string]string{
 	"workspaceID":   "int64",
 }
 
-// block is a block of Go in the README. One that begins with a package
+// block is a block of Go in a Markdown file. One that begins with a package
 // clause is a program or a package of its own; one of declarations lacks only that
 // clause and its imports; one of statements is the body of a function.
 type block struct {
+	name string // of the file, below the root
 	line int
 	code string
 }
 
-func readmeBlocks(t *testing.T) []block {
+// markdown returns README.md and what is in docs.
+func markdown(t *testing.T) []string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	docs, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	require.NoError(t, err)
+	names := []string{"README.md"}
+	for _, path := range docs {
+		names = append(names, "docs/"+filepath.Base(path))
+	}
+	return names
+}
+
+func blocks(t *testing.T, name string) []block {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
 	require.NoError(t, err)
 	var blocks []block
 	open := false
-	for i, line := range strings.SplitAfter(string(readme), "\n") {
+	for i, line := range strings.SplitAfter(string(text), "\n") {
 		switch fence := strings.TrimSpace(line); {
 		case !open && fence == "```go":
 			open = true
-			blocks = append(blocks, block{line: i + 2})
+			blocks = append(blocks, block{name: name, line: i + 2})
 		case open && fence == "```":
 			open = false
 		case open:
 			blocks[len(blocks)-1].code += line
 		}
 	}
-	assert.False(t, open, "a block is not closed")
+	assert.False(t, open, "%s: a block is not closed", name)
 	return blocks
 }
 
-// file is the block as a Go file, in which its lines are the README's.
+// file is the block as a Go file, in which its lines are those of the Markdown.
 func (b block) file() (string, error) {
-	at := fmt.Sprintf("//line README.md:%d\n", b.line)
+	at := fmt.Sprintf("//line %s:%d\n", b.name, b.line)
 	fset := token.NewFileSet()
 	if strings.HasPrefix(b.code, "package ") {
-		_, err := parser.ParseFile(fset, "README.md", at+b.code, parser.ParseComments)
+		_, err := parser.ParseFile(fset, b.name, at+b.code, parser.ParseComments)
 		return at + b.code, err
 	}
 
 	body := "\n" + at + b.code
 	params, end := "", ""
-	file, err := parser.ParseFile(fset, "README.md", "package block\n"+body, 0)
+	file, err := parser.ParseFile(fset, b.name, "package block\n"+body, 0)
 	statements := err != nil
 	if statements {
-		file, err = parser.ParseFile(fset, "README.md", "package block\nfunc _() {"+body+"}\n", 0)
+		file, err = parser.ParseFile(fset, b.name, "package block\nfunc _() {"+body+"}\n", 0)
 		if err != nil {
 			return "", err
 		}
@@ -161,13 +174,16 @@ func declared(body *ast.BlockStmt) []string {
 
 // All blocks are built at once, in a module of their own that replaces the SDK by
 // this checkout and takes what it needs besides from the SDK's go.mod.
-func TestReadmeCompiles(t *testing.T) {
+func TestMarkdownCompiles(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go command")
 	}
-	blocks := readmeBlocks(t)
-	require.NotEmpty(t, blocks)
+	var all []block
+	for _, name := range markdown(t) {
+		all = append(all, blocks(t, name)...)
+	}
+	require.NotEmpty(t, all)
 	checkout, err := filepath.Abs(root)
 	require.NoError(t, err)
 	mod, err := os.ReadFile(filepath.Join(checkout, "go.mod"))
@@ -184,9 +200,9 @@ func TestReadmeCompiles(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
 	}
 	write("go.sum", string(sum))
-	write("go.mod", strings.Replace(string(mod), "module "+module, "module readme", 1)+
+	write("go.mod", strings.Replace(string(mod), "module "+module, "module markdown", 1)+
 		fmt.Sprintf("\nrequire %s v%s\n\nreplace %s => %q\n", module, connectlinks.Version, module, checkout))
-	for i, b := range blocks {
+	for i, b := range all {
 		file, err := b.file()
 		if assert.NoError(t, err) {
 			write(fmt.Sprintf("block%d/block.go", i+1), file)
@@ -197,4 +213,23 @@ func TestReadmeCompiles(t *testing.T) {
 	build.Env = append(os.Environ(), "GOWORK=off", "GOPROXY=off", "GOFLAGS=")
 	out, err := build.CombinedOutput()
 	assert.NoError(t, err, "%s", out)
+
+	// A program on the sandbox runs, and ends at once where there is no terminal.
+	pipe, open, err := os.Pipe()
+	require.NoError(t, err)
+	defer pipe.Close()
+	defer open.Close()
+	ran := 0
+	for i, b := range all {
+		if !strings.HasPrefix(b.code, "package main") || !strings.Contains(b.code, "connectlinkstest.NewServer") {
+			continue
+		}
+		ran++
+		run := exec.CommandContext(t.Context(), "go", "run", "-mod=mod", fmt.Sprintf("./block%d", i+1))
+		run.Dir, run.Env, run.Stdin = dir, build.Env, pipe
+		out, err := run.CombinedOutput()
+		assert.NoError(t, err, "%s:%d: %s", b.name, b.line, out)
+		assert.Contains(t, string(out), "as long as this program", "%s:%d", b.name, b.line)
+	}
+	assert.NotZero(t, ran)
 }

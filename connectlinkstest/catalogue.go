@@ -134,6 +134,11 @@ func (t Type) test(values map[string]string) []step {
 	return []step{{name: stepConnect}, {name: stepLogIn}}
 }
 
+// deny is what the service does if the customer refuses consent.
+func (t Type) deny() []step {
+	return []step{{name: stepConnect}, {name: stepLogIn, failure: cmp.Or(t.Label, t.ServiceName) + " was not authorized: access denied"}}
+}
+
 // testSteps are the names of all steps, in their order.
 func testSteps() []string { return []string{stepConnect, stepLogIn} }
 

@@ -42,13 +42,15 @@
 // # The hosted pages
 //
 // A link's page is a form of the type's configuration fields, or asks for consent
-// where there are none. Connect runs the tests: the value "wrong" makes one fail,
-// and the page says which and lets the customer try again, with the passwords
-// entered anew. At the end, by Connect or Cancel, the customer is sent to the
-// link's redirect URI (303), or told that all is done. In a frame it is the parent
-// that is told, by the messages LOADED and EXITED_CONNECT_FLOW, and nothing is sent
-// anywhere. Links that are expired, revoked or spent are answered with 410, unknown
-// ones with 404.
+// if the type has none. Connect runs the tests. The value "wrong" makes one fail, and
+// so does Deny where consent is asked for. The page says which test failed, and lets
+// the customer try again, with the passwords entered anew. A field that the type does
+// not have is answered with 422. At the end, by Connect or Cancel, the customer is
+// sent to the link's redirect URI (303), or told that all is done. In a frame, the
+// page tells its parent instead, by the messages LOADED and EXITED_CONNECT_FLOW, and
+// keeps to a light color scheme. Links that are expired, revoked or spent are answered
+// with 410, unknown ones with 404. In a frame, an expired or revoked link's page has a
+// button (cancel) that sends EXITED_CONNECT_FLOW with not_created.
 //
 // The pages need no script, except in a frame. Whether they are in one, browsers
 // say with each request (Sec-Fetch-Dest); for one that does not, a script puts it

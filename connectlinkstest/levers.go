@@ -24,6 +24,10 @@ type Submission struct {
 	// Assumption: a customer can keep a connection whose test fails.
 	FailedTest string
 
+	// Denied refuses the consent that a type without fields asks for: the tests fail,
+	// for which see ErrTestFailed.
+	Denied bool
+
 	// Untested makes a connection that was never tested: its last_test_succeeded
 	// and last_tested_at are null.
 	Untested bool

@@ -116,6 +116,20 @@ func TestCompleteWith(t *testing.T) {
 	})
 }
 
+func TestDenied(t *testing.T) {
+	a := newAPI(t)
+	link := linkID(a.destination())
+	_, err := a.srv.CompleteWith(link, connectlinkstest.Submission{Denied: true})
+	require.ErrorIs(t, err, connectlinkstest.ErrTestFailed)
+	assert.ErrorContains(t, err, "HubSpot was not authorized")
+	assert.False(t, a.srv.Links()[0].Completed)
+	_, err = a.srv.Complete(link)
+	require.NoError(t, err)
+
+	_, err = a.srv.CompleteWith(linkID(a.source()), connectlinkstest.Submission{Denied: true})
+	require.EqualError(t, err, "connectlinkstest: type postgres does not ask for consent")
+}
+
 func TestCancel(t *testing.T) {
 	a := newAPI(t)
 	link := a.source()

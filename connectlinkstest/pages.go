@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -46,7 +48,9 @@ type page struct {
 	Form         *form
 	Back         string // where the customer came from, if that is known
 	BackHost     string
+	Leave        bool // a dead link's page has a button that tells the parent
 	Script       bool // it is in a frame, or may be
+	Framed       bool // it is in a frame
 	Messages     any  // to the parent, if it is in a frame
 
 	status   int
@@ -164,17 +168,18 @@ func (c *call) submitPage() answer {
 	action := submitted.Get("action")
 	if p := c.deadPage(l, at); p != nil {
 		if l != nil && action == "cancel" {
-			p.Messages = notCreated
+			p.Messages, p.Leave = notCreated, false
 		}
 		return c.page(p, at)
 	}
-	switch action {
-	case "connect":
+	consent := len(c.pageType(l).Fields) == 0
+	switch {
+	case action == "connect", action == "deny" && consent:
 		return c.page(c.submitConnect(l, at, submitted), at)
-	case "cancel":
+	case action == "cancel":
 		if err := c.cancel(l); err != nil { // it has expired this very moment
 			p := c.deadPage(l, at)
-			p.Messages = notCreated
+			p.Messages, p.Leave = notCreated, false
 			return c.page(p, at)
 		}
 		return c.page(c.leave(l, at, &page{
@@ -187,8 +192,8 @@ func (c *call) submitPage() answer {
 	return c.page(p, at)
 }
 
-// submitConnect tests what the customer has entered. What the form does not have
-// at all, as when a program sends it, is filled in.
+// submitConnect tests what the customer has entered, or that consent was denied. Fields
+// that were not sent at all, as a program may do, are filled in.
 func (c *call) submitConnect(l *link, at place, submitted url.Values) *page {
 	typ := c.pageType(l)
 	entered := map[string]string{}
@@ -199,6 +204,9 @@ func (c *call) submitConnect(l *link, at place, submitted url.Values) *page {
 	}
 	values := c.filled(l, entered)
 	var problems []problem
+	for _, name := range unknownFields(typ, submitted) {
+		problems = append(problems, problem{Text: "There is no field “" + name + "”"})
+	}
 	for _, f := range typ.Fields {
 		if wrong := f.problem(values[f.ID]); wrong != "" {
 			problems = append(problems, problem{f.ID, f.name() + " " + wrong})
@@ -210,12 +218,15 @@ func (c *call) submitConnect(l *link, at place, submitted url.Values) *page {
 		return p
 	}
 
-	conn, err := c.connect(l, Submission{Fields: values})
+	conn, err := c.connect(l, Submission{Fields: values, Denied: submitted.Get("action") == "deny"})
 	if failure := new(testError); errors.As(err, &failure) {
 		last := failure.steps[len(failure.steps)-1]
 		p := c.formPage(l, at, typ.public(entered), []problem{{last.field, last.failure}})
 		p.ProblemTitle = fmt.Sprintf("The test “%s” failed", last.name)
 		p.Text = []string{"Nothing has been connected yet. Correct what is wrong and try again. Passwords and keys have to be entered again."}
+		if len(typ.Fields) == 0 {
+			p.Text = []string{"Nothing has been connected yet. You can try again."}
+		}
 		p.Steps = viewSteps(failure.steps)
 		return p
 	}
@@ -225,6 +236,16 @@ func (c *call) submitConnect(l *link, at place, submitted url.Values) *page {
 	return c.leave(l, at, &page{
 		Name: "connected", Title: "Connected", Messages: created(conn),
 		Text: []string{conn.name + " is connected."}, Steps: viewSteps(conn.steps),
+	})
+}
+
+// unknownFields returns what the form of typ does not have. Its value is neither kept
+// nor shown: it may be a password under a mistyped name.
+func unknownFields(typ Type, submitted url.Values) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(submitted)), func(name string) bool {
+		id, prefixed := strings.CutPrefix(name, "field-")
+		return name == "action" || name == "framed" ||
+			prefixed && slices.ContainsFunc(typ.Fields, func(f Field) bool { return f.ID == id })
 	})
 }
 
@@ -291,6 +312,7 @@ func (c *call) deadPage(l *link, at place) *page {
 			"Go back to where you found it and start again there, which makes a new one, or ask whoever sent it to you.",
 		},
 	}
+	p.Leave = !l.spent && at != onTop
 	if l.spent {
 		p.Text[1] = "If you have just connected, there is nothing left to do. Otherwise g" + strings.TrimPrefix(p.Text[1], "G")
 	}
@@ -319,7 +341,7 @@ func (c *call) formPage(l *link, at place, values map[string]string, problems []
 	}
 	if len(typ.Fields) == 0 {
 		p.Title = "Authorize " + typ.Label
-		p.Text = []string{"On the real service " + typ.Label + " now asks you to sign in and to agree. Here, Connect says that you do."}
+		p.Text = []string{"On the real service " + typ.Label + " now asks you to sign in and to agree. Here, Connect says that you agree, and Deny that you do not."}
 	}
 	if l.renews {
 		p.Title = "Reconnect " + l.conn.name
@@ -367,7 +389,7 @@ func viewField(f Field, value string, problems []problem) fieldView {
 
 // page is the answer that shows p.
 func (c *call) page(p *page, at place) answer {
-	p.Script = at != onTop
+	p.Script, p.Framed = at != onTop, at == inFrame
 	if p.Messages == nil {
 		p.Messages = []message{}
 	}
@@ -383,8 +405,11 @@ func (c *call) page(p *page, at place) answer {
 	// to send none at all says of a form that it comes from nowhere, which is
 	// refused where it does not say that the origin is the same.
 	leads, referrer := "'none'", "no-referrer"
-	if p.Form != nil {
+	switch {
+	case p.Form != nil:
 		leads, referrer = p.Form.leads, "same-origin"
+	case p.Leave:
+		leads, referrer = "'self'", "same-origin"
 	}
 	header := http.Header{
 		"Content-Type":            {"text/html; charset=utf-8"},

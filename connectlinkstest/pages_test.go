@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -171,8 +172,7 @@ func TestPageStates(t *testing.T) {
 					mine := connectlinkstest.Type{ServiceName: "mine", Label: "My connection"}
 					a.srv.AddSourceType(mine)
 					a.srv.AddDestinationType(mine)
-					body := regexp.MustCompile(`"type":"\w+"`).ReplaceAllString(k.create, `"type":"mine"`)
-					link := a.create(k.links, body)
+					link := a.create(k.links, regexp.MustCompile(`"type":"\w+"`).ReplaceAllString(k.create, `"type":"mine"`))
 					if state.lever != nil {
 						require.NoError(t, state.lever(a, linkID(link)))
 					}
@@ -186,23 +186,37 @@ func TestPageStates(t *testing.T) {
 					if state.post != nil {
 						method, form = http.MethodPost, url.Values{"action": state.post["action"], "framed": {place.framed}}
 					}
-					resp, html := a.browse(method, link["uri"].(string), form, header)
+					resp, body := a.browse(method, link["uri"].(string), form, header)
 
 					if state.leaves && !place.inside {
 						assert.Equal(t, http.StatusSeeOther, resp.StatusCode)
 						assert.Equal(t, "https://acme.example/done?x=1", resp.Header.Get("Location"))
-						assert.Contains(t, html, `<a id="back" href="https://acme.example/done?x=1">Go back to acme.example</a>`)
+						assert.Contains(t, body, `<a id="back" href="https://acme.example/done?x=1">Go back to acme.example</a>`)
 					} else {
 						assert.Equal(t, state.status, resp.StatusCode)
 						assert.Empty(t, resp.Header.Get("Location"))
 					}
-					assert.Equal(t, state.page, pageName(t, html))
-					assert.Contains(t, html, state.says)
+					assert.Equal(t, state.page, pageName(t, body))
+					assert.Contains(t, body, state.says)
 					if state.page == "dead" {
-						assert.Contains(t, html, "start again", "what to do next")
+						assert.Contains(t, body, "start again", "what to do next")
 						// Where the browser does not tell, the script takes it away.
 						unsure := method == http.MethodGet && place.dest == ""
-						assert.Equal(t, !place.inside || unsure, strings.Contains(html, `id="back"`))
+						assert.Equal(t, !place.inside || unsure, strings.Contains(body, `id="back"`))
+
+						// The parent waits for a message. Where the browser does not tell, the
+						// script shows the button.
+						wayOut := found(t, body, `(<form id="form" method="post"[^>]*>).*<button id="cancel" [^>]*name="action" value="cancel">Close</button>`)
+						switch spent := strings.HasPrefix(state.name, "spent"); {
+						case spent, state.messages == notCreated, !place.inside && !unsure:
+							assert.NotContains(t, body, "<form")
+							assert.Equal(t, "'none'", policy(t, resp)["form-action"])
+						default:
+							assert.Equal(t, unsure, strings.Contains(wayOut, " hidden"))
+							assert.Contains(t, body, `<input type="hidden" name="framed" value="">`)
+							assert.Equal(t, "'self'", policy(t, resp)["form-action"])
+							assert.Equal(t, "same-origin", resp.Header.Get("Referrer-Policy"))
+						}
 					}
 
 					want := state.messages
@@ -215,7 +229,7 @@ func TestPageStates(t *testing.T) {
 					if !place.inside && (place.dest != "" || method == http.MethodPost) {
 						want = ""
 					}
-					assert.Equal(t, want, messages(t, html))
+					assert.Equal(t, want, messages(t, body))
 
 					if !state.leaves {
 						assert.Equal(t, before, a.srv.Links(), "nothing has changed")
@@ -293,6 +307,7 @@ func TestPageForm(t *testing.T) {
 	for _, want := range []string{
 		`<title>Error: Connect`,
 		`<div id="problem" class="problem" role="alert" tabindex="-1" autofocus>`,
+		`<li>There is no field “field-other”</li>`,
 		`<li><a href="#field-host">Host is required</a></li>`,
 		`<li><a href="#field-region">Region takes one of [&#34;US&#34; &#34;EU&#34;]</a></li>`,
 		`<p class="error" id="error-host">Host is required</p>`,
@@ -306,14 +321,94 @@ func TestPageForm(t *testing.T) {
 	assert.Equal(t, 2, strings.Count(body, `aria-invalid="true" aria-describedby="`))
 	assert.NotContains(t, body, "hunter2")
 	assert.Empty(t, a.get("/api/v1/sources")["data"])
+
+	// In a frame it is the script that moves the focus.
+	_, body = a.browse(http.MethodPost, uri, url.Values{"action": {"connect"}, "field-host": {""}}, http.Header{"Sec-Fetch-Dest": {"iframe"}})
+	assert.Contains(t, body, `id="problem"`)
+	assert.NotContains(t, body, "autofocus>")
 }
 
-func TestPageOfOAuth(t *testing.T) {
+// A mistyped field would pass for one that was left out.
+func TestPageRefusesUnknownFields(t *testing.T) {
+	const secret = "hunter2-the-secret"
+	for _, field := range []string{"field-other", "hostname", "field-", "password", "Action", `<b>"`} {
+		a := newAPI(t)
+		uri := a.source()["uri"].(string)
+		resp, body := a.browse(http.MethodPost, uri, url.Values{"action": {"connect"}, "field-hostname": {"db.acme.example"}, field: {secret}}, nil)
+		assert.Equal(t, http.StatusUnprocessableEntity, resp.StatusCode, field)
+		assert.Contains(t, body, "<li>There is no field “"+html.EscapeString(field)+"”</li>")
+		assert.Contains(t, body, `value="db.acme.example"`, "what was entered is kept")
+		assert.NotContains(t, body, secret)
+		assert.NotContains(t, fmt.Sprint(a.srv.Requests()), secret)
+		assert.False(t, a.srv.Links()[0].Completed)
+	}
+
 	a := newAPI(t)
-	_, body := a.browse(http.MethodGet, a.destination()["uri"].(string), nil, nil)
-	assert.Equal(t, "Authorize HubSpot", found(t, body, `<h1 id="title">(.*?)</h1>`))
-	assert.NotContains(t, body, "<label")
-	assert.NotContains(t, body, `type="password"`)
+	uri := a.destination()["uri"].(string)
+	resp, _ := a.browse(http.MethodPost, uri, url.Values{"action": {"connect"}, "field-any": {""}}, nil)
+	assert.Equal(t, http.StatusUnprocessableEntity, resp.StatusCode, "a type without fields has none")
+	resp, _ = a.browse(http.MethodPost, uri, url.Values{"action": {"cancel"}, "field-any": {""}}, nil)
+	assert.Equal(t, http.StatusOK, resp.StatusCode, "whoever leaves has entered nothing")
+}
+
+func TestPageOfConsent(t *testing.T) {
+	for _, place := range []string{"document", "iframe"} {
+		a := newAPI(t)
+		header := http.Header{"Sec-Fetch-Dest": {place}}
+		uri := a.create("/api/v1/destination_connect_links", `{"type":"hubspot","redirect_uri":"https://acme.example/done"}`)["uri"].(string)
+		_, body := a.browse(http.MethodGet, uri, nil, header)
+		assert.Equal(t, "Authorize HubSpot", found(t, body, `<h1 id="title">(.*?)</h1>`))
+		assert.NotContains(t, body, "<label")
+		assert.NotContains(t, body, `type="password"`)
+		assert.Contains(t, body, `name="action" value="deny"`)
+		note := found(t, body, `<p class="note">(.*?)</p>`)
+		assert.Contains(t, note, "HubSpot is not asked")
+		assert.Contains(t, note, "consent")
+		assert.NotContains(t, note, "password")
+
+		resp, body := a.browse(http.MethodPost, uri, url.Values{"action": {"deny"}}, header)
+		assert.Equal(t, http.StatusUnprocessableEntity, resp.StatusCode)
+		assert.Equal(t, "form", pageName(t, body))
+		assert.Equal(t, [][]string{
+			{"Verify connectivity", "success", "Passed", ""},
+			{"Authenticate", "failure", "Failed", "HubSpot was not authorized: access denied"},
+		}, steps(body))
+		assert.Contains(t, body, "<li>HubSpot was not authorized: access denied</li>")
+		assert.NotContains(t, body, "Passwords")
+		assert.NotContains(t, body, "EXITED")
+		assert.False(t, a.srv.Links()[0].Completed)
+		assert.Empty(t, a.get("/api/v1/destinations")["data"])
+
+		a.browse(http.MethodPost, uri, url.Values{"action": {"connect"}}, header)
+		assert.True(t, a.srv.Links()[0].Completed, "another try")
+	}
+
+	a := newAPI(t)
+	uri := a.source()["uri"].(string)
+	_, body := a.browse(http.MethodGet, uri, nil, nil)
+	assert.NotContains(t, body, "deny")
+	assert.Contains(t, found(t, body, `<p class="note">(.*?)</p>`), "passwords and keys are not kept")
+	resp, body := a.browse(http.MethodPost, uri, url.Values{"action": {"deny"}}, nil)
+	assert.Equal(t, http.StatusUnprocessableEntity, resp.StatusCode)
+	assert.Contains(t, body, "Press Connect or Cancel.")
+}
+
+// The pages of platforms are light, and a dark frame in one of them is not.
+func TestPageInFrameIsLight(t *testing.T) {
+	a := newAPI(t)
+	open, spent := a.source()["uri"].(string), a.source()
+	_, err := a.srv.Complete(linkID(spent))
+	require.NoError(t, err)
+	for _, uri := range []string{open, spent["uri"].(string), a.srv.URL + "/pbc?auth=nothing"} {
+		for dest, framed := range map[string]bool{"document": false, "iframe": true, "": false} {
+			_, body := a.browse(http.MethodGet, uri, nil, http.Header{"Sec-Fetch-Dest": {dest}})
+			assert.Equal(t, framed, strings.Contains(body, `<html lang="en" data-framed>`), dest)
+			style := found(t, body, `<style>(.*?)</style>`)
+			assert.Contains(t, style, ":root { color-scheme: light; ")
+			assert.Regexp(t, `@media \(prefers-color-scheme: dark\) \{\s*:root:not\(\[data-framed\]\) \{ color-scheme: dark; `, style)
+			assert.Equal(t, 1, strings.Count(style, "prefers-color-scheme"))
+		}
+	}
 }
 
 // steps are the tests that a page shows.

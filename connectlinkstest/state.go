@@ -239,6 +239,12 @@ func (s *Server) connect(l *link, sub Submission) (*connection, error) {
 		return nil, fmt.Errorf("connectlinkstest: %w", err)
 	}
 	steps := typ.test(sub.Fields)
+	if sub.Denied {
+		if len(typ.Fields) > 0 {
+			return nil, fmt.Errorf("connectlinkstest: type %s does not ask for consent", l.typ)
+		}
+		steps = typ.deny()
+	}
 	if failed(steps) {
 		return nil, &testError{steps}
 	}

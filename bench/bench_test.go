@@ -25,6 +25,7 @@ func TestTheSameLink(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", m.Name, err)
 		}
+		link.CreatedAt = time.Time{} // the baselines do not tell the API's time
 		if first == nil {
 			first = link
 		}

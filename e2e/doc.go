@@ -9,7 +9,7 @@
 //	CONNECTLINKS_SKIP_E2E=1   skips all of it
 //	E2E_SCREENSHOTS=DIR       keeps a picture of each page that a test failed on
 //
-// Tests run side by side, and mostly wait: go test -parallel 6.
+// The tests wait for a browser more than they compute: go test -parallel 4.
 //
 // It is a module of its own, so that the SDK does not depend on a driver.
 package e2e

@@ -12,10 +12,11 @@
 //	linkctl revoke -all               end every live link; asks first
 //	linkctl doctor                    is everything set up? what is to be done?
 //
-// All take -kind source, destination (the default) or activation, and -json for
-// scripts; "linkctl COMMAND -h" shows the other flags. Only create and reauthorize
-// print a link's URL, which is a password; list, get and revoke do with -show-url.
-// Progress and questions go to stderr, if that is a terminal.
+// All take -kind, which also chooses the version of the API: source and
+// destination (the default) by V1, activation by V2. -json is for scripts; "linkctl
+// COMMAND -h" shows the other flags. Only create and reauthorize print a link's URL, which
+// is a password; list, get and revoke do with -show-url. Progress and questions go to
+// stderr, if that is a terminal.
 //
 // # Environment
 //
@@ -69,52 +70,40 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/connectlinks/connectlinks-go"
-)
-
-const (
-	exitOther       = 1
-	exitUsage       = 2
-	exitRefused     = 3
-	exitNotFound    = 4
-	exitThrottled   = 5
-	exitUnknown     = 6
-	exitInterrupted = 130
 )
 
 //go:embed main.go
 var source string // whose first comment is the manual
 
-// manual is the text above, for help.
+// manual returns the text above, for help.
 func manual() string {
 	text, _, _ := strings.Cut("\n"+source, "\npackage main")
 	return strings.NewReplacer("\n// ", "\n", "\n//", "\n").Replace(text)[1:] + "\n"
 }
 
-// command is one thing that linkctl does. Its argument is optional in brackets.
+// command is one thing that linkctl does. An argument in brackets is optional.
 type command struct {
 	name, arg, about, flags string
 	run                     func(context.Context, *app) error
 }
 
 var commands = []command{
-	{"types", "[TEXT]", "What can be connected: all of it, or what has TEXT in its name.", "all", types},
-	{"create", "", "Make a link for a customer, and print its URL.", "type redirect-uri group", create},
-	{"wait", "LINK", "Wait until the customer has finished, or the link is dead.", "since connection", wait},
-	{"list", "", "The live links, or with -connections what was connected.", "all connections type show-url", list},
-	{"get", "LINK", "One link, and what came of it.", "show-url", get},
-	{"reauthorize", "CONNECTION", "Make a link that renews a connection's credentials, and print its URL.", "redirect-uri", reauthorize},
-	{"revoke", "[LINK]", "End a link before its time, or with -all every live link, or every one of -type.", "all type yes show-url", revoke},
-	{"doctor", "", "Check token, region, workspace, type and redirect URI, and say what to do.", "type redirect-uri", doctor},
+	{"types", "[TEXT]", "What can be connected: all of it, or what has TEXT in its name.", "kind all", types},
+	{"create", "", "Make a link for a customer, and print its URL.", "kind type redirect-uri group", create},
+	{"wait", "LINK", "Wait until the customer has finished, or the link is dead.", "kind since connection", wait},
+	{"list", "", "The live links, or with -connections what was connected.", "kind all connections type show-url", list},
+	{"get", "LINK", "One link, and what came of it.", "kind show-url", get},
+	{"reauthorize", "CONNECTION", "Make a link that renews a connection's credentials, and print its URL.", "kind redirect-uri", reauthorize},
+	{"revoke", "[LINK]", "End a link before its time, or with -all every live link, or every one of -type.", "kind all type yes show-url", revoke},
+	{"doctor", "", "Check token, region, workspace, type and redirect URI, and say what to do.", "kind type redirect-uri", doctor},
 }
 
 // options are the flags of all commands, and the argument.
 type options struct {
-	kind, typ, redirectURI, group, renews string
-	json, all, connections, showURL, yes  bool
-	since                                 time.Time
-	arg                                   string
+	kind, typ, redirectURI, group, connection string
+	json, all, connections, showURL, yes      bool
+	since                                     time.Time
+	arg                                       string
 }
 
 func main() {
@@ -162,21 +151,23 @@ func run(ctx context.Context, args []string) error {
 	a.setup = err
 	defer a.close()
 	err = commands[i].run(ctx, &a)
-	return cmp.Or(a.flush(), err) // what went well is shown even if the rest did not
+	return cmp.Or(a.flush(), err) // a result is shown also beside an error
 }
 
-// parse reads flags and the argument, in any order. Of flag.ErrHelp the help has
-// been printed.
+// parse reads flags and the argument, in any order. Before it returns flag.ErrHelp, it
+// prints the help.
 func (c *command) parse(args []string, o *options) error {
 	f := flag.NewFlagSet("linkctl", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	define := map[string]func(name string){
-		"kind":         func(n string) { f.StringVar(&o.kind, n, "destination", "source, destination or activation") },
+		"kind": func(n string) {
+			f.StringVar(&o.kind, n, "destination", "what the link is for: source or destination, by API V1; or activation, by API V2")
+		},
 		"json":         func(n string) { f.BoolVar(&o.json, n, false, "write JSON, for scripts") },
 		"type":         func(n string) { f.StringVar(&o.typ, n, "", "`service` to connect, as types names it") },
 		"redirect-uri": func(n string) { f.StringVar(&o.redirectURI, n, "", "`URL` where the customer is sent at the end") },
 		"group":        func(n string) { f.StringVar(&o.group, n, "", "Fivetran `group`, which an activation needs") },
-		"connection":   func(n string) { f.StringVar(&o.renews, n, "", "`id` of the connection that the link reauthorizes") },
+		"connection":   func(n string) { f.StringVar(&o.connection, n, "", "`id` of the connection that the link reauthorizes") },
 		"connections":  func(n string) { f.BoolVar(&o.connections, n, false, "list connections, not links") },
 		"all": func(n string) {
 			f.BoolVar(&o.all, n, false, "also what is not live, or cannot be linked; with revoke, every live link")
@@ -195,7 +186,7 @@ func (c *command) parse(args []string, o *options) error {
 				})
 		},
 	}
-	for _, name := range strings.Fields("kind json " + c.flags) {
+	for _, name := range strings.Fields("json " + c.flags) {
 		define[name](name)
 	}
 	line := strings.TrimSpace("linkctl " + c.name + " [flags] " + c.arg)
@@ -219,92 +210,8 @@ func (c *command) parse(args []string, o *options) error {
 	switch {
 	case o.arg == "" && c.arg != "" && c.arg[0] != '[':
 		return misuse(c.arg+" is missing", line)
-	case tokenVariable[o.kind] == "":
+	case tokenVariable[o.kind] == "" && f.Lookup("kind") != nil:
 		return misuse(fmt.Sprintf("there is no kind %q", o.kind), "-kind is source, destination or activation")
 	}
 	return nil
-}
-
-// failure is an error as a person wants to read it: what is wrong, what to do
-// about it, the exit code, and for those who look closer the error itself.
-type failure struct {
-	code       int
-	what, todo string
-	err        error
-}
-
-func (f *failure) Error() string { return f.what }
-
-// misuse is a failure of the command line, or of what is around it.
-func misuse(what, todo string) error { return &failure{exitUsage, what, todo, nil} }
-
-// explanations are in the order in which they are tried.
-var explanations = []struct {
-	target error
-	failure
-}{
-	{connectlinks.ErrOutcomeUnknown, failure{exitUnknown, "the outcome is unknown: there may be a link now that nobody has",
-		`find it with "linkctl list" and revoke it; or try again, since an unused link does no harm until it expires`, nil}},
-	{context.Canceled, failure{exitInterrupted, "interrupted", "the same command goes on from here", nil}},
-	{connectlinks.ErrUnauthorized, failure{exitRefused, "the API does not know the token",
-		"was it replaced, was it cut off, is it of the other region? linkctl doctor looks closer", nil}},
-	{connectlinks.ErrForbidden, failure{exitRefused, "the token may not do this",
-		"activations take a personal access token, sources and destinations a workspace API key: see linkctl doctor", nil}},
-	{connectlinks.ErrInvalidRequest, failure{exitRefused, "the API refuses this",
-		"linkctl types shows what can be linked; a used or dead link cannot be changed", nil}},
-	{connectlinks.ErrNotFound, failure{exitNotFound, "the API has no such thing",
-		"another -kind? another workspace's? linkctl list -all shows links, list -connections connections", nil}},
-	{connectlinks.ErrRateLimited, failure{exitThrottled, "the API is throttling this token", "wait a minute, then try again", nil}},
-	{connectlinks.ErrLinkExpired, failure{exitOther, "the link expired before the customer had finished", "make another", nil}},
-	{connectlinks.ErrLinkRevoked, failure{exitOther, "the link was revoked before the customer had finished", "make another", nil}},
-	{connectlinks.ErrServer, failure{exitOther, "the API has a problem of its own",
-		"nothing is wrong here: try again later; the vendor's support wants the request id", nil}},
-	{connectlinks.ErrBadResponse, failure{exitOther, "what answers does not talk like the API",
-		"does CENSUS_BASE_URL lead to it? is a proxy in between?", nil}},
-}
-
-// explain makes a failure of any error.
-func explain(err error) *failure {
-	var f *failure
-	var api *connectlinks.APIError
-	answered := errors.As(err, &api)
-	if errors.As(err, &f) {
-		return f
-	}
-	for _, e := range explanations {
-		if errors.Is(err, e.target) {
-			f = &failure{e.code, e.what, e.todo, err}
-			switch {
-			case answered && e.target == connectlinks.ErrInvalidRequest && api.Message != "":
-				f.what += ": " + safe(api.Message)
-			case answered && e.target == connectlinks.ErrRateLimited && api.RetryAfter > 0:
-				f.todo = fmt.Sprintf("try again in %s, not before", api.RetryAfter.Round(time.Second))
-			}
-			return f
-		}
-	}
-	if said := inputErrors(err); len(said) > 0 {
-		return &failure{exitUsage, strings.Join(said, ", and "), "", nil}
-	}
-	if answered {
-		return &failure{exitOther, "the API's answer is none that anybody expects", "does CENSUS_BASE_URL lead to it?", err}
-	}
-	return &failure{exitOther, "the API does not answer", "is the network up? does CENSUS_BASE_URL lead to it?", err}
-}
-
-// inputErrors is what the SDK refused to send, in the words of the command line.
-func inputErrors(err error) (said []string) {
-	if many, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, err := range many.Unwrap() {
-			said = append(said, inputErrors(err)...)
-		}
-	}
-	if in, ok := err.(*connectlinks.InputError); ok {
-		name := map[string]string{
-			"Type": "-type", "RedirectURI": "-redirect-uri", "GroupID": "-group", "linkID": "the link's id",
-			"id": "the connection's id", "activationID": "-connection", "Token": "the token", "BaseURL": "CENSUS_BASE_URL",
-		}[in.Field]
-		said = append(said, cmp.Or(name, in.Field)+" "+in.Reason)
-	}
-	return said
 }

@@ -78,14 +78,14 @@ func newWorld(t *testing.T, kind string) *world {
 	}
 	k := newKind(options{kind: kind, group: w.Group()}, client)
 	ctx := t.Context()
-	used, err := k.create(ctx, w.typ, "")
+	used, err := k.create(ctx, connectlinks.CreateConnectLinkParams{Type: w.typ})
 	require.NoError(t, err)
 	_, err = w.CompleteWith(used.ID, connectlinkstest.Submission{Name: "Jo's \x1b[2J\tCRM"})
 	require.NoError(t, err)
 	w.Advance(48 * time.Hour)
-	_, err = k.create(ctx, w.typ, "http://localhost/done")
+	_, err = k.create(ctx, connectlinks.CreateConnectLinkParams{Type: w.typ, RedirectURI: "http://localhost/done"})
 	require.NoError(t, err)
-	dead, err := k.create(ctx, w.typ, "")
+	dead, err := k.create(ctx, connectlinks.CreateConnectLinkParams{Type: w.typ})
 	require.NoError(t, err)
 	_, err = k.revoke(ctx, dead.ID)
 	require.NoError(t, err)
@@ -513,7 +513,7 @@ func TestFailures(t *testing.T) {
 		},
 		{
 			name: "odd status", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 301, Times: -1}),
-			err:  "linkctl: the API's answer is none that anybody expects\n  to do:  does CENSUS_BASE_URL lead to it?\n",
+			err:  "linkctl: the API gives an answer that nobody expects\n  to do:  does CENSUS_BASE_URL lead to it?\n",
 			code: exitOther,
 		},
 		{
@@ -716,7 +716,7 @@ func TestDoctorFindsProblems(t *testing.T) {
 		},
 		{
 			name: "V1 is retired", kind: "destination", code: exitNotFound, fail: connectlinkstest.Failure{Status: 410, Times: -1},
-			out: []string{region, "problem  workspace  there are no workspaces here\n", "is API V1 retired? then -kind activation\n"},
+			out: []string{region, "problem  workspace  there is no API V1 here\n", "is API V1 retired? then -kind activation\n"},
 		},
 		{
 			name: "unknown type", kind: "source", args: " -type hubspots", code: exitNotFound,
@@ -844,7 +844,7 @@ func TestJSONEscapesControls(t *testing.T) {
 	require.GreaterOrEqual(t, i, 0)
 	assert.Equal(t, name, found[i].Name, "nothing is lost")
 	var details struct{ Database string }
-	require.NoError(t, json.Unmarshal(found[i].Details, &details))
+	require.NoError(t, json.Unmarshal(found[i].ConnectionDetails, &details))
 	assert.Equal(t, name, details.Database)
 }
 
@@ -869,7 +869,7 @@ func TestSandbox(t *testing.T) {
 			{"create -type " + w.typ, "That is link 109 (" + w.typ + ")"},
 			{"list", "106  " + w.typ + "  live  TIME  LEFT"},
 			{"revoke -all -yes -type " + w.typ, "106  " + w.typ + "  revoked  TIME"},
-			{"doctor", "ok  token  the sandbox's token looks as it should\n"},
+			{"doctor", "ok  token  the sandbox's " + map[string]string{"activation": "personal "}[kind] + "token looks as it should\n"},
 			{"wait 106", w.shown(made, w.label, "test passed")},
 			{"wait 108 -connection " + w.conn, w.shown(w.conn, w.label, "test passed")},
 		} {

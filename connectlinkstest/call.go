@@ -92,7 +92,7 @@ func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
 			return record, Failure{}, *a
 		}
 	}
-	f := c.takeFailure(c.endpoint)
+	f := c.takeFailure()
 	retired := c.retiredV1()
 	switch {
 	case !f.carriesOut():
@@ -112,7 +112,7 @@ func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
 // authorize finds out whose token the request has, and refuses a wrong one.
 func (c *call) authorize() (caller string, refusal *answer) {
 	token, have := c.token(), noToken
-	if token == c.state.personal {
+	if token == c.personal {
 		caller, have = "personal", personalToken
 	}
 	for _, ws := range c.state.workspaces {
@@ -189,7 +189,7 @@ func (c *call) record(caller string) *Request {
 // redact takes out the server's own tokens, should a client put one where it does
 // not belong.
 func (c *call) redact(text string) string {
-	text = strings.ReplaceAll(text, c.state.personal, "REDACTED")
+	text = strings.ReplaceAll(text, c.personal, "REDACTED")
 	for _, ws := range c.state.workspaces {
 		text = strings.ReplaceAll(text, strings.TrimPrefix(ws.Token, "secret-token:"), "REDACTED")
 	}

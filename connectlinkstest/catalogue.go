@@ -134,6 +134,28 @@ func (t Type) test(values map[string]string) []step {
 	return []step{{name: stepConnect}, {name: stepLogIn}}
 }
 
+// try runs the tests of what a customer enters. The error is an ErrTestFailed, or says
+// what the type does not take.
+func (t Type) try(sub Submission) ([]step, error) {
+	if err := t.check(sub.Fields); err != nil {
+		return nil, fmt.Errorf("connectlinkstest: %w", err)
+	}
+	steps := t.test(sub.Fields)
+	if sub.Denied {
+		if len(t.Fields) > 0 {
+			return nil, fmt.Errorf("connectlinkstest: type %s does not ask for consent", t.ServiceName)
+		}
+		steps = t.deny()
+	}
+	if failed(steps) {
+		return nil, &testError{steps}
+	}
+	if sub.FailedTest != "" {
+		steps = []step{{name: stepConnect}, {name: stepLogIn, failure: sub.FailedTest}}
+	}
+	return steps, nil
+}
+
 // deny is what the service does if the customer refuses consent.
 func (t Type) deny() []step {
 	return []step{{name: stepConnect}, {name: stepLogIn, failure: cmp.Or(t.Label, t.ServiceName) + " was not authorized: access denied"}}

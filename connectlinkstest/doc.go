@@ -37,7 +37,9 @@
 //   - [Server.RetireV1] answers V1 as after its retirement.
 //   - [Server.Fail] makes answers fail, be slow, or get lost after the work was done.
 //     [Server.RateLimit] throttles.
-//   - [Server.Links] and [Server.Requests] show what has happened.
+//   - [Server.AddConnection] makes a connection without a link.
+//   - [Server.Links] and [Server.Requests] show what has happened, and
+//     [Server.Unfired] which failures have not. [Server.Reset] begins again.
 //
 // # The hosted pages
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -20,6 +21,9 @@ type Failure struct {
 	// Route is which answers fail. Empty: the whole API, routes that do not exist
 	// included, and not the hosted pages.
 	Route Route
+
+	// Token is the one token whose requests fail. Empty: every request.
+	Token string
 
 	// Times is how many answers fail. 0 means once, and -1 always, until StopFailing.
 	Times int
@@ -51,11 +55,20 @@ type Failure struct {
 	CarryOut bool
 }
 
+// queued is a failure that was asked for.
+type queued struct {
+	Failure
+	left  int // how many more answers fail; -1: no end
+	fired int // how many answers failed
+}
+
 func (f Failure) check() error {
 	answers := f.Status != 0 || f.Header != nil || f.Body != "" || f.Drip != 0 || f.Cut
 	switch {
 	case f.Route != "" && !f.Route.served():
 		return fmt.Errorf("%q is not a route that is served", f.Route)
+	case f.Token != "" && (f.Route == RouteOpenPage || f.Route == RouteSubmitPage):
+		return errors.New("the hosted pages take no token")
 	case f.Times < -1:
 		return fmt.Errorf("a failure's Times must not be %d", f.Times)
 	case f.Delay < 0 || f.Drip < 0:
@@ -74,19 +87,24 @@ func (f Failure) check() error {
 
 func (f Failure) carriesOut() bool { return f.CarryOut || f.Status == 0 && !f.Reset && !f.Hang }
 
-// takeFailure returns how the answer to a request for e fails, and counts it; the zero
+// takeFailure returns how the answer to the request fails, and counts it; the zero
 // Failure if it does not.
-func (s *Server) takeFailure(e *endpoint) Failure {
-	for i, f := range s.failures {
+func (c *call) takeFailure() Failure {
+	e := c.endpoint
+	for i, f := range c.failures {
 		if everything := f.Route == "" && !e.page; !everything && (f.Route == "" || f.Route != e.route) {
 			continue
 		}
-		if f.Times > 0 {
-			if f.Times--; f.Times == 0 {
-				s.failures = append(s.failures[:i:i], s.failures[i+1:]...)
+		if f.Token != "" && f.Token != c.token() {
+			continue
+		}
+		f.fired++
+		if f.left > 0 {
+			if f.left--; f.left == 0 {
+				c.failures = slices.Delete(c.failures, i, i+1)
 			}
 		}
-		return *f
+		return f.Failure
 	}
 	return Failure{}
 }

@@ -103,6 +103,87 @@ func TestFailTimes(t *testing.T) {
 	}
 }
 
+// Only one customer's requests fail.
+func TestFailForToken(t *testing.T) {
+	a := newAPI(t)
+	acme := a.as(a.srv.AddWorkspace("Acme").Token)
+	require.NoError(t, a.srv.Fail(
+		connectlinkstest.Failure{Token: acme.token, Status: 500, Times: 2},
+		connectlinkstest.Failure{Token: a.srv.PersonalToken(), Route: connectlinkstest.RouteListActivations, Status: 502},
+		connectlinkstest.Failure{Route: connectlinkstest.RouteListActivations, Status: 503},
+	))
+	status := func(a api, path string) int {
+		resp, _ := a.raw(http.MethodGet, path, "")
+		return resp.StatusCode
+	}
+	assert.Equal(t, 200, status(a, "/api/v1/sources"))
+	assert.Equal(t, 500, status(acme, "/api/v1/sources"))
+	assert.Equal(t, 200, status(a.personal(), "/api/v2/activation_types"))
+	assert.Equal(t, 401, status(a.as(""), "/api/v1/sources"))
+	assert.Equal(t, 503, status(a, "/api/v2/activations"), "of the two for this route, the one for every token")
+	assert.Equal(t, 502, status(a.personal(), "/api/v2/activations"))
+	assert.Equal(t, 500, status(acme, "/nowhere"))
+	assert.Equal(t, 200, status(acme, "/api/v1/sources"))
+
+	// However the token is sent.
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Token: acme.token, Status: 500}))
+	req := a.request(http.MethodGet, "/api/v1/sources", "")
+	req.SetBasicAuth("bearer", acme.token)
+	resp, err := a.http.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, 500, resp.StatusCode)
+}
+
+func TestFailRefusesUnknownTokens(t *testing.T) {
+	a := newAPI(t)
+	old := a.srv.Token()
+	_, err := a.srv.RotateToken(a.srv.Workspace().ID)
+	require.NoError(t, err)
+	for _, token := range []string{"secret-token:of-nobody", old, "Sandbox"} {
+		err := a.srv.Fail(connectlinkstest.Failure{Status: 500}, connectlinkstest.Failure{Token: token, Status: 500})
+		require.EqualError(t, err, "connectlinkstest: a failure's Token is not one of the server's")
+	}
+	err = a.srv.Fail(connectlinkstest.Failure{Token: a.srv.Token(), Route: connectlinkstest.RouteOpenPage, Status: 500})
+	require.EqualError(t, err, "connectlinkstest: the hosted pages take no token")
+	a.as(a.srv.Token()).source() // none was added
+}
+
+func TestUnfired(t *testing.T) {
+	a := newAPI(t)
+	assert.Empty(t, a.srv.Unfired())
+	sources, pages := connectlinkstest.RouteListSources, connectlinkstest.RouteOpenPage
+	require.NoError(t, a.srv.Fail(
+		connectlinkstest.Failure{Route: sources, Status: 500, Times: 3, Header: http.Header{"X-Why": {"because"}}},
+		connectlinkstest.Failure{Route: pages, Status: 502},
+		connectlinkstest.Failure{Route: connectlinkstest.RouteListDestinations, Status: 503, Times: -1},
+		connectlinkstest.Failure{Route: connectlinkstest.RouteListSourceTypes, Status: 503, Times: -1},
+	))
+	require.Len(t, a.srv.Unfired(), 4)
+	for range 2 {
+		a.raw(http.MethodGet, "/api/v1/sources", "")
+		a.raw(http.MethodGet, "/api/v1/destinations", "")
+	}
+	left := a.srv.Unfired()
+	assert.Equal(t, []connectlinkstest.Failure{
+		{Route: sources, Status: 500, Times: 1, Header: http.Header{"X-Why": {"because"}}},
+		{Route: pages, Status: 502, Times: 1},
+		{Route: connectlinkstest.RouteListSourceTypes, Status: 503, Times: -1},
+	}, left, "one that is to last has fired once it has failed an answer")
+	left[0].Header.Set("X-Why", "changed")
+	resp, _ := a.raw(http.MethodGet, "/api/v1/sources", "")
+	assert.Equal(t, "because", resp.Header.Get("X-Why"))
+	a.raw(http.MethodGet, "/pbc", "")
+	a.raw(http.MethodGet, "/api/v1/source_types", "")
+	assert.Empty(t, a.srv.Unfired())
+	resp, _ = a.raw(http.MethodGet, "/api/v1/destinations", "")
+	assert.Equal(t, 503, resp.StatusCode, "it goes on")
+
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500}))
+	a.srv.StopFailing()
+	assert.Empty(t, a.srv.Unfired(), "those are forgotten")
+}
+
 func TestFailLater(t *testing.T) {
 	a := newAPI(t)
 	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Times: 2}, connectlinkstest.Failure{Times: 1, Status: 500}))

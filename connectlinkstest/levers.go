@@ -1,7 +1,10 @@
 package connectlinkstest
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
@@ -78,7 +81,7 @@ func (s *Server) CompleteWith(id int64, sub Submission) (Made, error) {
 	if err != nil {
 		return Made{}, err
 	}
-	return Made{Kind: c.kind, ID: c.id, ActivationID: c.activationID, Type: c.typ, Name: c.name}, nil
+	return c.made(), nil
 }
 
 // filled adds to a customer's values what is missing.
@@ -173,8 +176,8 @@ func (s *Server) Requests() []Request {
 
 // Fail makes answers fail as the failures say. Each answer takes the first of all
 // failures, those of earlier calls included, that is for its route and not used
-// up. An error, about a route that is not served or a failure that contradicts
-// itself, means that none was added.
+// up. An error, about a route that is not served, a token that is not one of the
+// server's, or a failure that contradicts itself, means that none was added.
 func (s *Server) Fail(failures ...Failure) error {
 	for _, f := range failures {
 		if err := f.check(); err != nil {
@@ -184,13 +187,38 @@ func (s *Server) Fail(failures ...Failure) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range failures {
-		f.Header = f.Header.Clone()
-		if f.Times == 0 {
-			f.Times = 1
+		if f.Token != "" && !s.knows(f.Token) {
+			return errors.New("connectlinkstest: a failure's Token is not one of the server's")
 		}
-		s.failures = append(s.failures, &f)
+	}
+	for _, f := range failures {
+		f.Header = f.Header.Clone()
+		s.failures = append(s.failures, &queued{Failure: f, left: cmp.Or(f.Times, 1)})
 	}
 	return nil
+}
+
+// knows reports whether token is a workspace's or the personal one.
+func (s *Server) knows(token string) bool {
+	return token == s.personal || slices.ContainsFunc(s.state.workspaces, func(ws *Workspace) bool { return ws.Token == token })
+}
+
+// Unfired returns the failures that have not happened yet, each with Times as often as
+// it is still to happen. One that lasts (-1) has happened once an answer failed by it.
+// At the end of a test, none should be left.
+func (s *Server) Unfired() []Failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Failure
+	for _, q := range s.failures {
+		if q.left < 0 && q.fired > 0 {
+			continue
+		}
+		f := q.Failure
+		f.Times, f.Header = q.left, f.Header.Clone()
+		all = append(all, f)
+	}
+	return all
 }
 
 // StopFailing forgets all failures. Answers that are failing already go on.

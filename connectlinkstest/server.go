@@ -26,6 +26,8 @@ type Server struct {
 	PagesURL string
 
 	config
+	token     string // the first workspace's, at the start
+	personal  string // the personal access token
 	mux       *http.ServeMux
 	pages     *http.ServeMux  // mux, unless the pages have an origin of their own
 	transport *http.Transport // of the server's own clients
@@ -38,7 +40,7 @@ type Server struct {
 	retired  int           // what V1 answers since it was retired; 0: it was not
 	rate     float64       // requests per second of a token; 0: no limit
 	limiters map[*Workspace]*rate.Limiter
-	failures []*Failure
+	failures []*queued
 	requests []*Request
 	pipes    map[net.Conn]struct{} // open in-memory connections; nil once closed
 }
@@ -118,9 +120,11 @@ func WithRequestLog(log func(Request)) Option {
 // listen, and besides only on what [WithEmbedOrigins] refuses.
 func NewServer(opts ...Option) *Server {
 	s := &Server{
-		config: config{lifetime: 24 * time.Hour, embedOrigins: loopback},
-		mux:    http.NewServeMux(),
-		pipes:  map[net.Conn]struct{}{},
+		config:   config{lifetime: 24 * time.Hour, embedOrigins: loopback},
+		token:    newToken(),
+		personal: rand.Text(),
+		mux:      http.NewServeMux(),
+		pipes:    map[net.Conn]struct{}{},
 	}
 	for _, opt := range opts {
 		opt(&s.config)
@@ -129,7 +133,7 @@ func NewServer(opts ...Option) *Server {
 		panic("connectlinkstest: " + s.err.Error())
 	}
 	s.assume = s.assume.orDefault()
-	s.state = newState(s.now())
+	s.state = newState(s.token, s.now())
 	s.handleAll()
 
 	if s.unheard {
@@ -201,12 +205,23 @@ func (s *Server) Close() {
 	s.closeOnce.Do(s.shutDown)
 }
 
+// Reset brings the server back to its start: the same tokens work, ids begin again, the
+// clock is right, and nothing else is left. Options stay. Answers that are on their
+// way go on.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.offset, s.retired, s.rate, s.limiters = 0, 0, 0, nil
+	s.failures, s.requests = nil, nil
+	s.state = newState(s.token, s.now())
+}
+
 // Token is the API key of the first workspace.
 func (s *Server) Token() string { return s.Workspace().Token }
 
 // PersonalToken is the personal access token: it is asked for by V2 and by the
 // endpoints about all workspaces, and refused by all others.
-func (s *Server) PersonalToken() string { return s.state.personal }
+func (s *Server) PersonalToken() string { return s.personal }
 
 // Group returns the id of the group that the server begins with, the first
 // workspace's.
@@ -264,7 +279,7 @@ func (s *Server) Workspaces() []Workspace {
 func (s *Server) AddWorkspace(name string) Workspace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return *s.state.addWorkspace(name, s.now())
+	return *s.state.addWorkspace(name, newToken(), s.now())
 }
 
 // RotateToken gives a workspace a new token, which it returns. The old one is

@@ -1,6 +1,7 @@
 package connectlinkstest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -38,8 +39,7 @@ const firstGroup = "wandering_aimlessly" // groupName(0)
 
 // state is everything that the service remembers.
 type state struct {
-	personal    string // the personal access token
-	seq         int64  // the id given out last
+	seq         int64 // the id given out last
 	workspaces  []*Workspace
 	groups      map[string]*group
 	types       map[Kind][]Type
@@ -90,16 +90,16 @@ type connection struct {
 	deleted      bool
 }
 
-func newState(now time.Time) state {
+// newState is the state at the start; token is the first workspace's.
+func newState(token string, now time.Time) state {
 	st := state{
-		personal: rand.Text(),
 		seq:      100,
 		groups:   map[string]*group{},
 		types:    map[Kind][]Type{KindSource: sourceTypes(), KindDestination: destinationTypes()},
 		byID:     map[int64]*link{},
 		bySecret: map[string]*link{},
 	}
-	st.addWorkspace("Sandbox", now)
+	st.addWorkspace("Sandbox", token, now)
 	return st
 }
 
@@ -108,9 +108,9 @@ func (st *state) nextID() int64 {
 	return st.seq
 }
 
-func (st *state) addWorkspace(name string, now time.Time) *Workspace {
+func (st *state) addWorkspace(name, token string, now time.Time) *Workspace {
 	ws := &Workspace{
-		ID: st.nextID(), Name: name, OrganizationID: 1, CreatedAt: millis(now), Token: newToken(), GroupID: st.newGroup(),
+		ID: st.nextID(), Name: name, OrganizationID: 1, CreatedAt: millis(now), Token: token, GroupID: st.newGroup(),
 	}
 	st.workspaces = append(st.workspaces, ws)
 	return ws
@@ -235,57 +235,49 @@ func (s *Server) connect(l *link, sub Submission) (*connection, error) {
 		return nil, fmt.Errorf("%w: %s", ErrDeadLink, why)
 	}
 	typ, _ := s.state.typeNamed(l.kind, l.typ)
-	if err := typ.check(sub.Fields); err != nil {
-		return nil, fmt.Errorf("connectlinkstest: %w", err)
+	steps, err := typ.try(sub)
+	if err != nil {
+		return nil, err
 	}
-	steps := typ.test(sub.Fields)
-	if sub.Denied {
-		if len(typ.Fields) > 0 {
-			return nil, fmt.Errorf("connectlinkstest: type %s does not ask for consent", l.typ)
-		}
-		steps = typ.deny()
-	}
-	if failed(steps) {
-		return nil, &testError{steps}
-	}
-	if sub.FailedTest != "" {
-		steps = []step{{name: stepConnect}, {name: stepLogIn, failure: sub.FailedTest}}
-	}
-
 	if l.conn == nil {
-		l.conn = s.addConnection(l, typ)
+		l.conn = &connection{
+			kind: l.kind, typ: l.typ, workspace: l.workspace, group: l.group, created: later(l.created, now),
+		}
+		s.state.addConnection(l.conn, typ)
 	}
-	c := l.conn
-	if sub.Name != "" {
-		c.name = sub.Name
-	}
-	c.details = typ.public(sub.Fields)
-	if sub.Untested {
-		c.tested, c.steps = time.Time{}, nil
-	} else {
-		c.tested, c.steps = later(c.tested, now), steps
-	}
+	l.conn.fill(typ, sub, steps, later(l.conn.tested, now))
 	l.spent = true
 	if s.assume.ExpireSpentLinks {
 		l.expire(now)
 	}
-	return c, nil
+	return l.conn, nil
 }
 
-func (s *Server) addConnection(l *link, typ Type) *connection {
-	c := &connection{
-		id: s.state.nextID(), kind: l.kind, typ: l.typ, name: typ.Label,
-		workspace: l.workspace, group: l.group, created: later(l.created, s.now()),
+// fill gives the connection what a customer entered, and the result of the tests at
+// the time of tested.
+func (c *connection) fill(typ Type, sub Submission, steps []step, tested time.Time) {
+	if sub.Name != "" {
+		c.name = sub.Name
 	}
-	if c.name == "" {
-		c.name = l.typ
+	c.details = typ.public(sub.Fields)
+	c.tested, c.steps = tested, steps
+	if sub.Untested {
+		c.tested, c.steps = time.Time{}, nil
 	}
-	if l.kind == KindActivation {
-		c.activationID = activationName(s.state.activations)
-		s.state.activations++
+}
+
+// addConnection files c with its ids and a name. Its kind, type, owner and time are set.
+func (st *state) addConnection(c *connection, typ Type) {
+	c.id, c.name = st.nextID(), cmp.Or(typ.Label, c.typ)
+	if c.kind == KindActivation {
+		c.activationID = activationName(st.activations)
+		st.activations++
 	}
-	s.state.connections = append(s.state.connections, c)
-	return c
+	st.connections = append(st.connections, c)
+}
+
+func (c *connection) made() Made {
+	return Made{Kind: c.kind, ID: c.id, ActivationID: c.activationID, Type: c.typ, Name: c.name}
 }
 
 // millis is t as the API tells it.

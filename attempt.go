@@ -147,6 +147,7 @@ func (a *attempt) roundTrip(req *http.Request) (*http.Response, error) {
 	case resp.Body == nil:
 		return nil, errors.New("the transport returned a response without a body")
 	}
+	a.core.warmth.use()
 	if jar := a.core.jar; jar != nil {
 		if cookies := resp.Cookies(); len(cookies) > 0 {
 			jar.SetCookies(req.URL, cookies)

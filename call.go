@@ -18,18 +18,19 @@ import (
 
 // call is one request, and what to make of its answer.
 type call struct {
-	method  string
-	route   string // the path with placeholders, as the methods' doc comments write it
-	path    string // below the base URL
-	escaped string // the path as it is sent
-	query   string
-	body    []byte                                          // JSON; nil for none
-	creates bool                                            // it makes a link, and may never take effect twice
-	decode  func(ctx context.Context, body []byte) error    // reads a success; ends with ctx
-	refused error                                           // why it cannot be sent: an *InputError
-	once    bool                                            // it is one attempt, and never retried
-	date    time.Time                                       // when the API answered with a success
-	find    func(ctx context.Context, began time.Time) bool // looks for a create's link when its outcome is unknown; may be nil
+	method   string
+	route    string // the path with placeholders, as the methods' doc comments write it
+	path     string // below the base URL
+	escaped  string // the path as it is sent
+	query    string
+	body     []byte                                          // JSON; nil for none
+	creates  bool                                            // it makes a link, and may never take effect twice
+	decode   func(ctx context.Context, body []byte) error    // reads a success; ends with ctx
+	refused  error                                           // why it cannot be sent: an *InputError
+	received int                                             // how many items a page had before it was confined to a group
+	once     bool                                            // it is one attempt, and never retried
+	date     time.Time                                       // when the API answered with a success
+	find     func(ctx context.Context, began time.Time) bool // looks for a create's link when its outcome is unknown; may be nil
 
 	repeated bool // set once an attempt that may have taken effect is followed by another
 }
@@ -101,6 +102,7 @@ type object[W any] interface {
 // fetch sends a call whose answer is one object, and converts it.
 func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*T, error) {
 	out := new(T)
+	group, foreign := s.group(k), false
 	k.decode = func(ctx context.Context, body []byte) error {
 		env, err := readEnvelope(ctx, body, false)
 		if err != nil {
@@ -115,11 +117,17 @@ func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, conv
 		if err := w.check(true); err != nil {
 			return err
 		}
+		if foreign = outside(group, w); foreign && k.creates {
+			return badResponse("the link belongs to another group, or to none")
+		}
 		*out = convert(w)
 		return nil
 	}
 	if err := s.do(ctx, k); err != nil {
 		return nil, err
+	}
+	if foreign && k.method == http.MethodGet {
+		return nil, k.notInGroup()
 	}
 	return out, nil
 }

@@ -57,6 +57,9 @@ func newClient(c core, opts []Option) (*Client, error) {
 	if c.transport == nil {
 		c.transport = httpx.NewTransport()
 	}
+	if c.warmth == nil || c.warmth.baseURL != c.base.String() {
+		c.warmth = &warmth{baseURL: c.base.String()}
+	}
 	c.attemptTimeout = c.timeout
 	if c.attemptTimeout == 0 || c.clientTimeout > 0 && c.clientTimeout < c.timeout {
 		c.attemptTimeout = c.clientTimeout
@@ -76,6 +79,7 @@ func (c *Client) CloseIdleConnections() {
 	if c == nil || c.core == nil {
 		return
 	}
+	c.core.warmth.cool()
 	if t, ok := c.core.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}

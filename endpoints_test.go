@@ -85,6 +85,10 @@ var (
 		GroupID: "wandering_aimlessly",
 	}
 
+	refV2Source = connectlinks.V2Source{
+		ID: 7, GroupID: "wandering_aimlessly", Name: "Warehouse", Type: "postgres", LastTestSucceeded: &refYes,
+		CreatedAt: time.Date(2023, 7, 22, 23, 42, 47, 239e6, time.UTC), LastTestedAt: time.Date(2023, 7, 22, 23, 42, 47, 239e6, time.UTC),
+	}
 	refWorkspace = connectlinks.Workspace{
 		ID: 123, Name: "My Workspace", OrganizationID: 1, CreatedAt: time.Date(2023, 9, 5, 19, 42, 42, 672e6, time.UTC),
 	}
@@ -133,7 +137,9 @@ var published = []struct {
 	{"Activations.Get", "activation_short.json", &refActivation},
 	{"Activations.List", "activations.json", onPage2(refActivation)},
 	{"Activations.Delete", "deleted.json", nil},
+	{"Activations.GetSource", "v2_source.json", &refV2Source},
 	{"Workspaces.Current", "workspace.json", &refWorkspace},
+	{"Workspaces.Get", "workspace.json", &refWorkspace},
 	{"Workspaces.List", "workspaces.json", onPage2(refWorkspace)},
 	{"Workspaces.APIKey", "api_key.json", "YourAPIKeyHere"},
 }

@@ -77,7 +77,7 @@ type CreateActivationConnectLinkParams struct {
 	// CreatableViaConnectLink is true. It is required.
 	Type string `json:"type"`
 	// GroupID is the Fivetran group that the activation will belong to, such as
-	// "wandering_aimlessly". It is required.
+	// "wandering_aimlessly". It is required, except for a client of [WithGroup].
 	GroupID string `json:"group_id"`
 	// RedirectURI and UniqueRedirect are as in [CreateConnectLinkParams].
 	RedirectURI    string `json:"redirect_uri,omitempty"`

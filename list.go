@@ -81,7 +81,7 @@ func listCall(route string, opts ListOptions) *call {
 func listWith[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*Page[T], error) {
 	var page *Page[T]
 	k.decode = func(ctx context.Context, body []byte) (err error) {
-		page, err = readPage(ctx, body, convert)
+		page, k.received, err = readPage(ctx, body, s.group(k), convert)
 		return err
 	}
 	if err := s.do(ctx, k); err != nil {
@@ -90,14 +90,15 @@ func listWith[T, W any, P object[W]](ctx context.Context, s *service, k *call, c
 	return page, nil
 }
 
-// readPage reads a page, item by item. It ends with ctx.
-func readPage[T, W any, P object[W]](ctx context.Context, body []byte, convert func(P) T) (*Page[T], error) {
+// readPage reads a page, item by item, and returns how many items it had. If group is not "", it
+// leaves out what does not belong to it. It ends with ctx.
+func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group string, convert func(P) T) (_ *Page[T], received int, _ error) {
 	env, err := readEnvelope(ctx, body, true)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if env.data.Kind() != '[' {
-		return nil, badResponse("data is not a list")
+		return nil, 0, badResponse("data is not a list")
 	}
 	var r wireReader
 	w := P(new(W)) // for one item after the other
@@ -105,31 +106,37 @@ func readPage[T, W any, P object[W]](ctx context.Context, body []byte, convert f
 	for c := env.data.Elements(); c.Next(); {
 		switch err := ctx.Err(); {
 		case err != nil:
-			return nil, err
-		case len(items) == maxItems:
-			return nil, badResponse("more than %d items on a page", maxItems)
+			return nil, 0, err
+		case received == maxItems:
+			return nil, 0, badResponse("more than %d items on a page", maxItems)
 		case len(c.Value.Text) > maxMember:
-			return nil, badResponse("more than %d bytes in an item", maxMember)
+			return nil, 0, badResponse("more than %d bytes in an item", maxMember)
 		}
 		*w = *new(W)
 		r.value(c.Value, w)
 		if err := cmp.Or(r.err, w.check(false)); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		items = append(items, convert(w))
+		received++
+		if !outside(group, w) {
+			items = append(items, convert(w))
+		}
 	}
-	at := wirePagination{total: len(items), perPage: len(items), number: 1, last: 1} // of the only page
+	at := wirePagination{total: received, perPage: received, number: 1, last: 1} // of the only page
 	if kind := env.pagination.Kind(); kind != 0 && kind != 'n' {
 		at = wirePagination{}
 		r.wrong = nil // an item's
 		if r.value(env.pagination, &at); r.wrong != nil {
-			return nil, r.wrong
+			return nil, 0, r.wrong
 		}
+	}
+	if group != "" {
+		at.total = 0 // it would tell the size of other groups
 	}
 	return &Page[T]{
 		Items: items, Number: at.number, PerPage: at.perPage,
 		Prev: at.prev, Next: at.next, Last: at.last, TotalRecords: at.total,
-	}, nil
+	}, received, nil
 }
 
 // all walks the items of a list from opts.Page on. It fetches a page when its first item is
@@ -158,11 +165,12 @@ func pages[T, W any, P object[W]](ctx context.Context, s *service, route string,
 	return func(yield func(*Page[T], error) bool) {
 		opts := opts // each range starts again
 		for {
-			page, err := list(ctx, s, route, opts, convert)
+			k := listCall(route, opts)
+			page, err := listWith(ctx, s, k, convert)
 			if !yield(page, err) || err != nil || page.Next == 0 {
 				return
 			}
-			if page.Next <= max(opts.Page, 1) || len(page.Items) == 0 {
+			if page.Next <= max(opts.Page, 1) || k.received == 0 {
 				yield(nil, badResponse("page %d of %s is followed by page %d", max(opts.Page, 1), route, page.Next))
 				return
 			}

@@ -56,6 +56,8 @@ type core struct {
 	log                           *slog.Logger
 	userAgent                     string
 	hooks                         []hook
+	group                         string // of WithGroup; "" for none
+	warmth                        *warmth
 
 	gotToken, gotSource bool // in the NewClient or With call at hand
 }
@@ -162,6 +164,7 @@ func WithHTTPClient(hc *http.Client) Option {
 			return err
 		}
 		c.transport, c.jar, c.clientTimeout = cmp.Or(hc.Transport, http.DefaultTransport), hc.Jar, hc.Timeout
+		c.warmth = nil // it has connections of its own
 		return refuse(hc.Timeout < 0, "HTTPClient", "has a negative Timeout")
 	})
 }
@@ -226,6 +229,32 @@ func WithUserAgent(product string) Option {
 		c.userAgent = product + " " + userAgent
 		strange := strings.ContainsFunc(product, func(r rune) bool { return r < ' ' || r > '~' })
 		return refuse(product == "" || strange, "UserAgent", "must be printable ASCII, and not empty")
+	})
+}
+
+// WithGroup confines [Client.Activations] to one Fivetran group, such as "wandering_aimlessly".
+// One personal access token sees every group of the organization. So derive a client for each
+// customer:
+//
+//	customer, err := org.With(connectlinks.WithGroup(customerGroupID))
+//
+// It makes links in that group: GroupID of the params may be left out. Its lists give what belongs
+// to the group, so a page may have fewer items, or none, and TotalRecords is 0. What belongs to
+// another group, or says no group, is [ErrNotFound]: Get, RevokeConnectLink,
+// CreateReauthorizationLink, Delete and the waits look before they act, with one more request. A
+// create that is answered with another group is [ErrBadResponse] and [ErrOutcomeUnknown]. Types
+// belong to no group. A group can be set once: another one for a confined client is an
+// [*InputError].
+func WithGroup(groupID string) Option {
+	return option(func(c *core) error {
+		if groupID == "" {
+			return &InputError{"Group", "is empty"}
+		}
+		if c.group != "" && c.group != groupID {
+			return &InputError{"Group", "is set already, and cannot be changed"}
+		}
+		c.group = groupID
+		return nil
 	})
 }
 

@@ -160,7 +160,7 @@ func TestWrongQuotesNothing(t *testing.T) {
 	t.Parallel()
 	const secret = "wJ5hD3gF6kL1pS0"
 	decode := func(body string) error {
-		_, err := readPage(t.Context(), []byte(body), (*wireLink).source)
+		_, _, err := readPage(t.Context(), []byte(body), "", (*wireLink).source)
 		return err
 	}
 	for body, want := range map[string]string{
@@ -211,7 +211,7 @@ func TestReadPageEndsWithItsContext(t *testing.T) {
 	for _, allowed := range []int{0, 1, 250, 499} {
 		ctx := &countedContext{Context: t.Context()}
 		converted := 0
-		_, err := readPage(ctx, body, func(w *wireLink) SourceConnectLink {
+		_, _, err := readPage(ctx, body, "", func(w *wireLink) SourceConnectLink {
 			if converted++; converted == allowed {
 				ctx.ended = true
 			}

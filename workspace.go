@@ -32,6 +32,15 @@ func (s *WorkspacesService) Current(ctx context.Context) (*Workspace, error) {
 	return fetch(ctx, (*service)(s), get("/api/v1/workspace"), (*wireWorkspace).workspace)
 }
 
+// Get fetches one workspace of the organization. It takes a personal access token.
+//
+// API: GET /api/v1/workspaces/{workspace_id}
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/organization-apis/workspaces/fetch-workspace
+func (s *WorkspacesService) Get(ctx context.Context, id int64) (*Workspace, error) {
+	return fetch(ctx, (*service)(s), get("/api/v1/workspaces/{workspace_id}").id("id", id), (*wireWorkspace).workspace)
+}
+
 // List returns a page of the organization's workspaces. It takes a personal
 // access token.
 //

@@ -180,10 +180,31 @@ func (c *call) listWorkspaces() answer {
 	return c.list(data)
 }
 
-func (c *call) workspaceKey() answer {
+// namedWorkspace returns the one that the path names, nil if there is none.
+func (c *call) namedWorkspace() *Workspace {
 	id, err := strconv.ParseInt(c.r.PathValue("workspace_id"), 10, 64)
-	ws := c.state.workspace(id)
-	if err != nil || ws == nil {
+	if err != nil {
+		return nil
+	}
+	return c.state.workspace(id)
+}
+
+func (c *call) getWorkspace() answer {
+	ws := c.namedWorkspace()
+	if ws == nil {
+		return c.notFound()
+	}
+	body := workspaceJSON(ws)
+	body.NotificationEmails = []string{}
+	if c.r.URL.Query().Get("return_workspace_api_key") == "true" {
+		body.APIKey = ws.Token
+	}
+	return c.ok(http.StatusOK, "success", body)
+}
+
+func (c *call) workspaceKey() answer {
+	ws := c.namedWorkspace()
+	if ws == nil {
 		return c.notFound()
 	}
 	return c.json(http.StatusOK, map[string]string{"api_key": ws.Token})

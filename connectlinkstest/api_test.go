@@ -49,6 +49,8 @@ func TestRoutes(t *testing.T) {
 		connectlinkstest.RouteListActivations:                      "GET /api/v2/activations",
 		connectlinkstest.RouteGetActivation:                        "GET /api/v2/activations/{activation_id}",
 		connectlinkstest.RouteDeleteActivation:                     "DELETE /api/v2/activations/{activation_id}",
+		connectlinkstest.RouteGetV2Source:                          "GET /api/v2/sources/{source_id}",
+		connectlinkstest.RouteGetWorkspace:                         "GET /api/v1/workspaces/{workspace_id}",
 		connectlinkstest.RouteGetCurrentWorkspace:                  "GET /api/v1/workspace",
 		connectlinkstest.RouteListWorkspaces:                       "GET /api/v1/workspaces",
 		connectlinkstest.RouteGetWorkspaceAPIKey:                   "GET /api/v1/workspaces/{workspace_id}/api_key",
@@ -485,6 +487,12 @@ func TestWorkspaces(t *testing.T) {
 	_, body := a.personal().raw(http.MethodGet, "/api/v1/workspaces?order=asc", "")
 	assert.JSONEq(t, `{"status":"success","data":[`+object(first)+`,`+object(second)+`],"next":null,"pagination":
 		{"total_records":2,"per_page":25,"prev_page":null,"page":1,"next_page":null,"last_page":1}}`, body)
+	one := strings.TrimSuffix(object(second), "}") + `,"notification_emails":[]`
+	_, body = a.personal().raw(http.MethodGet, fmt.Sprintf("/api/v1/workspaces/%d", second.ID), "")
+	assert.JSONEq(t, `{"status":"success","data":`+one+`}}`, body)
+	_, body = a.personal().raw(http.MethodGet, fmt.Sprintf("/api/v1/workspaces/%d?return_workspace_api_key=true", second.ID), "")
+	assert.JSONEq(t, fmt.Sprintf(`{"status":"success","data":%s,"api_key":%q}}`, one, second.Token), body)
+	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v1/workspaces/1", "")
 	_, body = a.personal().raw(http.MethodGet, fmt.Sprintf("/api/v1/workspaces/%d/api_key", second.ID), "")
 	assert.JSONEq(t, fmt.Sprintf(`{"api_key":%q}`, second.Token), body)
 	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v1/workspaces/1/api_key", "")
@@ -650,4 +658,23 @@ func TestNoSuchRoute(t *testing.T) {
 		assert.Equal(t, http.StatusNotFound, resp.StatusCode, request)
 		assert.JSONEq(t, `{"status":404,"error":"Not Found"}`, body, request)
 	}
+}
+
+// V2 knows V1's sources, with the group that they belong to.
+func TestV2Source(t *testing.T) {
+	a := newAPI(t)
+	link := a.create("/api/v1/source_connect_links", `{"type":"postgres"}`)
+	made, err := a.srv.Complete(linkID(link))
+	require.NoError(t, err)
+	path := fmt.Sprintf("/api/v2/sources/%d", made.ID)
+	source := a.personal().do(http.StatusOK, http.MethodGet, path, "")["data"].(map[string]any)
+	assert.EqualValues(t, made.ID, source["id"])
+	assert.Equal(t, "postgres", source["type"])
+	assert.Equal(t, a.srv.Workspace().GroupID, source["group_id"])
+	assert.Equal(t, true, source["last_test_succeeded"])
+	a.do(http.StatusForbidden, http.MethodGet, path, "")
+	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v2/sources/1", "")
+	a.srv.HideGroup(a.srv.Workspace().GroupID)
+	source = a.personal().do(http.StatusOK, http.MethodGet, path, "")["data"].(map[string]any)
+	assert.NotContains(t, source, "group_id")
 }

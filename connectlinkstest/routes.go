@@ -49,12 +49,14 @@ const (
 	RouteListActivations                     Route = "GET /api/v2/activations"
 	RouteGetActivation                       Route = "GET /api/v2/activations/{activation_id}"
 	RouteDeleteActivation                    Route = "DELETE /api/v2/activations/{activation_id}"
+	RouteGetV2Source                         Route = "GET /api/v2/sources/{source_id}"
 )
 
 // The endpoints about workspaces.
 const (
 	RouteGetCurrentWorkspace Route = "GET /api/v1/workspace"
 	RouteListWorkspaces      Route = "GET /api/v1/workspaces"
+	RouteGetWorkspace        Route = "GET /api/v1/workspaces/{workspace_id}"
 	RouteGetWorkspaceAPIKey  Route = "GET /api/v1/workspaces/{workspace_id}/api_key"
 )
 
@@ -156,9 +158,11 @@ func endpoints() []*endpoint {
 		activation(RouteListActivations, (*resource).listConnections),
 		activation(RouteGetActivation, (*resource).getConnection),
 		activation(RouteDeleteActivation, (*resource).deleteConnection),
+		of(&resource{KindSource, "source_id"}, personalToken)(RouteGetV2Source, (*resource).getConnection),
 
 		{route: RouteGetCurrentWorkspace, token: workspaceToken, handle: (*call).currentWorkspace},
 		{route: RouteListWorkspaces, token: personalToken, handle: (*call).listWorkspaces},
+		{route: RouteGetWorkspace, token: personalToken, handle: (*call).getWorkspace},
 		{route: RouteGetWorkspaceAPIKey, token: personalToken, handle: (*call).workspaceKey},
 
 		{route: RouteListSyncs, token: workspaceToken, handle: (*call).emptyPage},

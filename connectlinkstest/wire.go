@@ -199,13 +199,22 @@ func (c *call) connectionJSON(conn *connection) any {
 
 	switch conn.kind {
 	case KindSource:
-		return struct {
+		type source struct {
 			ID    int64   `json:"id"`
 			Name  string  `json:"name"`
 			Type  string  `json:"type"`
 			Label *string `json:"label"`
 			connectionBody
-		}{conn.id, conn.name, conn.typ, nil, body}
+		}
+		v1 := source{conn.id, conn.name, conn.typ, nil, body}
+		if c.workspace != nil {
+			return v1
+		}
+		return struct { // of V2, which the personal token asks
+			source
+			GroupID         string      `json:"group_id,omitempty"`
+			LastTestResults testResults `json:"last_test_results"`
+		}{v1, c.groupID(c.state.workspace(conn.workspace).GroupID), results}
 	case KindDestination:
 		typ := conn.typ
 		if c.assume.NoTypeOnDestinations {
@@ -309,11 +318,17 @@ func typeJSON(k Kind, t Type) any {
 	}{body, t.AuthMethod}
 }
 
-func workspaceJSON(ws *Workspace) any {
-	return struct {
-		ID             int64  `json:"id"`
-		Name           string `json:"name"`
-		OrganizationID int64  `json:"organization_id"`
-		CreatedAt      string `json:"created_at"`
-	}{ws.ID, ws.Name, ws.OrganizationID, timestamp(ws.CreatedAt)}
+type workspaceBody struct {
+	ID                 int64    `json:"id"`
+	Name               string   `json:"name"`
+	OrganizationID     int64    `json:"organization_id"`
+	CreatedAt          string   `json:"created_at"`
+	NotificationEmails []string `json:"notification_emails,omitzero"` // only where one workspace is asked for by its id
+	APIKey             string   `json:"api_key,omitempty"`
+}
+
+func workspaceJSON(ws *Workspace) workspaceBody {
+	return workspaceBody{
+		ID: ws.ID, Name: ws.Name, OrganizationID: ws.OrganizationID, CreatedAt: timestamp(ws.CreatedAt),
+	}
 }

@@ -105,6 +105,10 @@ func Calls() []Call {
 
 		{Name: "Workspaces.Current", Method: http.MethodGet, Path: "/api/v1/workspace",
 			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.Current(ctx) }},
+		{Name: "Workspaces.Get", Method: http.MethodGet, Path: "/api/v1/workspaces/33",
+			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.Get(ctx, WorkspaceID) }},
+		{Name: "Activations.GetSource", Method: http.MethodGet, Path: "/api/v2/sources/7",
+			Do: func(ctx ctx, c client) (any, error) { return c.Activations.GetSource(ctx, ConnectionID) }},
 		{Name: "Workspaces.List", Method: http.MethodGet, Path: "/api/v1/workspaces", Query: "page=2",
 			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.List(ctx, page) }},
 		{Name: "Workspaces.All", Method: http.MethodGet, Path: "/api/v1/workspaces", Query: "order=asc&page=2", Composed: true,

@@ -6,88 +6,70 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/connectlinks/connectlinks-go/internal/pace"
 )
 
 // Cache fetches a token once for all who ask at the same time, and keeps it until it is
 // invalidated. It is safe for concurrent use, and starts no goroutine.
 type Cache struct {
-	fetch func(context.Context) (string, error)
+	fetch    func(context.Context) (string, error)
+	fetching pace.Shared
 
-	mu       sync.Mutex
-	current  *result // nil if the token is to be fetched
-	fetching *result // nil if nobody is fetching it
-}
-
-// result is set before done is closed. get is a closure, so that printing the cache does not
-// show the token.
-type result struct {
-	done      chan struct{}
-	get       func() (string, error)
-	abandoned bool // it failed because its caller went away: whoever waited tries again
+	mu   sync.Mutex
+	kept func() string // a closure, so that printing the cache does not show the token; nil for none
 }
 
 // New returns a Cache that gets its token from fetch.
 func New(fetch func(context.Context) (string, error)) *Cache { return &Cache{fetch: fetch} }
 
-// Token returns the token. Those who wait for another caller's fetch share its result, also an
-// error, unless that caller gave up.
+// Token returns the token. Those who wait for another caller's fetch share its error as well,
+// unless that caller gave up.
 func (c *Cache) Token(ctx context.Context) (string, error) {
 	if ctx == nil {
 		return c.fetch(ctx) // which refuses it
 	}
 	for {
-		c.mu.Lock()
-		r := c.current
-		if r == nil {
-			r = c.fetching
+		if token := c.token(); token != "" {
+			return token, nil
 		}
-		mine := r == nil
-		if mine {
-			r = &result{done: make(chan struct{}), abandoned: true}
-			c.fetching = r
-		}
-		c.mu.Unlock()
-
-		if mine {
-			c.run(ctx, r)
-			return r.get()
-		}
-		select {
-		case <-r.done:
-			if !r.abandoned {
-				return r.get()
+		err := c.fetching.Do(ctx, func(ctx context.Context) error {
+			if c.token() != "" { // fetched meanwhile
+				return nil
 			}
-		case <-ctx.Done():
-			return "", ctx.Err()
+			token, err := c.fetch(ctx)
+			if err == nil {
+				c.keep(token)
+			}
+			return err
+		})
+		if err != nil {
+			return "", err
 		}
 	}
 }
 
-func (c *Cache) run(ctx context.Context, r *result) {
-	fetched := false
-	defer func() { // also if fetch panics
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.fetching = nil; fetched {
-			c.current = r
-		}
-		close(r.done)
-	}()
-	token, err := c.fetch(ctx)
-	r.get = func() (string, error) { return token, err }
-	r.abandoned = err != nil && ctx.Err() != nil
-	fetched = err == nil
+func (c *Cache) token() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept == nil {
+		return ""
+	}
+	return c.kept()
+}
+
+func (c *Cache) keep(token string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = func() string { return token }
 }
 
 // Invalidate drops the token, if it is still this one.
 func (c *Cache) Invalidate(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.current == nil {
-		return
-	}
-	if current, _ := c.current.get(); current == token {
-		c.current = nil
+	if c.kept != nil && c.kept() == token {
+		c.kept = nil
 	}
 }
 

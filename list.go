@@ -122,7 +122,7 @@ func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group str
 			items = append(items, convert(w))
 		}
 	}
-	at := wirePagination{total: received, perPage: received, number: 1, last: 1} // of the only page
+	at := wirePagination{total: len(items), perPage: len(items), number: 1, last: 1} // of the only page
 	if kind := env.pagination.Kind(); kind != 0 && kind != 'n' {
 		at = wirePagination{}
 		r.wrong = nil // an item's
@@ -170,8 +170,13 @@ func pages[T, W any, P object[W]](ctx context.Context, s *service, route string,
 			if !yield(page, err) || err != nil || page.Next == 0 {
 				return
 			}
-			if page.Next <= max(opts.Page, 1) || k.received == 0 {
-				yield(nil, badResponse("page %d of %s is followed by page %d", max(opts.Page, 1), route, page.Next))
+			number := max(opts.Page, 1)
+			switch {
+			case page.Next <= number || k.received == 0:
+				yield(nil, badResponse("page %d of %s is followed by page %d", number, route, page.Next))
+				return
+			case page.Last > 0 && page.Next > page.Last:
+				yield(nil, badResponse("page %d of %s is followed by page %d of %d", number, route, page.Next, page.Last))
 				return
 			}
 			opts.Page = page.Next

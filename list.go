@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-querystring/query"
 )
 
-// Order is the order of a list, by creation time.
+// Order says how a list is sorted by creation time.
 type Order string
 
 // The orders of a list.
@@ -19,12 +19,12 @@ const (
 	OrderDesc Order = "desc" // newest first
 )
 
-// ListOptions choose a page of a list. The zero value is the API's default: the
-// first page, 25 to a page, newest first.
+// ListOptions choose a page of a list. The zero value chooses the API's default: the first page,
+// 25 items to a page, newest first.
 type ListOptions struct {
 	Page    int   `url:"page,omitempty"`     // from 1; 0 means 1
 	PerPage int   `url:"per_page,omitempty"` // at most 100; 0 means 25
-	Order   Order `url:"order,omitempty"`    // "" means OrderDesc, for an All... method OrderAsc
+	Order   Order `url:"order,omitempty"`    // "" means OrderDesc, and for the All... methods OrderAsc
 }
 
 func (o ListOptions) check() error {
@@ -34,25 +34,25 @@ func (o ListOptions) check() error {
 		refuse(o.Order != "" && o.Order != OrderAsc && o.Order != OrderDesc, "Order", "must be OrderAsc or OrderDesc"))
 }
 
-// Page is one page of a list.
+// Page holds one page of a list.
 type Page[T any] struct {
 	Items        []T
-	Number       int // of this page, from 1
-	PerPage      int
-	Prev, Next   int // numbers of the pages beside this one, 0 if there is none
-	Last         int
-	TotalRecords int // on all pages
+	Number       int // this page's number, from 1
+	PerPage      int // how many items a page holds at most
+	Prev, Next   int // the numbers of the pages before and after this one; 0 for none
+	Last         int // the number of the last page
+	TotalRecords int // how many items all pages hold
 }
 
-// Format prints the page for every fmt verb, its items as they print themselves:
-// links without their secrets, which a verb for another type would bring to light.
+// Format prints the page in the same way for every fmt verb. Links are printed without their
+// secrets.
 func (p Page[T]) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "{Items:%+v Number:%d PerPage:%d Prev:%d Next:%d Last:%d TotalRecords:%d}",
 		p.Items, p.Number, p.PerPage, p.Prev, p.Next, p.Last, p.TotalRecords)
 }
 
-// LogValue is where the page stands in its list. It leaves the items out: a
-// handler may print those with their URLs.
+// LogValue returns the page's numbers. It leaves the items out, since a handler may print links
+// with their URLs.
 func (p Page[T]) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int("items", len(p.Items)),
@@ -90,8 +90,8 @@ func listWith[T, W any, P object[W]](ctx context.Context, s *service, k *call, c
 	return page, nil
 }
 
-// readPage reads a page, item by item, and returns how many items it had. If group is not "", it
-// leaves out what does not belong to it. It ends with ctx.
+// readPage decodes a page, item by item, and returns how many items the answer had. If group is
+// not "", the page has only the items of that group. It ends with ctx.
 func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group string, convert func(P) T) (_ *Page[T], received int, _ error) {
 	env, err := readEnvelope(ctx, body, true)
 	if err != nil {

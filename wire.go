@@ -460,21 +460,12 @@ type wireTime struct {
 
 func (t *wireTime) read(_ *wireReader, v jsonscan.Value) {
 	*t = wireTime{}
-	if v.Kind() == 'n' {
+	if v.Kind() == 'n' || t.UnmarshalJSON(v.Text) == nil { // which makes no string
 		return
 	}
-	t.unreadable = true
-	if len(v.Text) > maxTime {
-		return
-	}
-	if t.UnmarshalJSON(v.Text) == nil { // without making a string
-		t.unreadable = false
-	} else if at, err := time.Parse(time.RFC3339, v.String()); err == nil { // which accepts more
-		*t = wireTime{Time: at}
-	}
+	at, err := time.Parse(time.RFC3339, v.String()) // which accepts more
+	*t = wireTime{at, err != nil}
 }
-
-const maxTime = 64 // bytes of a time; the error of time.Parse would copy a long text twice
 
 // wireReader reads the JSON values of one answer. Their text must have passed [jsonscan.Check].
 type wireReader struct {

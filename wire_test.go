@@ -209,7 +209,7 @@ func TestReadPageEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	body := []byte(`{"status":"success","data":[` + strings.TrimSuffix(strings.Repeat(`{"id":1},`, 500), ",") + `]}`)
 	ended := &switchedContext{Context: t.Context(), ended: true}
-	_, err := readPage(ended, body, (*wireLink).source)
+	_, _, err := readPage(ended, body, "", (*wireLink).source)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, ErrBadResponse)
 	for _, allowed := range []int{0, 1, 250, 499} {

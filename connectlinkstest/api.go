@@ -168,6 +168,24 @@ func (res *resource) connection(c *call) *connection {
 	return nil
 }
 
+// v2Source answers with a source of V1, or one that activations read.
+//
+// Assumption: V1 and V2 share the ids of sources. No source is made by V2 here.
+func (c *call) v2Source() answer {
+	id, _ := strconv.ParseInt(c.r.PathValue("source_id"), 10, 64)
+	for _, conn := range c.state.connections {
+		if conn.id == id && conn.kind == KindSource && !conn.deleted {
+			return c.ok(http.StatusOK, "success", c.v2SourceJSON(conn, c.state.workspace(conn.workspace).GroupID))
+		}
+	}
+	for _, g := range c.state.groups {
+		if g.warehouse.id == id {
+			return c.ok(http.StatusOK, "success", c.v2SourceJSON(g.warehouse, g.id))
+		}
+	}
+	return c.notFound()
+}
+
 func (c *call) currentWorkspace() answer {
 	return c.ok(http.StatusOK, "success", workspaceJSON(c.workspace))
 }

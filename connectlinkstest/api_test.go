@@ -256,6 +256,55 @@ func TestConnectionFields(t *testing.T) {
 		fetch(a.personal(), "/api/v2/activations"))
 }
 
+// A source of V1 names its group on V2 only.
+func TestV2Source(t *testing.T) {
+	a := newAPI(t)
+	a.srv.SetNow(time.Date(2026, 11, 2, 15, 4, 5, 0, time.UTC))
+	acme := a.srv.AddWorkspace("Acme")
+	for workspace, caller := range map[connectlinkstest.Workspace]api{a.srv.Workspace(): a, acme: a.as(acme.Token)} {
+		made, err := a.srv.CompleteWith(linkID(caller.source()), connectlinkstest.Submission{Name: "Ours"})
+		require.NoError(t, err)
+		v1 := caller.get(fmt.Sprintf("/api/v1/sources/%d", made.ID))["data"].(map[string]any)
+		_, body := a.personal().raw(http.MethodGet, fmt.Sprintf("/api/v2/sources/%d", made.ID), "")
+		assert.JSONEq(t, fmt.Sprintf(`{"status":"success","data":{"id":%d,"group_id":%q,"name":"Ours","type":"postgres",
+			"created_at":%q,"last_test_succeeded":true,"last_tested_at":%q,
+			"connection_details":{"database":"analytics","hostname":"db.example.com","port":"5432","user":"activations"},
+			"last_test_results":{"steps":[{"step":"Verify connectivity","status":"success","error":null},{"step":"Authenticate","status":"success","error":null}]}}}`,
+			made.ID, workspace.GroupID, v1["created_at"], v1["last_tested_at"]), body)
+	}
+
+	// The source that an activation reads has the activation's group.
+	made, err := a.srv.Complete(linkID(a.personal().create("/api/v2/activation_connect_links", fmt.Sprintf(`{"type":"hubspot","group_id":%q}`, acme.GroupID))))
+	require.NoError(t, err)
+	activation := a.personal().get("/api/v2/activations/" + made.ActivationID)["data"].(map[string]any)
+	source := activation["source_connection"].(map[string]any)
+	warehouse := a.personal().get("/api/v2/sources/" + id(source, "id"))["data"].(map[string]any)
+	assert.Equal(t, acme.GroupID, warehouse["group_id"])
+	assert.Equal(t, source["name"], warehouse["name"])
+	assert.Equal(t, source["type"], warehouse["type"])
+	assert.Contains(t, warehouse["created_at"], "2026-11-02T15:04")
+
+	untested, err := a.srv.AddConnection(connectlinkstest.Seed{
+		Kind: connectlinkstest.KindSource, Type: "postgres", Submission: connectlinkstest.Submission{Untested: true},
+	})
+	require.NoError(t, err)
+	path := fmt.Sprintf("/api/v2/sources/%d", untested.ID)
+	object := a.personal().get(path)["data"].(map[string]any)
+	assert.Contains(t, object, "last_tested_at")
+	assert.Nil(t, object["last_tested_at"])
+	assert.Nil(t, object["last_test_succeeded"])
+
+	a.srv.HideGroup(a.srv.Group())
+	assert.NotContains(t, a.personal().get(path)["data"], "group_id")
+	a.do(http.StatusOK, http.MethodDelete, fmt.Sprintf("/api/v1/sources/%d", untested.ID), "")
+	a.personal().do(http.StatusNotFound, http.MethodGet, path, "")
+	destination, err := a.srv.Complete(linkID(a.destination()))
+	require.NoError(t, err)
+	for _, id := range []any{destination.ID, made.ID, made.ActivationID, 0, -1, "x", a.srv.Workspace().ID} {
+		a.personal().do(http.StatusNotFound, http.MethodGet, fmt.Sprintf("/api/v2/sources/%v", id), "")
+	}
+}
+
 func TestReauthorization(t *testing.T) {
 	for _, k := range kinds() {
 		for _, body := range []string{"", `{"redirect_uri":"https://acme.example/again"}`} {
@@ -658,23 +707,4 @@ func TestNoSuchRoute(t *testing.T) {
 		assert.Equal(t, http.StatusNotFound, resp.StatusCode, request)
 		assert.JSONEq(t, `{"status":404,"error":"Not Found"}`, body, request)
 	}
-}
-
-// V2 knows V1's sources, with the group that they belong to.
-func TestV2Source(t *testing.T) {
-	a := newAPI(t)
-	link := a.create("/api/v1/source_connect_links", `{"type":"postgres"}`)
-	made, err := a.srv.Complete(linkID(link))
-	require.NoError(t, err)
-	path := fmt.Sprintf("/api/v2/sources/%d", made.ID)
-	source := a.personal().do(http.StatusOK, http.MethodGet, path, "")["data"].(map[string]any)
-	assert.EqualValues(t, made.ID, source["id"])
-	assert.Equal(t, "postgres", source["type"])
-	assert.Equal(t, a.srv.Workspace().GroupID, source["group_id"])
-	assert.Equal(t, true, source["last_test_succeeded"])
-	a.do(http.StatusForbidden, http.MethodGet, path, "")
-	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v2/sources/1", "")
-	a.srv.HideGroup(a.srv.Workspace().GroupID)
-	source = a.personal().do(http.StatusOK, http.MethodGet, path, "")["data"].(map[string]any)
-	assert.NotContains(t, source, "group_id")
 }

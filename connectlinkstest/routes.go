@@ -158,7 +158,7 @@ func endpoints() []*endpoint {
 		activation(RouteListActivations, (*resource).listConnections),
 		activation(RouteGetActivation, (*resource).getConnection),
 		activation(RouteDeleteActivation, (*resource).deleteConnection),
-		of(&resource{KindSource, "source_id"}, personalToken)(RouteGetV2Source, (*resource).getConnection),
+		{route: RouteGetV2Source, token: personalToken, handle: (*call).v2Source},
 
 		{route: RouteGetCurrentWorkspace, token: workspaceToken, handle: (*call).currentWorkspace},
 		{route: RouteListWorkspaces, token: personalToken, handle: (*call).listWorkspaces},

@@ -232,7 +232,7 @@ func (s *Server) Group() string { return firstGroup }
 func (s *Server) AddGroup(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.addGroup(id)
+	s.state.addGroup(id, s.now())
 }
 
 // HideGroup leaves group_id out of every answer about what belongs to the group, now
@@ -242,7 +242,7 @@ func (s *Server) AddGroup(id string) {
 func (s *Server) HideGroup(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state.addGroup(id)
+	s.state.addGroup(id, s.now())
 	s.state.groups[id].hidden = true
 }
 

@@ -52,9 +52,9 @@ type state struct {
 
 // group is a Fivetran group, with the warehouse that its activations read.
 type group struct {
-	id          string
-	warehouseID int64
-	hidden      bool // answers do not name it
+	id        string
+	warehouse *connection // in no list
+	hidden    bool        // answers do not name it
 }
 
 type link struct {
@@ -110,7 +110,7 @@ func (st *state) nextID() int64 {
 
 func (st *state) addWorkspace(name, token string, now time.Time) *Workspace {
 	ws := &Workspace{
-		ID: st.nextID(), Name: name, OrganizationID: 1, CreatedAt: millis(now), Token: token, GroupID: st.newGroup(),
+		ID: st.nextID(), Name: name, OrganizationID: 1, CreatedAt: millis(now), Token: token, GroupID: st.newGroup(now),
 	}
 	st.workspaces = append(st.workspaces, ws)
 	return ws
@@ -125,17 +125,19 @@ func (st *state) workspace(id int64) *Workspace {
 	return nil
 }
 
-func (st *state) addGroup(id string) {
+func (st *state) addGroup(id string, now time.Time) {
 	if st.groups[id] == nil {
-		st.groups[id] = &group{id: id, warehouseID: st.nextID()}
+		st.groups[id] = &group{id: id, warehouse: &connection{
+			id: st.nextID(), kind: KindSource, typ: "snowflake", name: "Warehouse", created: millis(now), details: map[string]string{},
+		}}
 	}
 }
 
 // newGroup makes a group and returns its id.
-func (st *state) newGroup() string {
+func (st *state) newGroup(now time.Time) string {
 	for n := len(st.workspaces); ; n++ {
 		if id := groupName(n); st.groups[id] == nil {
-			st.addGroup(id)
+			st.addGroup(id, now)
 			return id
 		}
 	}

@@ -182,7 +182,8 @@ type stepError struct {
 	Message string `json:"message"`
 }
 
-func (c *call) connectionJSON(conn *connection) any {
+// parts returns what the JSON of a connection has in every version and kind.
+func (conn *connection) parts() (connectionBody, testResults) {
 	body := connectionBody{CreatedAt: timestamp(conn.created), ConnectionDetails: conn.details}
 	results := testResults{Steps: []testStep{}}
 	if !conn.tested.IsZero() {
@@ -196,25 +197,20 @@ func (c *call) connectionJSON(conn *connection) any {
 		}
 		results.Steps = append(results.Steps, step)
 	}
+	return body, results
+}
 
+func (c *call) connectionJSON(conn *connection) any {
+	body, results := conn.parts()
 	switch conn.kind {
 	case KindSource:
-		type source struct {
+		return struct {
 			ID    int64   `json:"id"`
 			Name  string  `json:"name"`
 			Type  string  `json:"type"`
 			Label *string `json:"label"`
 			connectionBody
-		}
-		v1 := source{conn.id, conn.name, conn.typ, nil, body}
-		if c.workspace != nil {
-			return v1
-		}
-		return struct { // of V2, which the personal token asks
-			source
-			GroupID         string      `json:"group_id,omitempty"`
-			LastTestResults testResults `json:"last_test_results"`
-		}{v1, c.groupID(c.state.workspace(conn.workspace).GroupID), results}
+		}{conn.id, conn.name, conn.typ, nil, body}
 	case KindDestination:
 		typ := conn.typ
 		if c.assume.NoTypeOnDestinations {
@@ -237,11 +233,12 @@ func (c *call) activationJSON(conn *connection, body connectionBody, results tes
 	if c.assume.ShortActivationNames {
 		source, destination = "source", "destination"
 	}
+	warehouse := c.state.groups[conn.group].warehouse
 	activation := map[string]any{
 		"id":   conn.activationID,
 		"name": conn.name,
 		source: map[string]any{
-			"id": c.state.groups[conn.group].warehouseID, "name": "Warehouse", "type": "snowflake",
+			"id": warehouse.id, "name": warehouse.name, "type": warehouse.typ,
 		},
 		destination: struct {
 			ID   int64  `json:"id"`
@@ -254,6 +251,18 @@ func (c *call) activationJSON(conn *connection, body connectionBody, results tes
 		activation["group_id"] = group
 	}
 	return activation
+}
+
+func (c *call) v2SourceJSON(conn *connection, group string) any {
+	body, results := conn.parts()
+	return struct {
+		ID      int64  `json:"id"`
+		GroupID string `json:"group_id,omitempty"`
+		Name    string `json:"name"`
+		Type    string `json:"type"`
+		connectionBody
+		LastTestResults testResults `json:"last_test_results"`
+	}{conn.id, c.groupID(group), conn.name, conn.typ, body, results}
 }
 
 // groupID returns what answers call a group: nothing, if it is hidden.

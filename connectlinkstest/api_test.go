@@ -50,9 +50,9 @@ func TestRoutes(t *testing.T) {
 		connectlinkstest.RouteGetActivation:                        "GET /api/v2/activations/{activation_id}",
 		connectlinkstest.RouteDeleteActivation:                     "DELETE /api/v2/activations/{activation_id}",
 		connectlinkstest.RouteGetV2Source:                          "GET /api/v2/sources/{source_id}",
-		connectlinkstest.RouteGetWorkspace:                         "GET /api/v1/workspaces/{workspace_id}",
 		connectlinkstest.RouteGetCurrentWorkspace:                  "GET /api/v1/workspace",
 		connectlinkstest.RouteListWorkspaces:                       "GET /api/v1/workspaces",
+		connectlinkstest.RouteGetWorkspace:                         "GET /api/v1/workspaces/{workspace_id}",
 		connectlinkstest.RouteGetWorkspaceAPIKey:                   "GET /api/v1/workspaces/{workspace_id}/api_key",
 		connectlinkstest.RouteListSyncs:                            "GET /api/v1/syncs",
 		connectlinkstest.RouteListFilterSegments:                   "GET /api/v1/sources/{source_id}/filter_segments",
@@ -536,14 +536,16 @@ func TestWorkspaces(t *testing.T) {
 	_, body := a.personal().raw(http.MethodGet, "/api/v1/workspaces?order=asc", "")
 	assert.JSONEq(t, `{"status":"success","data":[`+object(first)+`,`+object(second)+`],"next":null,"pagination":
 		{"total_records":2,"per_page":25,"prev_page":null,"page":1,"next_page":null,"last_page":1}}`, body)
-	one := strings.TrimSuffix(object(second), "}") + `,"notification_emails":[]`
-	_, body = a.personal().raw(http.MethodGet, fmt.Sprintf("/api/v1/workspaces/%d", second.ID), "")
-	assert.JSONEq(t, `{"status":"success","data":`+one+`}}`, body)
-	_, body = a.personal().raw(http.MethodGet, fmt.Sprintf("/api/v1/workspaces/%d?return_workspace_api_key=true", second.ID), "")
-	assert.JSONEq(t, fmt.Sprintf(`{"status":"success","data":%s,"api_key":%q}}`, one, second.Token), body)
-	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v1/workspaces/1", "")
 	_, body = a.personal().raw(http.MethodGet, fmt.Sprintf("/api/v1/workspaces/%d/api_key", second.ID), "")
 	assert.JSONEq(t, fmt.Sprintf(`{"api_key":%q}`, second.Token), body)
+	for query, key := range map[string]string{
+		"": "", "?return_workspace_api_key=false": "", "?return_workspace_api_key=": "", "?return_workspace_api_key=1": "",
+		"?return_workspace_api_key=true": fmt.Sprintf(`,"api_key":%q`, second.Token),
+	} {
+		_, body = a.personal().raw(http.MethodGet, fmt.Sprintf("/api/v1/workspaces/%d%s", second.ID, query), "")
+		assert.JSONEq(t, `{"status":"success","data":`+strings.TrimSuffix(object(second), "}")+`,"notification_emails":[]`+key+`}}`, body)
+	}
+	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v1/workspaces/1", "")
 	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v1/workspaces/1/api_key", "")
 	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v1/workspaces/x/api_key", "")
 }

@@ -194,7 +194,7 @@ func TestRetriesWithoutAConnectionOnSockets(t *testing.T) {
 	throughProxy := func(host string) *http.Transport {
 		return &http.Transport{
 			Proxy:           http.ProxyURL(&url.URL{Scheme: "http", Host: host}),
-			TLSClientConfig: &tls.Config{RootCAs: testkit.Roots},
+			TLSClientConfig: testkit.ClientTLS(),
 		}
 	}
 	tests := []struct {

@@ -68,7 +68,7 @@ func (b body) Close() error { b.closed(); return nil }
 // behind: no open body, and no goroutine, or the bubble would not end.
 func checkLeaks(t *testing.T, rt http.RoundTripper, call func(ctx context.Context, n int, c *connectlinks.Client) error, opts ...connectlinks.Option) {
 	t.Helper()
-	calls := testkit.Repeats(2000)
+	calls := testkit.Repeats(10_000)
 	synctest.Test(t, func(t *testing.T) {
 		counted := &bodies{RoundTripper: rt}
 		c := testkit.Client(t, counted, opts...)
@@ -159,7 +159,7 @@ func (c *countedConn) Close() error {
 // those that can be reused.
 func TestFailedCallsLeaveNoConnection(t *testing.T) {
 	t.Parallel()
-	calls := testkit.Repeats(300)
+	calls := testkit.Repeats(1500)
 	for name, tc := range map[string]struct {
 		failure connectlinkstest.Failure
 		most    int // connections

@@ -77,9 +77,13 @@ func TestHugeAnswersAreCutOff(t *testing.T) {
 		"zeros":                    {"", strings.Repeat("\x00", 32<<10)},
 		"secrets":                  {"", strings.Repeat("auth=abcdefgh ", 2<<10)},
 	}
+	n := 0
 	for name, tt := range chunks {
 		for _, status := range []int{201, 422} {
 			for _, announced := range []int64{-1, hugeSize} {
+				if !testkit.Sample(&n) {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s, %d, announced %d", name, status, announced), func(t *testing.T) {
 					body := &endlessBody{head: tt.head, chunk: []byte(tt.chunk), size: hugeSize}
 					rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
@@ -367,6 +371,7 @@ func TestStatusDecidesWhateverElseIsWrong(t *testing.T) {
 	t.Parallel()
 	calls := append(testkit.Deletes(), testkit.Named("Sources.CreateConnectLink"), testkit.Named("Activations.Get"), testkit.Named("Sources.ListTypes"),
 		testkit.Named("Workspaces.APIKey"))
+	n := 0
 	for name, rest := range map[string]string{
 		"nothing":          `"x":1}`,
 		"data":             `"data":5}`,
@@ -383,6 +388,9 @@ func TestStatusDecidesWhateverElseIsWrong(t *testing.T) {
 		for status, want := range map[string]int{`"not_found"`: 404, `"error"`: 200, `410`: 410, `"500"`: 500} {
 			c := respondTo(t, []byte(`{"message":"nobody home","status":`+status+`,`+rest))
 			for _, call := range calls {
+				if len(rest) > 100_000 && !testkit.Sample(&n) {
+					continue
+				}
 				_, err := call.Do(t.Context(), c)
 				var failure *connectlinks.APIError
 				require.ErrorAs(t, err, &failure, "%s: %s", name, call.Name)
@@ -397,27 +405,31 @@ func TestStatusDecidesWhateverElseIsWrong(t *testing.T) {
 	assert.ErrorIs(t, err, connectlinks.ErrNotFound, "a status after the data")
 }
 
-// fill makes an answer that is as long as allowed: head, unit as often as it fits, tail, blanks.
-func fill(head, unit, tail string) []byte {
-	body := make([]byte, 0, maxAnswer)
-	body = append(body, head...)
-	body = append(body, bytes.Repeat([]byte(unit), (maxAnswer-len(head)-len(tail))/len(unit))...)
-	body = append(body, tail...)
-	return append(body, bytes.Repeat([]byte(" "), maxAnswer-len(body))...)
+// fill returns a function that makes an answer that is as long as allowed: head, unit as often as it fits, tail, blanks.
+func fill(head, unit, tail string) func() []byte {
+	return func() []byte {
+		body := make([]byte, 0, maxAnswer)
+		body = append(body, head...)
+		body = append(body, bytes.Repeat([]byte(unit), (maxAnswer-len(head)-len(tail))/len(unit))...)
+		body = append(body, tail...)
+		return append(body, bytes.Repeat([]byte(" "), maxAnswer-len(body))...)
+	}
 }
 
 // fillItems makes such an answer of seven items of nearly 1 MiB: head, unit as often as it fits,
 // tail. There are at most most units in all.
-func fillItems(head, unit, tail string, most int) []byte {
-	n := min((maxMember-len(head)-len(tail))/len(unit), most/7)
-	item := head + strings.TrimSuffix(strings.Repeat(unit, n), ",") + tail
-	return fill(`{"data":[`+repeat(item, 7), " ", "]}")
+func fillItems(head, unit, tail string, most int) func() []byte {
+	return func() []byte {
+		n := min((maxMember-len(head)-len(tail))/len(unit), most/7)
+		item := head + strings.TrimSuffix(strings.Repeat(unit, n), ",") + tail
+		return fill(`{"data":[`+repeat(item, 7), " ", "]}")()
+	}
 }
 
 // answerShape is an answer of 8 MiB, and what a call makes of it.
 type answerShape struct {
 	name string
-	body []byte
+	body func() []byte
 	call string
 	want string // a part of the error; "" for none
 }
@@ -525,9 +537,14 @@ func watchLive() (peak func() int64) {
 func TestLimitsOfMemory(t *testing.T) {
 	shapes := answerShapes()
 	require.GreaterOrEqual(t, len(shapes), 19)
+	n := 0
 	for _, shape := range shapes {
+		if !testkit.Sample(&n) {
+			continue
+		}
 		t.Run(shape.name, func(t *testing.T) {
-			require.Len(t, shape.body, maxAnswer)
+			body := shape.body()
+			require.Len(t, body, maxAnswer)
 			call := testkit.Named(shape.call)
 			check := func(how string, c *connectlinks.Client) {
 				var v any
@@ -544,8 +561,8 @@ func TestLimitsOfMemory(t *testing.T) {
 				}
 				runtime.KeepAlive(v)
 			}
-			check("plain", respondTo(t, shape.body))
-			check("gzip", serveGzip(t, shape.body))
+			check("plain", respondTo(t, body))
+			check("gzip", serveGzip(t, body))
 		})
 	}
 }
@@ -553,6 +570,7 @@ func TestLimitsOfMemory(t *testing.T) {
 // FuzzLimitsOfMemory looks for a shape that takes too much: head, unit as often as it fits, tail.
 func FuzzLimitsOfMemory(f *testing.F) {
 	const fields = `{"data":[{"service_name":"a","configuration_fields":{"fields":[`
+	n := 0
 	for _, s := range [][3]string{
 		{`{"data":[`, "{},", "{}]}"},
 		{`{"data":[`, `{"id":1},`, `{"id":1}]}`},
@@ -570,7 +588,7 @@ func FuzzLimitsOfMemory(f *testing.F) {
 		{`{"data":[`, `{"id":1,"name":"` + strings.Repeat("a", 9_000) + `"},`, `{"id":1}],"pagination":{}}`},
 	} {
 		for which := range testkit.Single() {
-			if which%15 == len(s[0])%15 {
+			if which%15 == len(s[0])%15 && testkit.Sample(&n) {
 				f.Add(s[0], s[1], s[2], uint8(which))
 			}
 		}
@@ -581,7 +599,7 @@ func FuzzLimitsOfMemory(f *testing.F) {
 		}
 		calls := testkit.Single()
 		call := calls[int(which)%len(calls)]
-		c := respondTo(t, fill(head, unit, tail))
+		c := respondTo(t, fill(head, unit, tail)())
 		var v any
 		var err error
 		allocated, peak := heapUse(func() { v, err = call.Do(t.Context(), c) })
@@ -598,7 +616,7 @@ func BenchmarkDeadline(b *testing.B) {
 	for _, shape := range answerShapes() {
 		b.Run(strings.ReplaceAll(shape.name, " ", "_"), func(b *testing.B) {
 			call := testkit.Named(shape.call)
-			c := respondTo(b, shape.body)
+			c := respondTo(b, shape.body())
 			start := time.Now()
 			_, _ = call.Do(b.Context(), c)
 			whole := time.Since(start)

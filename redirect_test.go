@@ -2,7 +2,6 @@ package connectlinks_test
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -43,7 +42,7 @@ func TestRedirectsAreRefused(t *testing.T) {
 					srv.StartTLS()
 				}
 				tr := &http.Transport{
-					TLSClientConfig:   &tls.Config{RootCAs: testkit.Roots},
+					TLSClientConfig:   testkit.ClientTLS(),
 					ForceAttemptHTTP2: proto == "HTTP/2",
 					DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 						if addr == "other.test:443" {

@@ -272,7 +272,7 @@ func TestHTTP2CreateIsNotReplayed(t *testing.T) {
 			t.Parallel()
 			for _, op := range testkit.Creates() {
 				s := http2Listen(t, testkit.Envelope("success", testkit.LinkJSON), spoil)
-				tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: testkit.Roots}, ForceAttemptHTTP2: true}
+				tr := &http.Transport{TLSClientConfig: testkit.ClientTLS(), ForceAttemptHTTP2: true}
 				c := testkit.ClientAt(t, "https://"+s.Addr().String(), tr, testkit.NoRetries)
 				id, err := op.LinkID(t.Context(), c)
 				require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
@@ -291,7 +291,7 @@ func TestHTTP2GetIsReplayed(t *testing.T) {
 	t.Parallel()
 	for _, op := range testkit.Gets() {
 		s := http2Listen(t, testkit.Envelope("success", testkit.LinkJSON), func(c *http2Conn, stream uint32) { c.reset(stream, http2RefusedStream) })
-		tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: testkit.Roots}, ForceAttemptHTTP2: true}
+		tr := &http.Transport{TLSClientConfig: testkit.ClientTLS(), ForceAttemptHTTP2: true}
 		id, err := op.LinkID(t.Context(), testkit.ClientAt(t, "https://"+s.Addr().String(), tr, testkit.NoRetries))
 		require.NoError(t, err, op.Name)
 		assert.EqualValues(t, testkit.LinkID, id, op.Name)

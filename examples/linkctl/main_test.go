@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -26,26 +25,15 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
-// program is linkctl, built once.
-var program string
-
+// TestMain is linkctl itself for the processes that [linkctl] makes.
 func TestMain(m *testing.M) {
+	if os.Getenv("LINKCTL_TEST_PROCESS") != "" {
+		main()
+		return
+	}
 	flag.Parse()
 	_ = flag.Set("test.parallel", "8") // the tests wait more than they work
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "linkctl")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer os.RemoveAll(dir)
-		program = filepath.Join(dir, "linkctl.exe")
-		if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
+	os.Exit(m.Run())
 }
 
 // world is a server with something in it: two days ago link 103 has made a
@@ -109,13 +97,15 @@ func (w *world) linkctl(t *testing.T, args string, settings ...string) *exec.Cmd
 
 // linkctl is a command with an environment of its own.
 func linkctl(t *testing.T, args []string, settings ...string) *exec.Cmd {
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, args...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "CENSUS_") {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(cmd.Env, settings...)
+	cmd.Env = append(append(cmd.Env, "LINKCTL_TEST_PROCESS=1"), settings...)
 	return cmd
 }
 

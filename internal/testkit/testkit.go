@@ -94,17 +94,30 @@ var Race = func() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }()
 
-// Repeats returns n, or a part of n with the race detector.
+// Thorough reports whether to try every case of tests that have very many cases that
+// are much alike: .ci/run does, by CONNECTLINKS_THOROUGH=1. Otherwise they try some.
+var Thorough = os.Getenv("CONNECTLINKS_THOROUGH") != ""
+
+// Repeats returns n if [Thorough], and otherwise a part of n.
 func Repeats(n int) int {
-	if Race {
+	switch {
+	case Race:
 		return n / 20
+	case Thorough:
+		return n
 	}
-	return n
+	return n / 10
 }
 
 // Sample counts in n the cases that are much alike, and reports whether to try this
-// one: each, or one of twenty with the race detector.
+// one: every case if [Thorough], and otherwise one of several.
 func Sample(n *int) bool {
 	*n++
-	return !Race || *n%20 == 1
+	switch {
+	case Race:
+		return *n%20 == 1
+	case Thorough:
+		return true
+	}
+	return *n%5 == 1
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-querystring/query"
 )
 
-// Order says how a list is sorted by creation time.
+// Order is the order of a list, by creation time.
 type Order string
 
 // The orders of a list.
@@ -19,12 +19,12 @@ const (
 	OrderDesc Order = "desc" // newest first
 )
 
-// ListOptions choose a page of a list. The zero value chooses the API's default: the first page,
-// 25 items to a page, newest first.
+// ListOptions choose a page of a list. The zero value is the API's default: the
+// first page, 25 to a page, newest first.
 type ListOptions struct {
 	Page    int   `url:"page,omitempty"`     // from 1; 0 means 1
 	PerPage int   `url:"per_page,omitempty"` // at most 100; 0 means 25
-	Order   Order `url:"order,omitempty"`    // "" means OrderDesc, and for the All... methods OrderAsc
+	Order   Order `url:"order,omitempty"`    // "" means OrderDesc, for an All... method OrderAsc
 }
 
 func (o ListOptions) check() error {
@@ -34,25 +34,25 @@ func (o ListOptions) check() error {
 		refuse(o.Order != "" && o.Order != OrderAsc && o.Order != OrderDesc, "Order", "must be OrderAsc or OrderDesc"))
 }
 
-// Page holds one page of a list.
+// Page is one page of a list.
 type Page[T any] struct {
 	Items        []T
-	Number       int // this page's number, from 1
-	PerPage      int // how many items a page holds at most
-	Prev, Next   int // the numbers of the pages before and after this one; 0 for none
-	Last         int // the number of the last page
-	TotalRecords int // how many items all pages hold
+	Number       int // of this page, from 1
+	PerPage      int
+	Prev, Next   int // numbers of the pages beside this one, 0 if there is none
+	Last         int
+	TotalRecords int // on all pages
 }
 
-// Format prints the page in the same way for every fmt verb. Links are printed without their
-// secrets.
+// Format prints the page for every fmt verb, its items as they print themselves:
+// links without their secrets, which a verb for another type would bring to light.
 func (p Page[T]) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "{Items:%+v Number:%d PerPage:%d Prev:%d Next:%d Last:%d TotalRecords:%d}",
 		p.Items, p.Number, p.PerPage, p.Prev, p.Next, p.Last, p.TotalRecords)
 }
 
-// LogValue returns the page's numbers. It leaves the items out, since a handler may print links
-// with their URLs.
+// LogValue is where the page stands in its list. It leaves the items out: a
+// handler may print those with their URLs.
 func (p Page[T]) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int("items", len(p.Items)),
@@ -90,8 +90,8 @@ func listWith[T, W any, P object[W]](ctx context.Context, s *service, k *call, c
 	return page, nil
 }
 
-// readPage decodes a page, item by item, and returns how many items the answer had. If group is
-// not "", the page has only the items of that group. It ends with ctx.
+// readPage reads a page, item by item, and returns how many items it had. If group is not "", it
+// leaves out what does not belong to it. It ends with ctx.
 func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group string, convert func(P) T) (_ *Page[T], received int, _ error) {
 	env, err := readEnvelope(ctx, body, true)
 	if err != nil {
@@ -122,7 +122,7 @@ func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group str
 			items = append(items, convert(w))
 		}
 	}
-	at := wirePagination{total: len(items), perPage: len(items), number: 1, last: 1} // of the only page
+	at := wirePagination{total: received, perPage: received, number: 1, last: 1} // of the only page
 	if kind := env.pagination.Kind(); kind != 0 && kind != 'n' {
 		at = wirePagination{}
 		r.wrong = nil // an item's
@@ -170,13 +170,8 @@ func pages[T, W any, P object[W]](ctx context.Context, s *service, route string,
 			if !yield(page, err) || err != nil || page.Next == 0 {
 				return
 			}
-			number := max(opts.Page, 1)
-			switch {
-			case page.Next <= number || k.received == 0:
-				yield(nil, badResponse("page %d of %s is followed by page %d", number, route, page.Next))
-				return
-			case page.Last > 0 && page.Next > page.Last:
-				yield(nil, badResponse("page %d of %s is followed by page %d of %d", number, route, page.Next, page.Last))
+			if page.Next <= max(opts.Page, 1) || k.received == 0 {
+				yield(nil, badResponse("page %d of %s is followed by page %d", max(opts.Page, 1), route, page.Next))
 				return
 			}
 			opts.Page = page.Next

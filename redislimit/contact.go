@@ -1,0 +1,219 @@
+package redislimit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	firstTimeout = 250 * time.Millisecond // the client has to connect
+	longestRun   = 2 * time.Second        // of a script that nobody waits for any more
+	probeEvery   = 500 * time.Millisecond
+	maxProbes    = 16 // that have not ended: a client may ignore its context
+	maxNews      = 16 // that the error handler has not been told
+)
+
+// contact is what a limiter knows of Redis.
+type contact struct {
+	met       bool // Redis has answered once
+	away      bool
+	processes int // as the last answer said
+	found     int // how often Redis was found again
+	probes    int // under way
+	nextProbe time.Duration
+
+	news    []error // for the error handler
+	telling bool    // a goroutine is at it
+}
+
+// ask runs the script, and waits for its answer until the context ends or Redis
+// counts as lost. A script without an answer is left to itself: it ends with its own
+// context, whatever the timeouts of the client are.
+func (l *Limiter) ask(ctx context.Context, op, ticket string, patience time.Duration) (reply, error) {
+	type outcome struct {
+		reply
+		err error
+	}
+	for {
+		l.mu.Lock()
+		q := l.question(op)
+		q.ticket, q.patience = ticket, patience
+		timeout, found := l.allowed(), l.found
+		l.mu.Unlock()
+
+		done, late, gone := make(chan outcome), make(chan error, 1), make(chan struct{})
+		timer := time.AfterFunc(timeout, func() {
+			err := fmt.Errorf("redislimit: Redis did not answer within %v", timeout)
+			l.lose(err, found)
+			late <- err
+		})
+		go func() {
+			r, err := l.run(ctx, q)
+			timer.Stop()
+			if err != nil {
+				l.lose(err, found)
+			}
+			select {
+			case done <- outcome{r, err}:
+			case <-gone:
+				if r.wait > 0 && !r.refused && q.ticket == "" {
+					l.leave(&place{ticket: r.ticket})
+				}
+			}
+		}()
+
+		var o outcome
+		select {
+		case o = <-done:
+		case err := <-late:
+			close(gone)
+			return reply{}, err
+		case <-ctx.Done():
+			close(gone)
+			return reply{}, ctx.Err()
+		}
+		if o.err != nil || op != opTurn || o.refused || o.wait > 0 || l.pauseLeft() <= 0 {
+			return o.reply, o.err
+		}
+		// Redis did not know yet that this process was throttled, or has forgotten.
+		l.mu.Lock()
+		l.untold = true
+		l.mu.Unlock()
+		ticket = o.ticket
+	}
+}
+
+// question is what the process has to tell; the caller holds l.mu.
+func (l *Limiter) question(op string) question {
+	q := question{op: op, leavers: l.leavers, sent: l.now(), ends: l.local.ends}
+	if l.untold {
+		q.left = q.ends - q.sent
+	}
+	l.leavers = 0
+	return q
+}
+
+// run runs the script with a context of its own, and learns from the answer, also if
+// nobody waits for it.
+func (l *Limiter) run(ctx context.Context, q question) (reply, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(longestRun, l.timeout))
+	defer cancel()
+	r, err := l.store.run(ctx, q)
+	if err != nil {
+		return reply{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.met, l.processes = true, r.processes
+	l.learn(q, r.left)
+	return r, nil
+}
+
+// learn compares the pause that Redis knows with the process's own; the caller holds
+// l.mu. Redis's ends at some time between q.sent + left and now + left. The process
+// takes the earlier for its own, and tells of its own only what is after the later:
+// if they took each other's delay for a longer pause, it would never end.
+func (l *Limiter) learn(q question, left time.Duration) {
+	if q.left > 0 && q.ends == l.local.ends {
+		l.untold = false
+	}
+	now := l.now()
+	if q.ends > now+left {
+		l.untold = true
+	}
+	l.local.hold(now, q.sent+left-now)
+}
+
+// allowed is how long Redis may take; the caller holds l.mu.
+func (l *Limiter) allowed() time.Duration {
+	if l.met {
+		return l.timeout
+	}
+	return max(l.timeout, firstTimeout)
+}
+
+// reachable reports whether to ask Redis. While it is away, it looks for it now and then.
+func (l *Limiter) reachable() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.away && l.now() >= l.nextProbe && l.probes < maxProbes {
+		l.nextProbe = l.now() + probeEvery
+		l.probes++
+		go l.probe()
+	}
+	return !l.away
+}
+
+// probe looks whether Redis answers in time. The first script may have to connect.
+func (l *Limiter) probe() {
+	defer func() {
+		l.mu.Lock()
+		l.probes--
+		l.mu.Unlock()
+	}()
+	for _, timeout := range []time.Duration{max(l.timeout, firstTimeout), l.timeout} {
+		l.mu.Lock()
+		q := l.question(opSync)
+		l.mu.Unlock()
+		start := time.Now()
+		if _, err := l.run(context.Background(), q); err != nil || time.Since(start) > timeout {
+			return
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.away {
+		l.away = false
+		l.found++
+		l.tell(nil)
+	}
+}
+
+// lose goes over to the process's share. found is l.found of the time when the script
+// began: what it met then says nothing about a Redis that was found since.
+func (l *Limiter) lose(err error, found int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.away || found != l.found {
+		return
+	}
+	l.away, l.nextProbe = true, l.now()+probeEvery
+	n := max(l.processes, 1)
+	l.local.setPace(newPace(l.limit/rate.Limit(n), max(l.burst/n, 1)))
+	l.tell(err)
+}
+
+// tell hands news to the error handler; the caller holds l.mu. If the handler lags far
+// behind, it is spared the last loss together with its end.
+func (l *Limiter) tell(err error) {
+	if l.handle == nil {
+		return
+	}
+	if n := len(l.news); n == maxNews {
+		l.news = l.news[:n-1]
+		return
+	}
+	l.news = append(l.news, err)
+	if !l.telling {
+		l.telling = true
+		go l.deliver()
+	}
+}
+
+func (l *Limiter) deliver() {
+	for {
+		l.mu.Lock()
+		if len(l.news) == 0 {
+			l.telling = false
+			l.mu.Unlock()
+			return
+		}
+		err := l.news[0]
+		l.news = l.news[1:]
+		l.mu.Unlock()
+		l.handle(err)
+	}
+}

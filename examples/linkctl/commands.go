@@ -201,6 +201,8 @@ func revoke(ctx context.Context, a *app) error {
 	switch {
 	case a.all == (a.arg != ""):
 		return misuse("revoke takes either a LINK or -all", "")
+	case a.all && a.kind == "activation" && a.group == "":
+		return misuse("-group is missing", "one personal token sees all customers' links: say whose -all is to revoke")
 	case a.all:
 		return a.revokeAll(ctx)
 	}

@@ -78,7 +78,7 @@ func (a *app) check(ctx context.Context, report func(check string, problem error
 	}
 	todo = ""
 	if a.kind != "activation" {
-		todo = "API V1 ends on 15 January 2027: its destinations become -kind activation, its sources have no successor"
+		todo = "API V1 ends on 15 January 2027: linkctl migrate says what to do"
 	}
 	report("region", nil, a.baseURL+" answers, which is "+region, todo)
 

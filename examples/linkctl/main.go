@@ -11,9 +11,10 @@
 //	linkctl revoke LINK               end a link before its time
 //	linkctl revoke -all               end every live link; asks first
 //	linkctl doctor                    is everything set up? what is to be done?
+//	linkctl migrate                   what is left to do for the move to API V2
 //
-// All take -kind, which also chooses the version of the API: source and
-// destination (the default) by V1, activation by V2. -json is for scripts; "linkctl
+// All except migrate take -kind, which also chooses the version of the API: source and
+// destination (the default) by V1, activation by V2. All take -json, for scripts; "linkctl
 // COMMAND -h" shows the other flags. Only create and reauthorize print a link's URL, which
 // is a password; list, get and revoke do with -show-url. Progress and questions go to
 // stderr, if that is a terminal.
@@ -25,6 +26,17 @@
 //	CENSUS_BASE_URL               the API, https://app.getcensus.com if not set
 //
 // If none is set, linkctl runs on a sandbox inside itself, and says so.
+//
+// A personal access token sees the activations of all your customers. With -group GROUP, a
+// command sees and changes those of one Fivetran group only. revoke -all needs it.
+//
+// # The move to API V2
+//
+// The vendor retires API V1 on 15 January 2027. migrate reads the workspace of
+// CENSUS_API_TOKEN by V1, and what CENSUS_PERSONAL_ACCESS_TOKEN sees by V2. It reports which
+// types, sources and destinations are on V2, which live links will stop working, and what
+// must be done by hand, in order. It changes nothing. What it cannot see, it says, and goes
+// on. Run it for each workspace.
 //
 // # Live links
 //
@@ -47,7 +59,8 @@
 // # Exit codes
 //
 //	0    done
-//	1    something else: no answer, a dead link, a failed test, a question answered with no
+//	1    something else: no answer, a dead link, a failed test, a question answered with no,
+//	     or migrate found something to do, or could not see everything
 //	2    usage: an argument, a flag or a variable is wrong; nothing was changed
 //	3    refused by the API: 400, 401, 403, 409 or 422
 //	4    not found
@@ -90,12 +103,13 @@ type command struct {
 var commands = []command{
 	{"types", "[TEXT]", "What can be connected: all of it, or what has TEXT in its name.", "kind all", types},
 	{"create", "", "Make a link for a customer, and print its URL.", "kind type redirect-uri group", create},
-	{"wait", "LINK", "Wait until the customer has finished, or the link is dead.", "kind since connection", wait},
-	{"list", "", "The live links, or with -connections what was connected.", "kind all connections type show-url", list},
-	{"get", "LINK", "One link, and what came of it.", "kind show-url", get},
-	{"reauthorize", "CONNECTION", "Make a link that renews a connection's credentials, and print its URL.", "kind redirect-uri", reauthorize},
-	{"revoke", "[LINK]", "End a link before its time, or with -all every live link, or every one of -type.", "kind all type yes show-url", revoke},
+	{"wait", "LINK", "Wait until the customer has finished, or the link is dead.", "kind since connection group", wait},
+	{"list", "", "The live links, or with -connections what was connected.", "kind all connections type show-url group", list},
+	{"get", "LINK", "One link, and what came of it.", "kind show-url group", get},
+	{"reauthorize", "CONNECTION", "Make a link that renews a connection's credentials, and print its URL.", "kind redirect-uri group", reauthorize},
+	{"revoke", "[LINK]", "End a link before its time, or with -all every live link, or every one of -type.", "kind all type yes show-url group", revoke},
 	{"doctor", "", "Check token, region, workspace, type and redirect URI, and say what to do.", "kind type redirect-uri", doctor},
+	{"migrate", "", "Report what is left to do for the move to API V2. It changes nothing.", "", migrate},
 }
 
 // options are the flags of all commands, and the argument.
@@ -166,9 +180,11 @@ func (c *command) parse(args []string, o *options) error {
 		"json":         func(n string) { f.BoolVar(&o.json, n, false, "write JSON, for scripts") },
 		"type":         func(n string) { f.StringVar(&o.typ, n, "", "`service` to connect, as types names it") },
 		"redirect-uri": func(n string) { f.StringVar(&o.redirectURI, n, "", "`URL` where the customer is sent at the end") },
-		"group":        func(n string) { f.StringVar(&o.group, n, "", "Fivetran `group`, which an activation needs") },
-		"connection":   func(n string) { f.StringVar(&o.connection, n, "", "`id` of the connection that the link reauthorizes") },
-		"connections":  func(n string) { f.BoolVar(&o.connections, n, false, "list connections, not links") },
+		"group": func(n string) {
+			f.StringVar(&o.group, n, "", "Fivetran `group` of an activation: create needs it, the others then see no other group")
+		},
+		"connection":  func(n string) { f.StringVar(&o.connection, n, "", "`id` of the connection that the link reauthorizes") },
+		"connections": func(n string) { f.BoolVar(&o.connections, n, false, "list connections, not links") },
 		"all": func(n string) {
 			f.BoolVar(&o.all, n, false, "also what is not live, or cannot be linked; with revoke, every live link")
 		},
@@ -210,6 +226,8 @@ func (c *command) parse(args []string, o *options) error {
 	switch {
 	case o.arg == "" && c.arg != "" && c.arg[0] != '[':
 		return misuse(c.arg+" is missing", line)
+	case o.group != "" && o.kind != "activation":
+		return misuse("-group is for -kind activation", line)
 	case tokenVariable[o.kind] == "" && f.Lookup("kind") != nil:
 		return misuse(fmt.Sprintf("there is no kind %q", o.kind), "-kind is source, destination or activation")
 	}

@@ -84,13 +84,16 @@ func newWorld(t *testing.T, kind string) *world {
 
 // fill replaces {type} and the like in text.
 func (w *world) fill(text string) string {
-	return strings.NewReplacer("{kind}", w.kind, "{type}", w.typ, "{label}", w.label, "{conn}", w.conn, "{group}", w.Group()).Replace(text)
+	return strings.NewReplacer("{kind}", w.kind, "{type}", w.typ, "{label}", w.label, "{conn}", w.conn, "{group}", w.Group(), "{in group}", map[string]string{"activation": "-group " + w.Group()}[w.kind]).Replace(text)
 }
 
-// linkctl is a command of the world's kind, with its tokens. Settings are added to
-// the environment.
+// linkctl returns a command of the world's kind, with its tokens. Settings are added to the
+// environment.
 func (w *world) linkctl(t *testing.T, args string, settings ...string) *exec.Cmd {
-	return linkctl(t, strings.Fields(w.fill(args)+" -kind "+w.kind), append([]string{
+	if w.kind != "" {
+		args += " -kind " + w.kind
+	}
+	return linkctl(t, strings.Fields(w.fill(args)), append([]string{
 		"CENSUS_API_TOKEN=" + w.Token(), "CENSUS_PERSONAL_ACCESS_TOKEN=" + w.PersonalToken(), "CENSUS_BASE_URL=" + w.URL,
 	}, settings...)...)
 }
@@ -182,7 +185,7 @@ func TestCommands(t *testing.T) {
 		{args: "types {type}", v1: "TYPE  LABEL  LINK\n{type}  {label}  yes\n"},
 		{args: "types nothing-like-it", v1: "none\n"},
 		{
-			args: "create -type {type} -group {group}",
+			args: "create -type {type} {in group}",
 			v1:   made + "  linkctl wait -kind {kind} 108\n",
 			v2:   made + "  linkctl wait -kind {kind} -since TIME 108\n",
 		},
@@ -214,20 +217,20 @@ func TestCommands(t *testing.T) {
 			v2:   links + "GROUP\n105  {type}  revoked  TIME  {group}\n",
 		},
 		{
-			args: "revoke -all -type {type} -yes",
+			args: "revoke -all -type {type} -yes {in group}",
 			v1:   links + "CONNECTION\n103  {type}  revoked  TIME  {conn}\n105  {type}  revoked  TIME  -\n107  {type}  revoked  TIME  {conn}\n",
 			v2:   links + "GROUP\n103  {type}  revoked  TIME  {group}\n105  {type}  revoked  TIME  {group}\n107  {type}  revoked  TIME  {group}\n",
 		},
 		{
-			args: "revoke -all -yes",
+			args: "revoke -all -yes {in group}",
 			v1:   links + "CONNECTION\n103  {type}  revoked  TIME  {conn}\n105  {type}  revoked  TIME  -\n107  {type}  revoked  TIME  {conn}\n",
 			v2:   links + "GROUP\n103  {type}  revoked  TIME  {group}\n105  {type}  revoked  TIME  {group}\n107  {type}  revoked  TIME  {group}\n",
 		},
-		{args: "revoke -all -type braze -yes", v1: "none\n"},
+		{args: "revoke -all -type braze -yes {in group}", v1: "none\n"},
 		{
 			args: "doctor -type {type} -redirect-uri https://app.example.com/",
 			v1: "ok  token  CENSUS_API_TOKEN looks as it should\n" + region +
-				"                      -> API V1 ends on 15 January 2027: its destinations become -kind activation, its sources have no successor\n" +
+				"                      -> API V1 ends on 15 January 2027: linkctl migrate says what to do\n" +
 				"ok  workspace  \"Sandbox\" (id 101, organization 1)\n" + theRest,
 			v2: "ok  token  CENSUS_PERSONAL_ACCESS_TOKEN looks as it should\n" + region +
 				"ok  workspace  activations: 1; workspaces: 1, the newest \"Sandbox\" (id 101)\n" + theRest,
@@ -588,6 +591,30 @@ func TestRevokeAllInPart(t *testing.T) {
 	assert.Equal(t, exitRefused, code)
 }
 
+// A personal token sees every group. With -group a command sees one, and changes nothing else.
+func TestAnotherGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "activation")
+	w.AddGroup("another_group")
+	before := w.Links()
+	for _, args := range []string{
+		"get 105", "revoke 105", "wait 105", "wait 107 -connection {conn} -since 72h", "reauthorize {conn}",
+	} {
+		stdout, _, code := execute(t, w.linkctl(t, args+" -group another_group"))
+		assert.Empty(t, stdout, args)
+		assert.Equal(t, exitNotFound, code, args)
+	}
+	for _, args := range []string{"list", "list -connections", "revoke -all -yes"} {
+		stdout, _, code := execute(t, w.linkctl(t, args+" -group another_group"))
+		assert.Equal(t, "none\n", stdout, args)
+		assert.Zero(t, code, args)
+	}
+	_, stderr, code := execute(t, w.linkctl(t, "revoke -all -yes"))
+	assert.Contains(t, stderr, "linkctl: -group is missing\n")
+	assert.Equal(t, exitUsage, code)
+	assert.Equal(t, before, w.Links())
+}
+
 func TestGetOfUsedLink(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "destination")
@@ -614,6 +641,7 @@ func TestUsage(t *testing.T) {
 		{"wait", "LINK is missing\n  to do:  linkctl wait [flags] LINK\n"},
 		{"wait 1 2", "one argument too many: \"2\"\n  to do:  linkctl wait [flags] LINK\n"},
 		{"list 1", "one argument too many: \"1\"\n  to do:  linkctl list [flags]\n"},
+		{"list -group g", "-group is for -kind activation\n  to do:  linkctl list [flags]\n"},
 		{"list -kind link", "there is no kind \"link\"\n  to do:  -kind is source, destination or activation\n"},
 		{
 			"wait 1 -since yesterday",
@@ -652,7 +680,7 @@ func TestHelp(t *testing.T) {
 		assert.Contains(t, manual, "\tlinkctl "+c.name+" ")
 		help, stderr, code := execute(t, linkctl(t, []string{c.name, "-h"}))
 		assert.True(t, strings.HasPrefix(help, strings.TrimSpace("linkctl "+c.name+" [flags] "+c.arg)+"\n\n"+c.about+"\n"), help)
-		assert.Contains(t, help, "-kind")
+		assert.Equal(t, c.name != "migrate", strings.Contains(help, "-kind value") || strings.Contains(help, "-kind string"), help)
 		assert.Empty(t, stderr)
 		assert.Zero(t, code)
 	}
@@ -760,7 +788,7 @@ func TestJSON(t *testing.T) {
 			}
 			type object = map[string]any
 			var one object
-			decode("create -group {group} -type {type}", &one, true)
+			decode("create {in group} -type {type}", &one, true)
 			assert.Equal(t, 108.0, one["id"])
 			assert.Equal(t, "live", one["state"])
 
@@ -799,7 +827,7 @@ func TestJSON(t *testing.T) {
 			decode("revoke 105", &one, false)
 			assert.Equal(t, "revoked", one["state"])
 			many = nil
-			decode("revoke -all -yes -type {type}", &many, false)
+			decode("revoke -all -yes -type {type} {in group}", &many, false)
 			assert.Len(t, many, 4)
 
 			many = nil
@@ -858,7 +886,7 @@ func TestSandbox(t *testing.T) {
 		for _, tt := range []struct{ args, out string }{
 			{"create -type " + w.typ, "That is link 109 (" + w.typ + ")"},
 			{"list", "106  " + w.typ + "  live  TIME  LEFT"},
-			{"revoke -all -yes -type " + w.typ, "106  " + w.typ + "  revoked  TIME"},
+			{"revoke -all -yes -type " + w.typ + map[string]string{"activation": " -group wandering_aimlessly"}[kind], "106  " + w.typ + "  revoked  TIME"},
 			{"doctor", "ok  token  the sandbox's " + map[string]string{"activation": "personal "}[kind] + "token looks as it should\n"},
 			{"wait 106", w.shown(made, w.label, "test passed")},
 			{"wait 108 -connection " + w.conn, w.shown(w.conn, w.label, "test passed")},

@@ -37,12 +37,14 @@ func connect(ctx context.Context, o options) (s session, err error) {
 			return s, err
 		}
 		s.baseURL = s.sandbox.URL
-		o.group = cmp.Or(o.group, s.sandbox.Group())
 	}
 	s.baseURL = cmp.Or(s.baseURL, connectlinks.BaseURLUS)
 	if o.kind != "" {
 		s.token, s.tokenFrom = s.credential(o.kind)
-		if s.client, err = s.open(o.kind); err == nil {
+		if s.client, err = s.open(o.kind, o.group); err == nil {
+			if s.sandbox != nil {
+				o.group = cmp.Or(o.group, s.sandbox.Group())
+			}
 			s.api = newKind(o, s.client)
 		}
 	}
@@ -61,13 +63,17 @@ func (s session) credential(kind string) (token, from string) {
 	return s.sandbox.Token(), "the sandbox's token"
 }
 
-// open returns a client with the token of a kind.
-func (s session) open(kind string) (*connectlinks.Client, error) {
+// open returns a client with the token of a kind, confined to a group if there is one.
+func (s session) open(kind, group string) (*connectlinks.Client, error) {
 	token, from := s.credential(kind)
 	if token == "" {
 		return nil, misuse(from+" is not set", "-kind "+kind+" takes its token from there")
 	}
-	return connectlinks.NewClient(connectlinks.WithToken(token), connectlinks.WithBaseURL(s.baseURL), connectlinks.WithUserAgent("linkctl"))
+	opts := []connectlinks.Option{connectlinks.WithToken(token), connectlinks.WithBaseURL(s.baseURL), connectlinks.WithUserAgent("linkctl")}
+	if group != "" {
+		opts = append(opts, connectlinks.WithGroup(group))
+	}
+	return connectlinks.NewClient(opts...)
 }
 
 // close ends the session.

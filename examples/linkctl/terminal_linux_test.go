@@ -29,7 +29,7 @@ func TestQuestion(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, kind)
 				pt := pseudoterminal.New(t)
-				cmd := w.linkctl(t, "revoke -all -type {type}")
+				cmd := w.linkctl(t, "revoke -all -type {type} {in group}")
 				cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), pt.Program
 				require.NoError(t, cmd.Start())
 				question := pt.Until("Type yes: ")

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/connectlinks/connectlinks-go/internal/scrub"
+	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
 // ActivationsService makes connect links for activations, which is what API V2
@@ -29,10 +29,13 @@ func (l ActivationConnectLink) attrs() []slog.Attr {
 	return append(l.ConnectLink.attrs(), slog.String("group_id", l.GroupID))
 }
 
-// Format is as of [ConnectLink.Format].
-func (l ActivationConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs()) }
+// Format redacts the URL, like [ConnectLink.Format].
+func (l ActivationConnectLink) Format(s fmt.State, _ rune) { redact.Format(s, l.attrs()) }
 
-// LogValue is as of [ConnectLink.LogValue].
+// String redacts the URL, like [ConnectLink.String].
+func (l ActivationConnectLink) String() string { return fmt.Sprint(l) }
+
+// LogValue redacts the URL, like [ConnectLink.LogValue].
 func (l ActivationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
 // Activation is a connection of a source to a destination.
@@ -137,6 +140,8 @@ func (s *ActivationsService) CreateReauthorizationLink(ctx context.Context, id s
 // such link, or more than one link with that redirect URI, live or not.
 //
 // API: GET /api/v2/activation_connect_links
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/activation-connect-links/list-activation-connect-links
 func (s *ActivationsService) FindConnectLink(ctx context.Context, redirectURI string) (*ActivationConnectLink, error) {
 	return findLink(ctx, (*service)(s), "/api/v2/activation_connect_links", redirectURI, (*wireLink).activation)
 }
@@ -335,16 +340,6 @@ func (s *ActivationsService) All(ctx context.Context, opts ListOptions) iter.Seq
 	return all(ctx, (*service)(s), "/api/v2/activations", opts, (*wireActivation).activation)
 }
 
-// GetSource fetches a source as V2 knows it. Its GroupID is what new activations of its data need;
-// V1 has no such field. Whether V1 and V2 share the ids of sources is an assumption.
-//
-// API: GET /api/v2/sources/{source_id}
-//
-// https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/sources/fetch-source
-func (s *ActivationsService) GetSource(ctx context.Context, sourceID int64) (*V2Source, error) {
-	return fetch(ctx, (*service)(s), get("/api/v2/sources/{source_id}").id("sourceID", sourceID), (*wireConnection).v2Source)
-}
-
 // Delete deletes an activation. A request that the SDK had to repeat and that
 // then finds nothing has succeeded.
 //
@@ -358,4 +353,14 @@ func (s *ActivationsService) Delete(ctx context.Context, id string) error {
 		}
 	}
 	return discard(ctx, (*service)(s), remove("/api/v2/activations/{activation_id}").name("id", id))
+}
+
+// GetSource fetches a source as V2 knows it. Its GroupID is what new activations of its data need;
+// V1 has no such field. Whether V1 and V2 share the ids of sources is an assumption.
+//
+// API: GET /api/v2/sources/{source_id}
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/v2/activations-apis/sources/fetch-source
+func (s *ActivationsService) GetSource(ctx context.Context, sourceID int64) (*V2Source, error) {
+	return fetch(ctx, (*service)(s), get("/api/v2/sources/{source_id}").id("sourceID", sourceID), (*wireConnection).v2Source)
 }

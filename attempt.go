@@ -15,6 +15,7 @@ import (
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
 	"github.com/connectlinks/connectlinks-go/internal/pace"
+	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
 const (
@@ -229,15 +230,14 @@ func (a *attempt) failure(resp *http.Response) outcome {
 // describe completes an APIError from the response, and reports whether the response says
 // when to come back.
 func (a *attempt) describe(e *APIError, resp *http.Response, body []byte) (named bool) {
-	c := a.core
-	clean := func(s string) string { return c.scrub.Line(s, maxMessage, a.tokens...) }
+	clean := func(s string) string { return redact.Line(s, maxMessage, a.tokens...) }
 	status, message := failureText(body)
 	body = body[:min(len(body), maxError)]
 	e.Status = clean(status)
 	e.Message = clean(message)
 	e.RequestID = clean(resp.Header.Get("X-Request-Id"))
 	e.Method, e.Path = a.call.method, a.call.path
-	e.Body = []byte(c.scrub.Cut(string(body), maxErrorBody, len(body) == maxError, a.tokens...))
+	e.Body = redact.Body(body, maxErrorBody, a.tokens...)
 	e.RetryAfter, named = pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	return named
 }
@@ -269,7 +269,7 @@ func (a *attempt) failed(err error) *callError {
 		e.timeout = true
 		return e
 	}
-	e := a.call.failed(what, a.core.scrub.Error(err, a.tokens...))
+	e := a.call.failed(what, redact.Error(err, a.tokens...))
 	if errors.Is(err, context.DeadlineExceeded) {
 		// net and net/http call limits of their own so. It is not the caller's deadline.
 		e.causes, e.timeout = nil, true
@@ -322,6 +322,11 @@ func (k *call) failed(what string, causes ...error) *callError {
 		e.timeout = isTimeout(causes[0])
 	}
 	return e
+}
+
+// wrap returns an error that says whose error err is.
+func wrap(whose string, err error) error {
+	return &callError{whose + ": " + strings.TrimPrefix(err.Error(), "connectlinks: "), []error{err}, isTimeout(err)}
 }
 
 // brief returns an error's text without what the text around it says already.

@@ -3,7 +3,6 @@ package connectlinks
 import (
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
 	"github.com/connectlinks/connectlinks-go/internal/pace"
-	"github.com/connectlinks/connectlinks-go/internal/scrub"
 )
 
 // Version is the SDK's version.
@@ -31,7 +30,6 @@ type service struct{ core *core }
 func NewClient(opts ...Option) (*Client, error) {
 	return newClient(core{
 		pauses:    &pace.Pauses{},
-		scrub:     scrub.New(),
 		rawURL:    BaseURLUS,
 		retries:   defaultMaxRetries,
 		timeout:   defaultTimeout,

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/connectlinks/connectlinks-go/internal/scrub"
+	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
 // DestinationsService makes connect links for destinations, which data is written
@@ -28,10 +28,13 @@ func (l DestinationConnectLink) attrs() []slog.Attr {
 	return append(l.ConnectLink.attrs(), slog.Int64("destination_id", l.DestinationID))
 }
 
-// Format is as of [ConnectLink.Format].
-func (l DestinationConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs()) }
+// Format redacts the URL, like [ConnectLink.Format].
+func (l DestinationConnectLink) Format(s fmt.State, _ rune) { redact.Format(s, l.attrs()) }
 
-// LogValue is as of [ConnectLink.LogValue].
+// String redacts the URL, like [ConnectLink.String].
+func (l DestinationConnectLink) String() string { return fmt.Sprint(l) }
+
+// LogValue redacts the URL, like [ConnectLink.LogValue].
 func (l DestinationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
 // Destination is a connection that data is written to.
@@ -81,6 +84,8 @@ func (s *DestinationsService) CreateReauthorizationLink(ctx context.Context, id 
 // such link, or more than one link with that redirect URI, live or not.
 //
 // API: GET /api/v1/destination_connect_links
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/list-destination-connect-links
 func (s *DestinationsService) FindConnectLink(ctx context.Context, redirectURI string) (*DestinationConnectLink, error) {
 	return findLink(ctx, (*service)(s), "/api/v1/destination_connect_links", redirectURI, (*wireLink).destination)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
-	"github.com/connectlinks/connectlinks-go/internal/scrub"
+	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
 // ConnectLink holds what every connect link has. A link is a hosted page, for a limited time, on
@@ -154,11 +154,16 @@ func checkURL(field, raw string) error {
 	return refuse(reason != "", field, reason)
 }
 
-// attrs is what may be shown of a link: all but the secret in its URL.
+// attrs returns what may be shown of a link: not the secret in its URL, and not the query of the
+// redirect URI, which may hold a platform's state.
 func (l ConnectLink) attrs() []slog.Attr {
-	shown := scrub.Redacted
+	shown := redact.Redacted
 	if u, err := url.Parse(l.URL); err == nil && u.Host != "" && u.User == nil {
-		shown = u.Scheme + "://" + u.Host + "/" + scrub.Redacted
+		shown = u.Scheme + "://" + u.Host + "/" + redact.Redacted
+	}
+	redirect, _, query := strings.Cut(l.RedirectURI, "?")
+	if query {
+		redirect += "?" + redact.Redacted
 	}
 	return []slog.Attr{
 		slog.Int64("id", l.ID),
@@ -167,14 +172,17 @@ func (l ConnectLink) attrs() []slog.Attr {
 		slog.Time("expires_at", l.ExpiresAt),
 		slog.Bool("expired", l.Expired),
 		slog.Bool("revoked", l.Revoked),
-		slog.String("redirect_uri", l.RedirectURI),
+		slog.String("redirect_uri", redirect),
 	}
 }
 
-// Format prints the link for every fmt verb without the secret in its URL. Two
-// misuses that go vet reports bypass it, as they bypass every Formatter: %w, and
-// %p of a value.
-func (l ConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs()) }
+// Format prints the link for every fmt verb, without the secret in its URL and without the query
+// of its redirect URI. Two misuses that go vet reports bypass it, as they bypass every Formatter:
+// %w, and %p of a value.
+func (l ConnectLink) Format(s fmt.State, _ rune) { redact.Format(s, l.attrs()) }
 
-// LogValue is the link without the secret in its URL.
+// String returns what Format prints. Loggers and test frameworks that ignore Format use it.
+func (l ConnectLink) String() string { return fmt.Sprint(l) }
+
+// LogValue returns what Format prints, as attributes.
 func (l ConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }

@@ -2,6 +2,8 @@ package connectlinks_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -159,5 +161,22 @@ func TestUnknownTimesAreNotInJSON(t *testing.T) {
 		body, err := json.Marshal(v)
 		require.NoError(t, err)
 		assert.NotContains(t, string(body), "0001-01-01", "%T", v)
+	}
+}
+
+// A printed link shows neither its secret nor the query of its redirect URI, whoever prints it.
+func TestPrintedLink(t *testing.T) {
+	t.Parallel()
+	link := connectlinks.ConnectLink{ID: 469, Type: "hubspot", URL: testkit.LinkURL, RedirectURI: "https://platform.example/done?state=customer-7"}
+	for _, l := range []fmt.Stringer{
+		link, connectlinks.SourceConnectLink{ConnectLink: link}, connectlinks.DestinationConnectLink{ConnectLink: link},
+		connectlinks.ActivationConnectLink{ConnectLink: link},
+	} {
+		assert.Contains(t, l.String(), "id:469")
+		assert.Contains(t, l.String(), `redirect_uri:"https://platform.example/done?REDACTED"`)
+		for _, text := range []string{l.String(), fmt.Sprintf("%v %+v %#v %d", l, l, l, l), fmt.Sprint(l.(slog.LogValuer).LogValue())} {
+			assert.NotContains(t, text, testkit.LinkSecret)
+			assert.NotContains(t, text, "customer-7")
+		}
 	}
 }

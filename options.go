@@ -13,7 +13,6 @@ import (
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
 	"github.com/connectlinks/connectlinks-go/internal/pace"
-	"github.com/connectlinks/connectlinks-go/internal/scrub"
 	"golang.org/x/time/rate"
 )
 
@@ -40,7 +39,6 @@ func (option) isOption() {}
 // is behind a pointer, so that printing a Client or a service shows an address.
 type core struct {
 	pauses *pace.Pauses // of this client and of all that have to do with it by With
-	scrub  *scrub.Scrubber
 
 	source                        func(context.Context) (string, error)
 	invalidate                    func(token string) // nil if the source has none

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/pace"
+	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
 const firstBackoff = 500 * time.Millisecond
@@ -61,7 +62,7 @@ func (x *exchange) run(ctx context.Context) error {
 	k := x.call
 	var renew bool // the token was rejected, and another one is needed
 	for {
-		token, err := x.core.token(ctx)
+		token, err := x.token(ctx)
 		if err == nil {
 			if renew && token == x.rejected {
 				return x.last
@@ -70,7 +71,7 @@ func (x *exchange) run(ctx context.Context) error {
 			err = x.wait(ctx, token)
 		}
 		if err != nil {
-			return x.notSent(err, token)
+			return x.notSent(err)
 		}
 
 		x.began = time.Now()
@@ -103,7 +104,7 @@ func (x *exchange) run(ctx context.Context) error {
 		}
 		k.repeated = k.repeated || o.maybeDone
 		if err := x.pause(ctx, delay); err != nil {
-			return x.notSent(err, token)
+			return x.notSent(err)
 		}
 		x.retries++
 	}
@@ -130,7 +131,8 @@ func (x *exchange) delay(ctx context.Context, o outcome) (time.Duration, bool) {
 }
 
 // token asks the token source, within the timeout.
-func (c *core) token(ctx context.Context) (string, error) {
+func (x *exchange) token(ctx context.Context) (string, error) {
+	c := x.core
 	tctx, cancel := withTimeout(ctx, c.timeout)
 	defer cancel()
 	token, err := c.source(tctx)
@@ -142,7 +144,7 @@ func (c *core) token(ctx context.Context) (string, error) {
 		err = &callError{text: fmt.Sprintf("no token within %s", c.timeout), timeout: true}
 	}
 	if err != nil {
-		return "", fmt.Errorf("token source: %w", err)
+		return "", wrap("token source", redact.Error(err, token, x.rejected))
 	}
 	return token, nil
 }
@@ -171,7 +173,7 @@ func (x *exchange) wait(ctx context.Context, token string) error {
 		err := c.limiter.Wait(ctx)
 		x.limited += time.Since(start)
 		if err != nil {
-			return x.limitError(ctx, err)
+			return x.limitError(ctx, err, token)
 		}
 		if left, _ := c.pauses.Left(key); left <= 0 { // else it was throttled meanwhile
 			return ctx.Err()
@@ -188,15 +190,16 @@ func (x *exchange) pause(ctx context.Context, d time.Duration) error {
 }
 
 // limitError returns the error of a limiter that refused a call.
-func (x *exchange) limitError(ctx context.Context, err error) error {
+func (x *exchange) limitError(ctx context.Context, err error, token string) error {
+	clean := redact.Error(err, token, x.rejected)
 	if pace.Ended(ctx) != nil {
-		return fmt.Errorf("rate limiter: %w", err)
+		return wrap("rate limiter", clean)
 	}
 	var wait interface{ RetryAfter() time.Duration }
 	if errors.As(err, &wait) {
 		return x.call.tooMany("not sent: the rate limiter refused it", wait.RetryAfter())
 	}
-	return fmt.Errorf("rate limiter: %w", &limiterError{err})
+	return wrap("rate limiter", &limiterError{clean})
 }
 
 // limiterError makes the error of a limiter match ErrRateLimited.
@@ -229,7 +232,7 @@ func (k *call) failure(o outcome) error {
 
 // notSent returns the error of a call that ended before an attempt, and perhaps after others
 // that failed.
-func (x *exchange) notSent(err error, token string) error {
+func (x *exchange) notSent(err error) error {
 	var refused *APIError
 	if errors.As(err, &refused) { // from wait
 		switch {
@@ -239,11 +242,10 @@ func (x *exchange) notSent(err error, token string) error {
 			return refused
 		}
 	}
-	clean := x.core.scrub.Error(err, token, x.rejected)
 	if x.last == nil {
-		return x.call.failed("not sent: ", clean)
+		return x.call.failed("not sent: ", err)
 	}
-	e := x.call.failed("not sent again: ", clean, x.last)
+	e := x.call.failed("not sent again: ", err, x.last)
 	e.text += "; before that: " + x.call.brief(x.last)
 	return e
 }

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/connectlinks/connectlinks-go/internal/scrub"
+	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
 // SourcesService makes connect links for sources, which data is read from, and
@@ -28,10 +28,13 @@ func (l SourceConnectLink) attrs() []slog.Attr {
 	return append(l.ConnectLink.attrs(), slog.Int64("source_id", l.SourceID))
 }
 
-// Format is as of [ConnectLink.Format].
-func (l SourceConnectLink) Format(s fmt.State, _ rune) { scrub.Format(s, l.attrs()) }
+// Format redacts the URL, like [ConnectLink.Format].
+func (l SourceConnectLink) Format(s fmt.State, _ rune) { redact.Format(s, l.attrs()) }
 
-// LogValue is as of [ConnectLink.LogValue].
+// String redacts the URL, like [ConnectLink.String].
+func (l SourceConnectLink) String() string { return fmt.Sprint(l) }
+
+// LogValue redacts the URL, like [ConnectLink.LogValue].
 func (l SourceConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
 // Source is a connection that data is read from.
@@ -81,6 +84,8 @@ func (s *SourcesService) CreateReauthorizationLink(ctx context.Context, id int64
 // such link, or more than one link with that redirect URI, live or not.
 //
 // API: GET /api/v1/source_connect_links
+//
+// https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/list-source-connect-links
 func (s *SourcesService) FindConnectLink(ctx context.Context, redirectURI string) (*SourceConnectLink, error) {
 	return findLink(ctx, (*service)(s), "/api/v1/source_connect_links", redirectURI, (*wireLink).source)
 }

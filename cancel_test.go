@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
-	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -71,10 +70,10 @@ var waitsOf = map[string]struct {
 		return testkit.Client(t, testkit.Hang)
 	}},
 	"the answer": {true, func(t *testing.T) *connectlinks.Client {
-		return servedClient(t, connectlinkstest.Failure{Hang: true, Times: -1})
+		return servedClient(t, testkit.NeverAnswer)
 	}},
 	"the answer's next byte": {true, func(t *testing.T) *connectlinks.Client {
-		return servedClient(t, connectlinkstest.Failure{Drip: 24 * time.Hour, Status: http.StatusOK, Body: `{"status":"success"}`, Times: -1})
+		return servedClient(t, testkit.NeverEnd)
 	}},
 	"the body": {true, func(t *testing.T) *connectlinks.Client { return testkit.Client(t, testkit.HangInBody(201)) }},
 	"the body of an error": {false, func(t *testing.T) *connectlinks.Client {
@@ -90,13 +89,12 @@ var waitsOf = map[string]struct {
 	}},
 }
 
-// servedClient makes a client of a server in memory that fails.
-func servedClient(t *testing.T, f connectlinkstest.Failure) *connectlinks.Client {
+// servedClient makes a client of an API in memory that answers like this.
+func servedClient(t *testing.T, answer http.HandlerFunc) *connectlinks.Client {
 	t.Helper()
-	srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
-	t.Cleanup(srv.Close)
-	require.NoError(t, srv.Fail(f))
-	return testkit.Client(t, srv.Transport(), connectlinks.WithToken(srv.Token()), connectlinks.WithTimeout(0))
+	n := testkit.NewNetwork(t, false)
+	n.API.BeginAlways(testkit.After(answer))
+	return n.Client(t, connectlinks.WithTimeout(0))
 }
 
 // In a bubble, the clock goes on only if everybody waits for it: no time may pass

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"runtime"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
-	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -129,70 +127,40 @@ func TestCallsThatRunOutOfTimeLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// connections counts the connections that a client has open, and all that it opened.
-type connections struct {
-	open, all atomic.Int64
-	dial      func(context.Context, string, string) (net.Conn, error)
-}
-
-func (c *connections) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := c.dial(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	c.open.Add(1)
-	c.all.Add(1)
-	return &countedConn{Conn: conn, closed: sync.OnceFunc(func() { c.open.Add(-1) })}, nil
-}
-
-type countedConn struct {
-	net.Conn
-	closed func()
-}
-
-func (c *countedConn) Close() error {
-	c.closed()
-	return c.Conn.Close()
-}
-
-// Failed calls over connections leave none open, nor their goroutines, and reuse
-// those that can be reused.
+// Failed calls leave no connection open, nor its goroutines, and use those again that
+// can be used again.
 func TestFailedCallsLeaveNoConnection(t *testing.T) {
 	t.Parallel()
 	calls := testkit.Repeats(1500)
 	for name, tc := range map[string]struct {
-		failure connectlinkstest.Failure
-		most    int // connections
+		answer http.HandlerFunc
+		most   int // connections
 	}{
-		"400":      {connectlinkstest.Failure{Status: 400, Body: `{"status":400}`, Times: -1}, 1},
-		"500":      {connectlinkstest.Failure{Status: 500, Body: strings.Repeat("<p>no</p>", 100), Times: -1}, 1},
-		"429":      {connectlinkstest.Failure{Status: 429, Times: -1}, 1},
-		"not JSON": {connectlinkstest.Failure{Status: 201, Body: "<html>", Times: -1}, 1},
-		"redirect": {connectlinkstest.Failure{Status: 302, Header: http.Header{"Location": {"/elsewhere"}}, Times: -1}, 1},
-		"cut off":  {connectlinkstest.Failure{Cut: true, Times: -1}, calls},
-		"reset":    {connectlinkstest.Failure{Reset: true, Times: -1}, calls},
-		"timeout":  {connectlinkstest.Failure{Hang: true, Times: -1}, calls},
-		"stalled":  {connectlinkstest.Failure{Drip: time.Hour, Times: -1}, calls},
+		"400":      {testkit.AnswerJSON(400), 1},
+		"500":      {testkit.Answer(500, "text/html", strings.Repeat("<p>no</p>", 100)), 1},
+		"429":      {testkit.AnswerJSON(429), 1},
+		"not JSON": {testkit.Answer(201, "text/html", testkit.HTML), 1},
+		"redirect": {testkit.Answer(302, "", "", "Location", "/elsewhere"), 1},
+		"cut off":  {testkit.CutOff, calls},
+		"reset":    {testkit.Reset, calls},
+		"timeout":  {testkit.NeverAnswer, calls},
+		"stalled":  {testkit.NeverEnd, calls},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
-				defer srv.Close()
-				require.NoError(t, srv.Fail(tc.failure))
-				tr := srv.Transport()
-				conns := &connections{dial: tr.DialContext}
-				tr.DialContext, tr.DialTLSContext = conns.DialContext, conns.DialContext
-				c := testkit.Client(t, tr, connectlinks.WithToken(srv.Token()), testkit.NoRetries, connectlinks.WithTimeout(time.Minute))
+				n := testkit.NewNetwork(t, false)
+				n.API.BeginAlways(testkit.After(tc.answer))
+				c := n.Client(t, testkit.NoRetries, connectlinks.WithTimeout(time.Minute))
 				for range calls {
 					require.Error(t, testkit.CreateLink(t.Context(), c))
 				}
 				synctest.Wait()
-				assert.LessOrEqual(t, conns.open.Load(), int64(1), "open connections")
-				assert.LessOrEqual(t, conns.all.Load(), int64(tc.most), "connections")
+				assert.LessOrEqual(t, n.Open(), 1, "open connections")
+				assert.LessOrEqual(t, n.Dials(), tc.most, "connections")
 				c.CloseIdleConnections()
 				synctest.Wait()
-				assert.Zero(t, conns.open.Load())
+				assert.Zero(t, n.Open())
 			})
 		})
 	}

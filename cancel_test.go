@@ -81,7 +81,7 @@ var waitsOf = map[string]struct {
 	}},
 	"the back-off": {false, func(t *testing.T) *connectlinks.Client {
 		return testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-			if r.Method == http.MethodPost { // which is not repeated after a 500
+			if r.Method == http.MethodPost { // a create is not repeated after a 500
 				return testkit.Response(r, 429, ``), nil
 			}
 			return testkit.Response(r, 500, ``), nil
@@ -97,8 +97,8 @@ func servedClient(t *testing.T, answer http.HandlerFunc) *connectlinks.Client {
 	return n.Client(t, connectlinks.WithTimeout(0))
 }
 
-// In a bubble, the clock goes on only if everybody waits for it: no time may pass
-// between the end of a context and that of a call.
+// A cancelled call returns at once. A bubble's clock shows it: it moves on only while
+// every goroutine waits.
 func TestCancelReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, wait := range waitsOf {
@@ -121,7 +121,7 @@ func TestCancelReturnsAtOnce(t *testing.T) {
 					err := <-done
 					assert.Zero(t, time.Since(start), "time passed")
 					if name == "the body of an error" {
-						// The status was there, and says all that the SDK needs.
+						// The status was read, and it is enough.
 						assert.ErrorIs(t, err, connectlinks.ErrInvalidRequest)
 						return
 					}
@@ -134,7 +134,7 @@ func TestCancelReturnsAtOnce(t *testing.T) {
 	}
 }
 
-// With a deadline it ends then, or earlier where it is clear that it comes too soon.
+// A call ends at its deadline, or earlier if it cannot end in time.
 func TestDeadlineIsKept(t *testing.T) {
 	t.Parallel()
 	for name, wait := range waitsOf {
@@ -160,7 +160,7 @@ func TestDeadlineIsKept(t *testing.T) {
 	}
 }
 
-// A context that is over already sends nothing.
+// A call sends nothing if its context has ended before.
 func TestCancelledBeforehand(t *testing.T) {
 	t.Parallel()
 	rt := &testkit.Counter{}
@@ -175,7 +175,7 @@ func TestCancelledBeforehand(t *testing.T) {
 	assert.Zero(t, rt.Count())
 }
 
-// The waits for a customer end as soon.
+// Waits for a customer end at once, too.
 func TestCancelEndsWaitsAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, polls := range []int{0, 1, 5} {

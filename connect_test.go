@@ -150,7 +150,7 @@ func TestRetriesWithoutAConnection(t *testing.T) {
 	}
 }
 
-// The same over sockets. Two of the calls wait for a retry in real time.
+// The same over sockets. Two calls wait for their retry in real time.
 func TestRetriesWithoutAConnectionOnSockets(t *testing.T) {
 	t.Parallel()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")

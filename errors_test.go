@@ -44,7 +44,7 @@ func TestSentinelOfEachStatus(t *testing.T) {
 	}
 }
 
-// Every way that an error was seen written, each from every kind of call.
+// Every form in which the API was seen to write an error, from every method.
 func TestErrorBodies(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -52,7 +52,7 @@ func TestErrorBodies(t *testing.T) {
 		body            string // in testdata; "" for none
 		word, message   string
 		code            int // 0: the status
-		alsoInASuccess  int // the code if it comes with a 200; 0: it is no error then
+		alsoInASuccess  int // the StatusCode if it comes with a 200
 		successIsBroken bool
 	}{
 		{status: 404, body: "error_rails.json", word: "404", message: "Not Found", alsoInASuccess: 404},
@@ -150,7 +150,7 @@ func TestErrorsSayWhenV1Ends(t *testing.T) {
 	assert.Len(t, seen, 4, "V1 and V2, with and without an id: %v", seen)
 }
 
-// An error that is made by hand, as in a test of the user's own, says the same.
+// A user's test may make an APIError by hand.
 func TestAPIErrorMadeByHand(t *testing.T) {
 	t.Parallel()
 	gone := &connectlinks.APIError{StatusCode: 410, Method: "GET", Path: "/api/v1/sources/4"}

@@ -41,8 +41,8 @@ func missingOfLink(l connectlinks.ConnectLink) string {
 	return ""
 }
 
-// FuzzAnswer: whatever the API answers, a call ends with a value that can be used
-// or with an error of a documented type, without a panic, in bounded time.
+// FuzzAnswer checks that a call ends in bounded time, whatever the API answers: with a
+// value that can be used, or with an error of a documented type.
 func FuzzAnswer(f *testing.F) {
 	for _, body := range []string{
 		``, `null`, `{}`, `[]`, `{"status":"success"}`, `{"status":"created","data":null}`, `{"status":"created","data":{}}`,
@@ -88,7 +88,7 @@ func FuzzAnswer(f *testing.F) {
 				t.Errorf("%s took %s", op.Name, took)
 			}
 			if err != nil {
-				// What ends in the middle is the transport's error.
+				// A body that ends in the middle is the transport's error.
 				if !isDocumented(err) && !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Errorf("%s: %T: %v", op.Name, err, err)
 				}
@@ -103,7 +103,7 @@ func FuzzAnswer(f *testing.F) {
 				return
 			}
 			if status < 200 || status > 299 {
-				// 404 and a 4xx settle a repeated Delete and revoke, but here every answer is the same.
+				// Every answer is the same here, so that no repeat can turn a refusal into a success.
 				t.Errorf("%s: %d is a success: %v", op.Name, status, v)
 			}
 			missing := ""
@@ -140,7 +140,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// missingOf: of a link in a list only the id is required.
+// missingOf reports what is missing of a link. In a list only the id is required.
 func missingOf(op testkit.Call, l connectlinks.ConnectLink) string {
 	if strings.Contains(op.Name, ".All") {
 		return noID(l.ID < 1)
@@ -155,7 +155,7 @@ func noID(is bool) string {
 	return ""
 }
 
-// FuzzBaseURL: a base URL that is accepted gets its requests, and nobody else; the
+// FuzzBaseURL checks that requests go only to a base URL that is accepted, and that the
 // token does not go over plain HTTP to a host that is not loopback.
 func FuzzBaseURL(f *testing.F) {
 	for _, s := range []string{
@@ -198,7 +198,7 @@ func FuzzBaseURL(f *testing.F) {
 	})
 }
 
-// FuzzID: an id is refused, or arrives as one element of the path.
+// FuzzID checks that an id is refused, or arrives as one element of the path.
 func FuzzID(f *testing.F) {
 	for _, s := range []string{"", ".", "..", "a/b", "a?b", "a%b", "a b", "a#b", "ü", "a;b", "\xff", "\t", "a\\b", "...", "%2e", ":", "*", "\u202e", "a\u2028b"} {
 		f.Add(s)

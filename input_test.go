@@ -251,7 +251,7 @@ func TestIDsArriveAsOneElement(t *testing.T) {
 	}
 }
 
-// Clients and services that nobody made, and no context: an error, no panic.
+// A client that NewClient did not make, and a nil context, are errors, not panics.
 func TestWithoutClientOrContext(t *testing.T) {
 	t.Parallel()
 	rt := &testkit.Counter{}
@@ -288,8 +288,7 @@ func TestWithoutClientOrContext(t *testing.T) {
 	}
 }
 
-// What is refused before sending is no secret's way out: the text names the
-// field, and does not quote the value.
+// An InputError names the field, and does not quote the value.
 func TestInputErrorsQuoteNothing(t *testing.T) {
 	t.Parallel()
 	rt := &testkit.Counter{}

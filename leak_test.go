@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// failingTransports are transports whose every answer makes a call fail.
+// failingTransports are transports that make every call fail.
 var failingTransports = map[string]testkit.RoundTripper{
 	"no answer":      testkit.Fail(errors.New("connection reset")),
 	"400":            testkit.Respond(400, `{"status":400,"message":"no"}`),

@@ -163,8 +163,7 @@ func (p *pages) requests() int {
 	return len(p.queries)
 }
 
-// collect collects what a sequence yields, and the errors among it. It leaves one
-// that does not seem to end.
+// collect returns the ids and the errors of a sequence. It stops after 99 of them.
 func collect(seq iter.Seq2[string, error]) (ids []string, errs []error) {
 	for id, err := range seq {
 		if len(ids)+len(errs) > 99 {
@@ -235,7 +234,7 @@ func TestEveryRangeOfAllStartsAgain(t *testing.T) {
 	eachCollection(t, func(t *testing.T, a collection) {
 		list := &pages{item: a.item, last: 2}
 		seq := a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{})
-		for id, err := range seq { // one that is left in the middle
+		for id, err := range seq { // left in the middle
 			require.NoError(t, err)
 			if id == "21" {
 				break

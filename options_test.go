@@ -43,7 +43,7 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		"nil logger":            {"Logger", []connectlinks.Option{token, connectlinks.WithLogger(nil)}},
 		"nil option":            {"Option", []connectlinks.Option{token, nil}},
 		"negative retries":      {"MaxRetries", []connectlinks.Option{token, connectlinks.WithMaxRetries(-1)}},
-		"negative time-out":     {"Timeout", []connectlinks.Option{token, connectlinks.WithTimeout(-1)}},
+		"negative timeout":      {"Timeout", []connectlinks.Option{token, connectlinks.WithTimeout(-1)}},
 		"empty user agent":      {"UserAgent", []connectlinks.Option{token, connectlinks.WithUserAgent("")}},
 		"user agent of 2 lines": {"UserAgent", []connectlinks.Option{token, connectlinks.WithUserAgent("a\r\nX-Injected: 1")}},
 		"user agent not ASCII":  {"UserAgent", []connectlinks.Option{token, connectlinks.WithUserAgent("ü")}},
@@ -225,7 +225,7 @@ func TestOptionsInAnyOrder(t *testing.T) {
 	assert.Equal(t, "acme/2 connectlinks-go/"+connectlinks.Version, agent)
 }
 
-// A derived client differs in what its options say, and its parent in nothing.
+// A derived client differs only in what its options say. Its parent does not change.
 func TestWithLeavesTheParentUnchanged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -283,7 +283,7 @@ func TestWithLeavesTheParentUnchanged(t *testing.T) {
 	})
 }
 
-// What the SDK sends of its own accord.
+// The logger gets one record of each attempt, at level Debug.
 func TestLoggerRecordsAttempts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -314,7 +314,7 @@ func TestLoggerRecordsAttempts(t *testing.T) {
 	})
 }
 
-// A zero time-out leaves it to the context, and a zero count never retries.
+// A timeout of 0 means no timeout, and 0 retries mean no retry.
 func TestZeroTimeoutAndRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

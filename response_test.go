@@ -138,7 +138,7 @@ func TestNothingEmptyIsASuccess(t *testing.T) {
 			}
 		})
 	}
-	// The table itself is sound.
+	// Only what the table changes makes the difference.
 	rt := testkit.Respond(201, linkWith("id", "7"))
 	link, err := testkit.Client(t, rt).Sources.CreateConnectLink(t.Context(), testkit.Params)
 	require.NoError(t, err)

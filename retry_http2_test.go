@@ -26,8 +26,8 @@ func TestHTTP2TimeLimitsOfAnAnswer(t *testing.T) { testNeverAnswered(t, true) }
 
 func TestHTTP2CancelOnSockets(t *testing.T) { testCancelOnSockets(t, true) }
 
-// A server that shuts down says so with GOAWAY, and lets what is under way come to
-// its end; one that is in a hurry does not.
+// A server that shuts down sends GOAWAY and lets requests finish. A server in a hurry
+// closes its connections.
 func TestHTTP2ServerGoesAway(t *testing.T) {
 	t.Parallel()
 	for _, op := range testkit.LinkCalls() {
@@ -100,7 +100,7 @@ func TestHTTP2ServerGoesAway(t *testing.T) {
 	})
 }
 
-// Frames of HTTP/2, as far as a server needs them that answers nothing well.
+// The frames and error codes of HTTP/2 that these tests send and read.
 const (
 	http2Data     = 0x0
 	http2Headers  = 0x1
@@ -122,8 +122,8 @@ const (
 	http2RequireHTTP11 = 0xd
 )
 
-// http2Server is a server that counts the requests on the wire, and spoils the
-// first ones as a test has it. The others get body in a 200.
+// http2Server counts the requests on the wire. It calls spoil for the first request, and
+// answers the others with a 200 and body.
 type http2Server struct {
 	net.Listener
 	spoil func(c *http2Conn, stream uint32) // the first request
@@ -164,7 +164,7 @@ func http2Listen(t *testing.T, body string, spoil func(*http2Conn, uint32)) *htt
 		_ = l.Close()
 		accepting.Wait()
 		s.mu.Lock()
-		for _, conn := range s.open { // net/http leaves one that went away to the server
+		for _, conn := range s.open { // net/http does not close a connection after GOAWAY
 			_ = conn.Close()
 		}
 		s.mu.Unlock()
@@ -285,8 +285,8 @@ func TestHTTP2CreateIsNotReplayed(t *testing.T) {
 	}
 }
 
-// A GET is sent again by net/http itself when the server refuses the stream. That
-// shows that creates are not, because the SDK forbids it.
+// net/http sends a GET again if the server refuses the stream. So it is the SDK that
+// keeps a create from being sent again.
 func TestHTTP2GetIsReplayed(t *testing.T) {
 	t.Parallel()
 	for _, op := range testkit.Gets() {

@@ -48,7 +48,7 @@ const (
 	throttledFor = 5 * time.Second
 )
 
-// Once one caller knows, all do.
+// After one caller was throttled, all callers with its token wait.
 func TestThrottledTokenHoldsUpEverybody(t *testing.T) {
 	t.Parallel()
 	for _, retries := range []int{0, 1, 2} {
@@ -111,7 +111,7 @@ func TestThrottledTokenHoldsUpEverybody(t *testing.T) {
 	}
 }
 
-// The spread is a second at most.
+// The spread is at most a second.
 func TestThrottledCallersStartWithinASecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestThrottledCallersStartWithinASecond(t *testing.T) {
 	})
 }
 
-// What is throttled is a token at a host: no other is held up.
+// A token is throttled at one host. Other tokens and hosts do not wait.
 func TestThrottledTokenHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,8 +169,8 @@ func TestThrottledTokenHoldsUpNobodyElse(t *testing.T) {
 	})
 }
 
-// A pause that would take too long is not begun: the error comes back at once, the
-// next caller's too, and that one was not sent.
+// A pause that would take too long is not begun: the call fails at once. So does the
+// next call, which is not sent.
 func TestThrottledForTooLong(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -225,7 +225,7 @@ func TestThrottledForTooLong(t *testing.T) {
 	}
 }
 
-// A pause of a day is believed for an hour.
+// A pause of a day ends after an hour.
 func TestThrottledIsForgottenAfterAnHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestThrottledIsForgottenAfterAnHour(t *testing.T) {
 	})
 }
 
-// A pause that does not end in success does not last for ever either.
+// A call that is throttled at each attempt ends after its retries.
 func TestThrottledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	for retries := range 4 {
@@ -256,7 +256,7 @@ func TestThrottledAgainAndAgain(t *testing.T) {
 			assert.Equal(t, 1+retries, rt.Count())
 			assert.LessOrEqual(t, time.Since(start), time.Duration(retries)*11*time.Second)
 
-			// Whoever comes later waits out a foreign pause, and then has tries of its own.
+			// A later call waits for that pause, and then has retries of its own.
 			rt.Reset()
 			start = time.Now()
 			require.ErrorIs(t, testkit.CreateLink(t.Context(), c), connectlinks.ErrRateLimited)
@@ -266,8 +266,8 @@ func TestThrottledAgainAndAgain(t *testing.T) {
 	}
 }
 
-// Without a time to come back, each caller backs off by itself, twice as long each
-// time, and holds up nobody.
+// Without Retry-After, each caller backs off by itself, twice as long each time. Nobody
+// else waits.
 func TestThrottledWithoutRetryAfter(t *testing.T) {
 	t.Parallel()
 	for name, header := range map[string][]string{
@@ -309,10 +309,10 @@ func TestThrottledWithoutRetryAfter(t *testing.T) {
 	}
 }
 
-// A call that was sent, and throttled, returns what the API said.
+// A call that was sent and throttled returns the API's answer.
 func TestThrottledReturnsTheAPIsWord(t *testing.T) {
 	t.Parallel()
-	for range 20 { // the spread is drawn
+	for range 20 { // the spread is random
 		synctest.Test(t, func(t *testing.T) {
 			rt := &testkit.Counter{RoundTripper: testkit.Respond(http.StatusTooManyRequests, `{"status":"error","message":"slow down"}`, "Retry-After", "9")}
 			c := testkit.Client(t, rt)

@@ -67,8 +67,7 @@ func (l timeLimit) check(t *testing.T, op testkit.Call, err error, unknown bool)
 	testkit.Error{Unknown: unknown, Context: l.is, Timeout: l.is != context.Canceled}.Check(t, err, op)
 }
 
-// testNeverAnswered checks what the caller learns of an answer that never comes,
-// or never comes to an end.
+// testNeverAnswered checks the error for an answer that never comes, or never ends.
 func testNeverAnswered(t *testing.T, h2 bool) {
 	t.Helper()
 	testkit.NeedsGo126(t, h2)
@@ -81,7 +80,7 @@ func testNeverAnswered(t *testing.T, h2 bool) {
 					n := testkit.NewNetwork(t, h2)
 					c := limit.client(t, n.Transport)
 					for _, op := range testkit.Representative() {
-						// Carried out, and once only.
+						// The request is carried out, once.
 						n.API.Begin(testkit.After(answer))
 						ctx, cancel := limit.context(t.Context())
 						start := time.Now()
@@ -103,7 +102,7 @@ func testNeverAnswered(t *testing.T, h2 bool) {
 							assert.Equal(t, 1, made, op.Name)
 						}
 
-						// Again and again.
+						// No request is ever answered.
 						n.API.BeginAlways(testkit.Fault{CarriedOut: op.Creates, Answer: answer})
 						ctx, cancel = limit.context(t.Context())
 						_, err = op.LinkID(ctx, c)
@@ -127,7 +126,7 @@ func testNeverAnswered(t *testing.T, h2 bool) {
 
 func TestTimeLimitsOfAnAnswer(t *testing.T) { testNeverAnswered(t, false) }
 
-// The caller's cancel, at the moment that the link is made, over a real socket.
+// The caller cancels at the moment that the link is made, over a socket.
 func testCancelOnSockets(t *testing.T, h2 bool) {
 	t.Helper()
 	t.Parallel()
@@ -152,7 +151,7 @@ func testCancelOnSockets(t *testing.T, h2 bool) {
 
 func TestCancelOnSockets(t *testing.T) { testCancelOnSockets(t, false) }
 
-// Patience that ends before there is a connection leaves nothing unknown.
+// A limit that ends before there is a connection leaves no unknown outcome.
 func TestTimeLimitsOfAConnection(t *testing.T) {
 	t.Parallel()
 	hangs := map[string]func(n *testkit.Network){
@@ -208,8 +207,8 @@ func TestTimeLimitsOfAConnection(t *testing.T) {
 	}
 }
 
-// A context that is over before anything was sent, and one that ends between two
-// attempts of which none can have made anything.
+// A context that ended before anything was sent, or between two attempts that cannot
+// have made anything, leaves no unknown outcome.
 func TestContextThatIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -393,7 +392,7 @@ func (c *ending) Err() error {
 	return c.Context.Err()
 }
 
-// A context that ends before the transport is called leaves nothing unknown.
+// A context that ends before the transport is called leaves no unknown outcome.
 func TestContextThatEndsBeforeTheTransportIsCalled(t *testing.T) {
 	t.Parallel()
 	for _, op := range testkit.Creates() {

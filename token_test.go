@@ -80,8 +80,8 @@ func TestTokenSourceErrorIsWrapped(t *testing.T) {
 	assert.Zero(t, rt.Count())
 }
 
-// A source that takes too long ends with the SDK's own time-out, which is not the
-// caller's deadline; a source that fails for its own reasons keeps them.
+// A source that takes too long ends with the SDK's timeout, which is not the caller's
+// deadline.
 func TestTokenSourceThatIsTooSlow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,8 +116,7 @@ func TestTokenSourceThatIsTooSlow(t *testing.T) {
 	})
 }
 
-// The time for the token and the time for the answer are counted apart; the pause
-// and the limiter do not count at all.
+// The token and the answer have the timeout each. The pause and the limiter do not count.
 func TestTimeoutOfTokenAndAnswerAreApart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -249,7 +248,7 @@ func TestAnotherTokenAfterA401(t *testing.T) {
 		{"403 is no 401", []string{"t1", "t2"}, nil, []testkit.Fault{testkit.Instead(testkit.AnswerJSON(403))}, 403, 1, 0, false, nil},
 	}
 	for _, tt := range tests {
-		for _, retries := range []int{0, 2} { // the repeat after a 401 is not among them
+		for _, retries := range []int{0, 2} { // the repeat after a 401 does not count
 			t.Run(fmt.Sprintf("%s, %d retries", tt.name, retries), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {

@@ -104,7 +104,7 @@ func TestForeignTransport(t *testing.T) {
 						continue
 					}
 					if op.Request()[:6] == "DELETE" && name == "a body that is not there" {
-						require.NoError(t, err, op.Name) // which is all that is asked of it
+						require.NoError(t, err, op.Name) // a DELETE needs no body
 						continue
 					}
 					require.NoError(t, err, op.Name)
@@ -116,8 +116,8 @@ func TestForeignTransport(t *testing.T) {
 	}
 }
 
-// What is the caller's stays as it was: its client, http.DefaultClient, and the
-// parameters. Not parallel: it looks at what belongs to the process.
+// The SDK does not change the caller's client, http.DefaultClient, or the params. Not
+// parallel: the test looks at variables of the process.
 func TestCallersClientIsUnchanged(t *testing.T) {
 	refuses := errors.New("the caller's own CheckRedirect")
 	jar, err := cookiejar.New(nil)
@@ -155,7 +155,7 @@ func TestCallersClientIsUnchanged(t *testing.T) {
 	assert.Equal(t, proxy, tr.Proxy == nil)
 	assert.Equal(t, []string{"", "balancer=a", "balancer=a", "balancer=a"}, cookies, "the caller's Jar is used")
 
-	// Nor is http.DefaultClient, whether it was given or not.
+	// http.DefaultClient stays as it was, whether it was given or not.
 	untouched := http.Client{}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	plain := httptest.NewServer(api)

@@ -18,7 +18,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-// linkState is a link as the API answers: open until told otherwise.
+// linkState is the state of a link in the API's answers. The zero value is a live link.
 type linkState struct {
 	id               int64 // of the connection; 0: null
 	expired, revoked bool
@@ -58,8 +58,7 @@ func testedActivation(id, group, typ, created, tested string) string {
 		`"created_at":%s,"last_tested_at":%s,"last_test_succeeded":true}}`, id, group, typ, quote(created), quote(tested))
 }
 
-// waitedAPI is an API in a bubble, and when it was asked for a link and for what
-// the link made.
+// waitedAPI answers for a link and for what the link makes, and notes when it was asked.
 type waitedAPI struct {
 	start time.Time
 	link  func(n int) (int, string, error) // the n-th answer, from 0
@@ -100,7 +99,7 @@ func (a *waitedAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	return testkit.Response(r, status, body), nil
 }
 
-// wait is a wait: for a new connection with link 469, or for its renewal.
+// wait is a wait for link 469: for a new connection, or for a renewal (renew).
 type wait struct {
 	name  string
 	renew bool
@@ -172,8 +171,8 @@ func waits() []wait {
 	}
 }
 
-// open is the link before the customer has finished, done after that: only V1's
-// new links say so themselves.
+// open is the link before the customer has finished, and done after that. Only V1's new
+// links differ.
 func (w wait) open() linkState {
 	if w.renew {
 		return linkState{id: 12}
@@ -424,7 +423,7 @@ func TestWaitGoesOnAfterALaterError(t *testing.T) {
 		}
 		m := 0
 		none := api.made
-		api.made = func(int) (int, string, error) { // what was made is as hard to get
+		api.made = func(int) (int, string, error) { // and so does what was made
 			if n < 2*len(passing) {
 				return none(0)
 			}
@@ -470,7 +469,7 @@ func TestWaitEndsWithALater4xx(t *testing.T) {
 	})
 }
 
-// A Retry-After of an hour is not what ends a wait, but its context.
+// A Retry-After of an hour does not end a wait.
 func TestWaitGoesOnAfterAThrottle(t *testing.T) {
 	t.Parallel()
 	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
@@ -567,7 +566,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// The SDK's own timeout of one request is no reason to give up.
+// A request that times out does not end a wait.
 func TestWaitGoesOnAfterATimeout(t *testing.T) {
 	t.Parallel()
 	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, _ func(context.Context) (any, error)) {
@@ -648,13 +647,13 @@ func TestWaitForReauthorizationOfAnotherLink(t *testing.T) {
 	}
 }
 
-// What makes no sense ten times in a row will not make sense later.
+// Ten answers in a row that make no sense end a wait.
 func TestWaitEndsWithNonsense(t *testing.T) {
 	t.Parallel()
 	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
 		none := api.made
 		api.link = func(n int) (int, string, error) {
-			if n == 0 || n == 10 { // nine in a row are borne
+			if n == 0 || n == 10 { // nine in a row do not end it
 				return 200, w.open().String(), nil
 			}
 			return 200, `<html></html>`, nil
@@ -735,7 +734,7 @@ func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 	}
 }
 
-// sandbox is the test double in a bubble.
+// sandbox makes a sandbox for a bubble.
 func sandbox(t *testing.T, opts ...connectlinkstest.Option) *connectlinkstest.Server {
 	t.Helper()
 	srv := connectlinkstest.NewServer(append(opts, connectlinkstest.WithoutListener())...)
@@ -743,8 +742,8 @@ func sandbox(t *testing.T, opts ...connectlinkstest.Option) *connectlinkstest.Se
 	return srv
 }
 
-// The whole way, through the test double, for each kind and each of its answers
-// to what the documentation leaves open.
+// The whole flow on the sandbox, for each kind, with its default assumptions and with
+// others.
 func TestWaitsOfTheWholeFlow(t *testing.T) {
 	t.Parallel()
 	for name, assume := range map[string]connectlinkstest.Assumptions{
@@ -835,7 +834,7 @@ func activationFlow(t *testing.T, srv *connectlinkstest.Server) {
 		require.NoError(t, err)
 		return link
 	}
-	// An older one of the same group, and one of another.
+	// An older activation of the same group, and one of another group.
 	older := create(srv.Group())
 	_, err := srv.Complete(older.ID)
 	require.NoError(t, err)
@@ -863,7 +862,7 @@ func activationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	assert.Equal(t, made.ID, renewed.ID)
 	assert.True(t, renewed.Destination.LastTestedAt.After(made.Destination.LastTestedAt))
 
-	// The administrator and the clock end waits, too.
+	// Revocation and expiry end waits, too.
 	link = create(srv.Group())
 	time.AfterFunc(20*time.Second, func() { assert.NoError(t, srv.Revoke(link.ID)) })
 	_, err = s.WaitForActivation(ctx, link.ID, link.CreatedAt)

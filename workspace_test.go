@@ -43,10 +43,10 @@ func TestAPIKeyThatCannotBeUsed(t *testing.T) {
 	assert.ErrorIs(t, err, connectlinks.ErrNotFound)
 }
 
-// organization is an organization's API in a bubble: keys take a second to fetch.
+// organization is the API of an organization. A key takes a second to fetch.
 type organization struct {
 	mu      sync.Mutex
-	key     string // of all workspaces; changes at will
+	key     string // of all workspaces
 	fetches int
 	creates []string // the tokens that they came with
 	fail    int      // the status of every fetch, if not 0
@@ -215,9 +215,8 @@ func TestFailingFetchIsShared(t *testing.T) {
 	}
 }
 
-// An organization's API that hangs is not asked once for each of those who have
-// waited for it. (The caller that fetches may run out of time a moment before the
-// others do: then one of them goes on.)
+// Many callers wait for one fetch that hangs. When the caller that fetches runs out of
+// time before the others, one of them fetches.
 func TestHangingFetchIsShared(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ org, tenant time.Duration }{
@@ -338,7 +337,7 @@ func TestCreateAfterTheKeyWasRotated(t *testing.T) {
 	assert.Equal(t, 3, posts(), "refused, and made again")
 	assert.Len(t, srv.Links(), 2)
 
-	// A key that is the same again is not tried twice; nor is a third one fetched.
+	// The same key is not tried twice, and no third key is fetched.
 	require.NoError(t, srv.Fail(connectlinkstest.Failure{
 		Route: "POST /api/v1/destination_connect_links", Times: 5, Status: 401, Body: `{"status":"error"}`,
 	}))
@@ -349,8 +348,8 @@ func TestCreateAfterTheKeyWasRotated(t *testing.T) {
 	assert.Len(t, srv.Links(), 2)
 }
 
-// One client of the organization and one derived client per tenant: one transport
-// serves them all.
+// One client of the organization and one derived client for each tenant share one
+// transport.
 func TestManyTenantsShareOneTransport(t *testing.T) {
 	t.Parallel()
 	var dials atomic.Int32
@@ -385,8 +384,8 @@ func TestManyTenantsShareOneTransport(t *testing.T) {
 	assert.Less(t, dials.Load(), int32(20))
 }
 
-// A bubble does not end before its goroutines do: one that the SDK left behind
-// would fail this test.
+// A bubble does not end before its goroutines do. So a goroutine that the SDK left
+// behind would fail this test.
 func TestManyTenantsNeedNoGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -199,7 +199,7 @@ func TestDocCommentsAndRequestsAgree(t *testing.T) {
 
 func TestSandboxServesWhatDocCommentsName(t *testing.T) {
 	t.Parallel()
-	// These are for other clients of the API.
+	// Routes for other clients of the API.
 	others := []string{
 		"GET /api/v1/syncs",
 		"GET /api/v1/sources/{}/filter_segments",
@@ -258,7 +258,7 @@ func TestEverythingExportedIsDocumented(t *testing.T) {
 	assert.Len(t, packageDocs, 1, "one file has the package doc")
 }
 
-// needsNoComment is what needs no words: everybody knows an error's method.
+// needsNoComment are methods that every Go programmer knows.
 var needsNoComment = map[string]bool{"Error": true}
 
 func TestDocCommentsSayWhenV1Ends(t *testing.T) {

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// The things that the API of this package has, and which the calls of [Calls] ask
-// for.
+// What the calls of [Calls] ask for.
 const (
 	LinkID       = 469 // of the links that exist already
 	ConnectionID = 7   // of a source or destination
@@ -103,8 +102,8 @@ func After(answer http.HandlerFunc) Fault { return Fault{true, answer} }
 func Instead(answer http.HandlerFunc) Fault { return Fault{false, answer} }
 
 // API carries out requests below [BasePath], counts the links that it makes, and
-// answers the first requests as its faults say. It does nothing against a request
-// that comes twice.
+// answers the first requests as its faults say. A create that comes twice makes two
+// links.
 type API struct {
 	mu       sync.Mutex
 	faults   []Fault

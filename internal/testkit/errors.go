@@ -45,8 +45,8 @@ func IsTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// Error is all that is to be known of a call's error. Its zero value is an error
-// that matches nothing.
+// Error says what the error of a call must be. The zero value is an error that matches
+// nothing.
 type Error struct {
 	Status  int   // of the APIError; 0 for none
 	Unknown bool  // ErrOutcomeUnknown

@@ -58,13 +58,13 @@ func Identity() (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
 }
 
-// What the test servers present, and what trusts it.
+// cert is the certificate of the test servers, and Roots trusts it.
 var cert, Roots = Identity()
 
 var quiet = log.New(io.Discard, "", 0)
 
-// cheap is a key exchange that costs a fraction of Go's default, which is hybrid. The
-// tests make thousands of connections.
+// cheap is a key exchange that costs a fraction of Go's default. The tests make
+// thousands of connections.
 var cheap = []tls.CurveID{tls.CurveP256}
 
 // ClientTLS makes the TLS configuration of a client that trusts the test servers.

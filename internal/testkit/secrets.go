@@ -162,8 +162,8 @@ var Spellings = map[string]func(string) string{
 	"HTML, hex":     func(s string) string { return Spell(s, "&#x%x;", false) },
 }
 
-// Spell writes s with each byte that is no letter and no digit, or every byte, in a
-// format.
+// Spell writes s, and each byte except letters and digits in a format; with all, every
+// byte.
 func Spell(s, format string, all bool) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {

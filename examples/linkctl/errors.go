@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ var explanations = []struct {
 	{connectlinks.ErrServer, failure{exitOther, "the API has a problem of its own",
 		"nothing is wrong here: try again later; the vendor's support wants the request id", nil}},
 	{connectlinks.ErrBadResponse, failure{exitOther, "what answers does not talk like the API",
-		"does CENSUS_BASE_URL lead to it? is a proxy in between?", nil}},
+		"does CENSUS_BASE_URL lead to it? is a proxy in between? is API V1 retired?", nil}},
 }
 
 // explain returns the failure for any error.
@@ -66,6 +67,15 @@ func explain(err error) *failure {
 	answered := errors.As(err, &api)
 	if errors.As(err, &f) {
 		return f
+	}
+	if answered && !errors.Is(err, connectlinks.ErrOutcomeUnknown) {
+		path, v1 := strings.CutPrefix(api.Path, "/api/v1/")
+		missing := errors.Is(err, connectlinks.ErrNotFound)
+		oneThing := api.StatusCode == http.StatusNotFound && strings.Contains(path, "/") // it may be that only this is missing
+		if v1 && retired(err) && !oneThing {
+			return &failure{map[bool]int{true: exitNotFound, false: exitOther}[missing], "there is no API V1",
+				"is it retired? then -kind activation, and linkctl migrate says what is left; or is CENSUS_BASE_URL wrong?", err}
+		}
 	}
 	for _, e := range explanations {
 		if errors.Is(err, e.target) {

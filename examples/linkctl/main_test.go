@@ -501,11 +501,24 @@ func TestFailures(t *testing.T) {
 		},
 		{
 			name: "not the API", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 200, Body: "<html>", Times: -1}),
-			err:  "linkctl: what answers does not talk like the API\n  to do:  does CENSUS_BASE_URL lead to it? is a proxy in between?\n",
+			err:  "linkctl: what answers does not talk like the API\n  to do:  does CENSUS_BASE_URL lead to it? is a proxy in between? is API V1 retired?\n",
 			code: exitOther,
 		},
 		{
-			name: "odd status", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 301, Times: -1}),
+			name: "V1 redirects", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 301, Times: -1}),
+			err:  "linkctl: there is no API V1\n  to do:  is it retired? then -kind activation, and linkctl migrate says what is left; or is CENSUS_BASE_URL wrong?\n",
+			code: exitOther,
+		},
+		{
+			name: "V1 is gone", args: "get 105", fail: func(t *testing.T, w *world) { require.NoError(t, w.RetireV1(410)) },
+			err: "linkctl: there is no API V1\n", code: exitNotFound,
+		},
+		{
+			name: "V1 is not found", args: "create -type hubspot", fail: func(t *testing.T, w *world) { require.NoError(t, w.RetireV1(404)) },
+			err: "linkctl: there is no API V1\n", code: exitNotFound,
+		},
+		{
+			name: "odd status", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 418, Times: -1}),
 			err:  "linkctl: the API gives an answer that nobody expects\n  to do:  does CENSUS_BASE_URL lead to it?\n",
 			code: exitOther,
 		},

@@ -100,6 +100,9 @@ func blocks(t *testing.T, name string) []block {
 	return blocks
 }
 
+// tests reports whether the block has a test, which is run.
+func (b block) tests() bool { return strings.Contains("\n"+b.code, "\nfunc Test") }
+
 // file is the block as a Go file, in which its lines are those of the Markdown.
 func (b block) file() (string, error) {
 	at := fmt.Sprintf("//line %s:%d\n", b.name, b.line)
@@ -172,9 +175,9 @@ func declared(body *ast.BlockStmt) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// All blocks are built at once, in a module of their own that replaces the SDK by
-// this checkout and takes what it needs besides from the SDK's go.mod.
-func TestMarkdownCompiles(t *testing.T) {
+// All blocks are built at once, and the tests among them run. Their module replaces the SDK by
+// this checkout, and takes the rest from the SDK's go.mod.
+func TestGoInMarkdown(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go command")
@@ -205,10 +208,14 @@ func TestMarkdownCompiles(t *testing.T) {
 	for i, b := range all {
 		file, err := b.file()
 		if assert.NoError(t, err) {
-			write(fmt.Sprintf("block%d/block.go", i+1), file)
+			name := "block.go"
+			if b.tests() {
+				name = "block_test.go"
+			}
+			write(fmt.Sprintf("block%d/%s", i+1, name), file)
 		}
 	}
-	build := exec.CommandContext(t.Context(), "go", "build", "-mod=mod", "./...")
+	build := exec.CommandContext(t.Context(), "go", "test", "-mod=mod", "-timeout=1m", "./...")
 	build.Dir = dir
 	build.Env = append(os.Environ(), "GOWORK=off", "GOPROXY=off", "GOFLAGS=")
 	out, err := build.CombinedOutput()

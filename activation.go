@@ -11,15 +11,13 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
-// ActivationsService makes connect links for activations, which is what API V2
-// calls destinations, and manages the activations they lead to. V2 is in public
-// preview; V1, which [SourcesService] and [DestinationsService] speak, is retired
-// on 15 January 2027. It takes a personal access token: derive a client for it
-// with [Client.With].
+// ActivationsService makes connect links for activations, as API V2 calls destinations, and manages
+// the activations that they lead to. V2 is in public preview. It takes a personal access token,
+// which sees every group of the organization: derive a client for each customer with [WithGroup].
 type ActivationsService service
 
-// ActivationConnectLink is a link for an activation. It does not say which
-// activation the customer made with it: see WaitForActivation.
+// ActivationConnectLink describes a link for an activation. It says neither whether it was used nor
+// which activation the customer made with it: see WaitForActivation.
 type ActivationConnectLink struct {
 	ConnectLink
 	GroupID string `json:"group_id,omitempty"` // the Fivetran group the activation belongs to
@@ -38,28 +36,28 @@ func (l ActivationConnectLink) String() string { return fmt.Sprint(l) }
 // LogValue redacts the URL, like [ConnectLink.LogValue].
 func (l ActivationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
-// Activation is a connection of a source to a destination.
+// Activation describes a connection of a source to a destination.
 type Activation struct {
 	ID          string                `json:"id"` // such as "glimmering_donkey"
 	Name        string                `json:"name"`
 	GroupID     string                `json:"group_id"`
 	Source      ActivationSource      `json:"source"`
 	Destination ActivationDestination `json:"destination"`
-	// Raw is the activation as the API wrote it. Assumption: the two parts above
-	// are called source or source_connection, and destination or
-	// destination_connection; the reference is not clear about it.
+	// Raw is the activation as the API wrote it. Assumption: the API calls the two parts above
+	// source or source_connection, and destination or destination_connection. The reference is
+	// not clear about it.
 	Raw json.RawMessage `json:"-"`
 }
 
-// ActivationSource is where an activation's data comes from.
+// ActivationSource describes where an activation's data comes from.
 type ActivationSource struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Type string `json:"type"`
 }
 
-// ActivationDestination is where an activation's data goes: the connection that
-// the customer made on the link's page.
+// ActivationDestination describes where an activation's data goes: the connection that the customer
+// made on the link's page.
 type ActivationDestination struct {
 	ID                string          `json:"id"`
 	Type              string          `json:"type"`
@@ -82,7 +80,7 @@ type V2Source struct {
 	LastTestSucceeded *bool     `json:"last_test_succeeded,omitempty"` // nil if it was never tested
 }
 
-// ActivationType is a service that an activation can lead to.
+// ActivationType describes a service that an activation can lead to.
 type ActivationType struct {
 	ServiceName             string               `json:"service_name"` // what a link's Type takes
 	Label                   string               `json:"label"`
@@ -93,9 +91,8 @@ type ActivationType struct {
 	ConfigurationFields     []ConfigurationField `json:"configuration_fields,omitempty"`
 }
 
-// CreateConnectLink makes a link for a new activation. The request is never
-// repeated unless nothing can have been made: an error that is
-// [ErrOutcomeUnknown] leaves a link behind, perhaps.
+// CreateConnectLink makes a link for a new activation. The request is sent again only if it is
+// certain that nothing was made. After [ErrOutcomeUnknown] the API may have made a link.
 //
 // API: POST /api/v2/activation_connect_links
 //
@@ -113,9 +110,8 @@ func (s *ActivationsService) CreateConnectLink(ctx context.Context, params Creat
 	})
 }
 
-// CreateReauthorizationLink makes a link on which the customer renews the
-// credentials of an existing activation. Its outcome can be unknown, as that of
-// CreateConnectLink.
+// CreateReauthorizationLink makes a link on which the customer renews the credentials of an existing
+// activation. Its outcome can be unknown, like that of CreateConnectLink.
 //
 // API: POST /api/v2/activations/{activation_id}/activation_connect_links
 //
@@ -155,9 +151,10 @@ func (s *ActivationsService) GetConnectLink(ctx context.Context, linkID int64) (
 	return fetch(ctx, (*service)(s), get("/api/v2/activation_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).activation)
 }
 
-// RevokeConnectLink ends a link before its time, and returns it. Whether the API
-// accepts this for a link that is revoked or used already is not documented; a
-// request that the SDK had to repeat succeeds if the link is revoked.
+// RevokeConnectLink ends a link before its time, and returns it. To cut a customer off, revoke every
+// live link: a live link may have been used already, and may still be open in a browser. Whether
+// the API accepts this for a link that is revoked or used already is not documented. A request
+// that the SDK had to repeat succeeds if the link is revoked.
 //
 // API: POST /api/v2/activation_connect_links/{connect_link_id}/revoke
 //

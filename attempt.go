@@ -270,6 +270,9 @@ func (a *attempt) failed(err error) *callError {
 		return e
 	}
 	e := a.call.failed(what, redact.Error(err, a.tokens...))
+	if errors.Is(err, errHTML) && strings.HasPrefix(a.call.path, "/api/v1/") {
+		e.text += "; " + retiredHint
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		// net and net/http call limits of their own so. It is not the caller's deadline.
 		e.causes, e.timeout = nil, true

@@ -162,6 +162,8 @@ func readEnvelope(ctx context.Context, body []byte, list bool) (env envelope, er
 	return env, nil
 }
 
+var errHTML = badResponse("HTML instead of JSON")
+
 // unreadable returns ErrBadResponse for a body that [jsonscan.Check] refused with err. It does not
 // quote the body, which may hold a secret.
 func unreadable(body []byte, err error) error {
@@ -170,7 +172,7 @@ func unreadable(body []byte, err error) error {
 	case len(trimmed) == 0:
 		return badResponse("empty")
 	case trimmed[0] == '<':
-		return badResponse("HTML instead of JSON")
+		return errHTML
 	}
 	return badResponse("%s; length %d", err, len(body))
 }

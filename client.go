@@ -10,8 +10,8 @@ const Version = "0.1.0"
 
 const userAgent = "connectlinks-go/" + Version
 
-// Client talks to the API. Make one per process with [NewClient], and one for
-// each further token with [Client.With]. The zero Client refuses every call.
+// Client talks to the API. Make one per process with [NewClient], and one for each further token
+// or group with [Client.With]. The zero Client refuses every call.
 type Client struct {
 	Sources      *SourcesService
 	Destinations *DestinationsService
@@ -21,12 +21,11 @@ type Client struct {
 	core *core
 }
 
-// service is what every service is: a name for a part of the API.
+// service is the common underlying type of the services.
 type service struct{ core *core }
 
-// NewClient makes a client. A token is required, by [WithToken] or
-// [WithTokenSource]. What is wrong with the options is reported together, each
-// error an [*InputError].
+// NewClient makes a client. A token is required, by [WithToken] or [WithTokenSource]. It reports
+// all that is wrong with the options together, each as an [*InputError].
 func NewClient(opts ...Option) (*Client, error) {
 	return newClient(core{
 		pauses:    &pace.Pauses{},
@@ -37,10 +36,10 @@ func NewClient(opts ...Option) (*Client, error) {
 	}, opts)
 }
 
-// With derives a client for another token, say, or another timeout. It shares
-// connections, rate limiter and the pauses of throttled tokens with c, which is
-// unchanged. It costs no connection and no goroutine and needs no closing: make
-// one per tenant, and keep it if its token source keeps a token.
+// With derives a client for another token, group or timeout, for example. It shares connections,
+// the rate limiter and the pauses of throttled tokens with c, which is unchanged. It costs no
+// connection and no goroutine, and needs no closing. Make one for each tenant, and keep it if its
+// token source keeps a token.
 func (c *Client) With(opts ...Option) (*Client, error) {
 	if c == nil || c.core == nil {
 		return nil, errNoClient()
@@ -71,8 +70,8 @@ func newClient(c core, opts []Option) (*Client, error) {
 	}, nil
 }
 
-// CloseIdleConnections closes the connections that no call is using, of c and of
-// every client that shares them. Calls under way and later ones are not affected.
+// CloseIdleConnections closes the connections that no call is using, of c and of every client that
+// shares them. It does not affect calls under way and later ones.
 func (c *Client) CloseIdleConnections() {
 	if c == nil || c.core == nil {
 		return

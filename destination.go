@@ -10,13 +10,13 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
-// DestinationsService makes connect links for destinations, which data is written
-// to, and manages the destinations they lead to. It speaks API V1, which the
-// vendor retires on 15 January 2027; in V2 a destination is an activation, which
-// is what [ActivationsService] is for. It takes a workspace API key.
+// DestinationsService makes connect links for destinations, which data is written to, and manages
+// the destinations that they lead to. It speaks API V1, which the vendor retires on 15 January
+// 2027. In V2 a destination is an activation: see [ActivationsService]. It takes a workspace API
+// key.
 type DestinationsService service
 
-// DestinationConnectLink is a link for a destination.
+// DestinationConnectLink describes a link for a destination.
 type DestinationConnectLink struct {
 	ConnectLink
 	// DestinationID is 0 until the customer has finished. On a reauthorization link it
@@ -37,10 +37,10 @@ func (l DestinationConnectLink) String() string { return fmt.Sprint(l) }
 // LogValue redacts the URL, like [ConnectLink.LogValue].
 func (l DestinationConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
-// Destination is a connection that data is written to.
+// Destination describes a connection that data is written to.
 type Destination struct{ Connection }
 
-// DestinationType is a service that a destination can be of.
+// DestinationType describes a service that a destination can belong to.
 type DestinationType struct {
 	ServiceName             string               `json:"service_name"` // what a link's Type takes
 	Label                   string               `json:"label"`
@@ -51,9 +51,8 @@ type DestinationType struct {
 	ConfigurationFields     []ConfigurationField `json:"configuration_fields,omitempty"`
 }
 
-// CreateConnectLink makes a link for a new destination. The request is never repeated
-// unless nothing can have been made: an error that is [ErrOutcomeUnknown] leaves
-// a link behind, perhaps.
+// CreateConnectLink makes a link for a new destination. The request is sent again only if it is certain
+// that nothing was made. After [ErrOutcomeUnknown] the API may have made a link.
 //
 // API: POST /api/v1/destination_connect_links
 //
@@ -65,9 +64,8 @@ func (s *DestinationsService) CreateConnectLink(ctx context.Context, params Crea
 	})
 }
 
-// CreateReauthorizationLink makes a link on which the customer renews the
-// credentials of an existing destination. Its outcome can be unknown, as that of
-// CreateConnectLink.
+// CreateReauthorizationLink makes a link on which the customer renews the credentials of an existing
+// destination. Its outcome can be unknown, like that of CreateConnectLink.
 //
 // API: POST /api/v1/destinations/{destination_id}/connect_links
 //
@@ -100,9 +98,10 @@ func (s *DestinationsService) GetConnectLink(ctx context.Context, linkID int64) 
 	return fetch(ctx, (*service)(s), get("/api/v1/destination_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).destination)
 }
 
-// RevokeConnectLink ends a link before its time, and returns it. Whether the API
-// accepts this for a link that is revoked or used already is not documented; a
-// request that the SDK had to repeat succeeds if the link is revoked.
+// RevokeConnectLink ends a link before its time, and returns it. To cut a customer off, revoke every
+// live link, also those whose connection is made already: a live link may still be open in a
+// browser. Whether the API accepts this for a link that is revoked or used already is not
+// documented. A request that the SDK had to repeat succeeds if the link is revoked.
 //
 // API: POST /api/v1/destination_connect_links/{connect_link_id}/revoke
 //

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// What an [APIError] means, for [errors.Is]. Statuses that none of them names
-// (redirects, the less common 4xx) are an APIError that matches no sentinel.
+// These say what an [APIError] means, for [errors.Is]. An APIError with another status (a
+// redirect, a less common 4xx) matches none of them.
 var (
 	ErrUnauthorized   = errors.New("connectlinks: unauthorized")    // 401
 	ErrForbidden      = errors.New("connectlinks: forbidden")       // 403
@@ -20,47 +20,46 @@ var (
 	ErrServer         = errors.New("connectlinks: server error")    // 5xx
 )
 
-// How a wait ends when the customer can no longer finish.
+// These end a wait when the customer can no longer finish.
 var (
 	ErrLinkExpired = errors.New("connectlinks: the link has expired")
 	ErrLinkRevoked = errors.New("connectlinks: the link was revoked")
 )
 
 var (
-	// ErrBadResponse is a success that makes no sense: HTML, truncated JSON, a
-	// link without an id or a URL, a page that does not advance. The error that
-	// wraps it says what was wrong, without quoting the answer.
+	// ErrBadResponse means that a success makes no sense: HTML, truncated JSON, a link without an
+	// id or a URL, a page that does not advance. The error that wraps it says what was wrong,
+	// without quoting the answer.
 	ErrBadResponse = errors.New("connectlinks: bad response")
 
-	// ErrOutcomeUnknown is the error of a create that failed and may have been carried out: the
-	// API may hold a link that nobody has. The SDK never repeats such a create. With
+	// ErrOutcomeUnknown means that a create failed and may have been carried out: the API may hold
+	// a link that nobody has. The SDK never repeats such a create. With
 	// UniqueRedirect it is rare. Tell the customer to try again, with a new RedirectURI: nobody
 	// holds the lost link's URL, and it expires. To be tidy, call FindConnectLink with a fresh
 	// context and the old RedirectURI, and revoke what it finds.
 	ErrOutcomeUnknown = errors.New("connectlinks: outcome unknown: the API may hold a link that nobody has")
 )
 
-// APIError is an answer of the API that is not a success. It matches the
-// sentinels above by its StatusCode:
+// APIError reports an answer of the API that is not a success. It matches the sentinels above by
+// its StatusCode:
 //
 //	if errors.Is(err, connectlinks.ErrNotFound) { ... }
 //
-// Every field is free of the token and of link secrets.
+// No field holds a token or a link's secret: a text that may hold one is withheld.
 type APIError struct {
-	// StatusCode is the HTTP status; where a 2xx answer's envelope reports a
-	// failure, the number the envelope gives (404 for "not_found").
+	// StatusCode is the HTTP status. If the envelope of a 2xx answer reports a failure, it is the
+	// number that the envelope gives (404 for "not_found").
 	StatusCode int
 	Status     string        // the envelope's status: a word such as "not_found", or a number; "" if the answer had none
 	Message    string        // what the API said, "" if nothing
 	RequestID  string        // the X-Request-Id header, for the vendor's support; "" if absent
 	Method     string        // the request's method
 	Path       string        // the request's path, below the base URL
-	RetryAfter time.Duration // what the API asked to wait, or what is left of it; 0 if it named nothing
+	RetryAfter time.Duration // how long the API or the rate limiter asked to wait, or what is left of it; 0 if neither did
 	Body       []byte        // the first 4 KiB of the answer
 }
 
-// Error says what was asked, what was answered and, where it is known, what to
-// do about it.
+// Error says what was asked, what was answered and, where it is known, what to do about it.
 func (e *APIError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "connectlinks: %s %s: %d", e.Method, e.Path, e.StatusCode)
@@ -103,13 +102,15 @@ func (e *APIError) hint() string {
 	v1, isV1 := strings.CutPrefix(e.Path, "/api/v1/")
 	switch {
 	case e.StatusCode < 200:
-		return "this is no answer of the API: check the base URL, and what is in between"
+		return "this is not an answer of the API: check the base URL, and what is in between"
 	case e.StatusCode < 300:
 		return "the answer's own status is a failure"
+	case e.StatusCode < 400 && isV1:
+		return "redirects are refused: check the base URL; " + retiredHint
 	case e.StatusCode < 400:
 		return "redirects are refused: check the base URL"
-	case isV1 && (e.StatusCode == http.StatusGone || e.StatusCode == http.StatusNotFound && !strings.Contains(v1, "/")):
-		return "is the base URL right? And API V1 is retired on 15 January 2027: destinations move to Client.Activations"
+	case isV1 && (e.StatusCode == http.StatusGone || e.StatusCode == http.StatusNotFound):
+		return "check the id and the base URL; " + retiredHint
 	case e.StatusCode != http.StatusUnauthorized && e.StatusCode != http.StatusForbidden:
 		return ""
 	case !isV1 || strings.HasPrefix(v1, "workspaces"):
@@ -118,13 +119,16 @@ func (e *APIError) hint() string {
 	return "this call takes a workspace API key"
 }
 
-// InputError is an argument or option that was refused before anything was
-// sent. Field is its name in Go: Type, RedirectURI, Token, linkID, ...
+// retiredHint ends the errors that V1 may answer with after its retirement.
+const retiredHint = "if API V1 has been retired (15 January 2027), use Client.Activations"
+
+// InputError reports an argument or option that was refused before anything was sent. Field is its
+// name in Go: Type, RedirectURI, Token, linkID, ...
 type InputError struct{ Field, Reason string }
 
 func (e *InputError) Error() string { return "connectlinks: " + e.Field + " " + e.Reason }
 
-// refuse is an InputError if there is one.
+// refuse returns an InputError if the input is bad.
 func refuse(bad bool, field, reason string) error {
 	if !bad {
 		return nil
@@ -132,7 +136,7 @@ func refuse(bad bool, field, reason string) error {
 	return &InputError{field, reason}
 }
 
-// inputErrors is nil for no error, the error itself for one, and a join for more.
+// inputErrors returns nil for no error, the error itself for one, and a join for more.
 func inputErrors(errs ...error) error {
 	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 	if len(errs) == 1 {

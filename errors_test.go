@@ -128,9 +128,10 @@ func TestErrorsSayWhenV1Ends(t *testing.T) {
 			{410, "", v1},
 			{410, `{"status":"error","message":"gone for good"}`, v1},
 			{410, testkit.Testdata(t, "error_proxy.html"), v1},
-			{404, "", v1 && !withID(call.Path)},
-			{404, testkit.Testdata(t, "error_rails.json"), v1 && !withID(call.Path)},
-			{200, `{"status":"not_found"}`, v1 && !withID(call.Path)},
+			{404, "", v1},
+			{404, testkit.Testdata(t, "error_rails.json"), v1},
+			{200, `{"status":"not_found"}`, v1},
+			{200, testkit.Testdata(t, "error_proxy.html"), v1},
 			{200, `{"status":410}`, v1},
 			{400, "", false},
 			{401, "", false},
@@ -139,7 +140,7 @@ func TestErrorsSayWhenV1Ends(t *testing.T) {
 			{422, "", false},
 			{429, "", false},
 			{500, "", false},
-			{301, "", false},
+			{301, "", v1},
 		} {
 			client := testkit.Client(t, testkit.Respond(c.status, c.body), testkit.NoRetries)
 			_, err := call.Do(t.Context(), client)

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-querystring/query"
 )
 
-// Order is the order of a list, by creation time.
+// Order says how a list is ordered by creation time.
 type Order string
 
 // The orders of a list.
@@ -19,8 +19,8 @@ const (
 	OrderDesc Order = "desc" // newest first
 )
 
-// ListOptions choose a page of a list. The zero value is the API's default: the
-// first page, 25 to a page, newest first.
+// ListOptions choose a page of a list. The zero value means the API's default: the first page, 25
+// items to a page, newest first.
 type ListOptions struct {
 	Page    int   `url:"page,omitempty"`     // from 1; 0 means 1
 	PerPage int   `url:"per_page,omitempty"` // at most 100; 0 means 25
@@ -34,25 +34,25 @@ func (o ListOptions) check() error {
 		refuse(o.Order != "" && o.Order != OrderAsc && o.Order != OrderDesc, "Order", "must be OrderAsc or OrderDesc"))
 }
 
-// Page is one page of a list.
+// Page holds one page of a list.
 type Page[T any] struct {
 	Items        []T
 	Number       int // of this page, from 1
 	PerPage      int
-	Prev, Next   int // numbers of the pages beside this one, 0 if there is none
+	Prev, Next   int // numbers of the pages beside this one, 0 for none
 	Last         int
-	TotalRecords int // on all pages
+	TotalRecords int // on all pages; 0 for a client of WithGroup
 }
 
-// Format prints the page for every fmt verb, its items as they print themselves:
-// links without their secrets, which a verb for another type would bring to light.
+// Format prints the page for every fmt verb, and its items as they print themselves: links
+// without their secrets.
 func (p Page[T]) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "{Items:%+v Number:%d PerPage:%d Prev:%d Next:%d Last:%d TotalRecords:%d}",
 		p.Items, p.Number, p.PerPage, p.Prev, p.Next, p.Last, p.TotalRecords)
 }
 
-// LogValue is where the page stands in its list. It leaves the items out: a
-// handler may print those with their URLs.
+// LogValue returns where the page stands in its list. It leaves the items out, because a handler
+// may print them with their URLs.
 func (p Page[T]) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int("items", len(p.Items)),

@@ -10,13 +10,12 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
-// SourcesService makes connect links for sources, which data is read from, and
-// manages the sources they lead to. It speaks API V1, which the vendor retires on
-// 15 January 2027; V2 has no connect links for sources. It takes a workspace API
-// key.
+// SourcesService makes connect links for sources, which data is read from, and manages the sources
+// that they lead to. It speaks API V1, which the vendor retires on 15 January 2027. V2 has no
+// connect links for sources. It takes a workspace API key.
 type SourcesService service
 
-// SourceConnectLink is a link for a source.
+// SourceConnectLink describes a link for a source.
 type SourceConnectLink struct {
 	ConnectLink
 	// SourceID is 0 until the customer has finished. On a reauthorization link it
@@ -37,10 +36,10 @@ func (l SourceConnectLink) String() string { return fmt.Sprint(l) }
 // LogValue redacts the URL, like [ConnectLink.LogValue].
 func (l SourceConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
-// Source is a connection that data is read from.
+// Source describes a connection that data is read from. LastTestResults is always empty.
 type Source struct{ Connection }
 
-// SourceType is a service that a source can be of.
+// SourceType describes a service that a source can belong to.
 type SourceType struct {
 	ServiceName             string               `json:"service_name"` // what a link's Type takes
 	Label                   string               `json:"label"`
@@ -51,9 +50,8 @@ type SourceType struct {
 	ConfigurationFields     []ConfigurationField `json:"configuration_fields,omitempty"`
 }
 
-// CreateConnectLink makes a link for a new source. The request is never repeated
-// unless nothing can have been made: an error that is [ErrOutcomeUnknown] leaves
-// a link behind, perhaps.
+// CreateConnectLink makes a link for a new source. The request is sent again only if it is certain
+// that nothing was made. After [ErrOutcomeUnknown] the API may have made a link.
 //
 // API: POST /api/v1/source_connect_links
 //
@@ -65,9 +63,8 @@ func (s *SourcesService) CreateConnectLink(ctx context.Context, params CreateCon
 	})
 }
 
-// CreateReauthorizationLink makes a link on which the customer renews the
-// credentials of an existing source. Its outcome can be unknown, as that of
-// CreateConnectLink.
+// CreateReauthorizationLink makes a link on which the customer renews the credentials of an existing
+// source. Its outcome can be unknown, like that of CreateConnectLink.
 //
 // API: POST /api/v1/sources/{source_id}/connect_links
 //
@@ -90,8 +87,7 @@ func (s *SourcesService) FindConnectLink(ctx context.Context, redirectURI string
 	return findLink(ctx, (*service)(s), "/api/v1/source_connect_links", redirectURI, (*wireLink).source)
 }
 
-// GetConnectLink fetches a link. Assumption: the reference names this endpoint
-// without its path, which is by the API's convention.
+// GetConnectLink fetches a link.
 //
 // API: GET /api/v1/source_connect_links/{connect_link_id}
 //
@@ -100,9 +96,10 @@ func (s *SourcesService) GetConnectLink(ctx context.Context, linkID int64) (*Sou
 	return fetch(ctx, (*service)(s), get("/api/v1/source_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).source)
 }
 
-// RevokeConnectLink ends a link before its time, and returns it. Whether the API
-// accepts this for a link that is revoked or used already is not documented; a
-// request that the SDK had to repeat succeeds if the link is revoked.
+// RevokeConnectLink ends a link before its time, and returns it. To cut a customer off, revoke every
+// live link, also those whose connection is made already: a live link may still be open in a
+// browser. Whether the API accepts this for a link that is revoked or used already is not
+// documented. A request that the SDK had to repeat succeeds if the link is revoked.
 //
 // API: POST /api/v1/source_connect_links/{connect_link_id}/revoke
 //

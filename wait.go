@@ -32,7 +32,7 @@ func poll[T any](ctx context.Context, linkID int64, look func(n int) (*T, Connec
 		if err == nil {
 			err = linkEnded(link)
 		}
-		if errors.Is(err, ErrBadResponse) {
+		if makesNoSense(err) {
 			nonsense++
 		} else {
 			nonsense = 0
@@ -44,6 +44,12 @@ func poll[T any](ctx context.Context, linkID int64, look func(n int) (*T, Connec
 			return nil, waitOver(linkID, over, err)
 		}
 	}
+}
+
+// makesNoSense reports whether err may pass, but is not what an API answers.
+func makesNoSense(err error) bool {
+	var e *APIError
+	return errors.Is(err, ErrBadResponse) || errors.As(err, &e) && e.StatusCode < 400
 }
 
 // waitOver returns the error of a wait that its context ended. last is the last answer's

@@ -8,13 +8,13 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/tokencache"
 )
 
-// WorkspacesService says whose token a client has and, with a personal access
-// token, hands out the tokens of the organization's workspaces. It speaks API V1,
-// which the vendor retires on 15 January 2027.
+// WorkspacesService says whose token a client has. With a personal access token, it hands out the
+// tokens of the organization's workspaces. It speaks API V1, which the vendor retires on 15 January
+// 2027.
 type WorkspacesService service
 
-// Workspace holds the connections of one customer, or of all of them: that is the
-// platform's choice.
+// Workspace describes a workspace. It holds the connections of one customer, or of all of them:
+// that is the platform's choice.
 type Workspace struct {
 	ID             int64     `json:"id"`
 	Name           string    `json:"name"`
@@ -22,8 +22,8 @@ type Workspace struct {
 	CreatedAt      time.Time `json:"created_at,omitzero"` // zero if the API gives none that can be read
 }
 
-// Current fetches the workspace that the client's token, a workspace API key,
-// belongs to: a check for when a program starts.
+// Current fetches the workspace of the client's token, a workspace API key. It is a check for when a
+// program starts.
 //
 // API: GET /api/v1/workspace
 //

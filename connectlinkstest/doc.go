@@ -92,10 +92,11 @@
 //   - A request's body that is not a JSON object is answered with 400.
 //   - The token is looked at first: 401 and 403 win over 404 and 422.
 //   - V1's destinations and V2's activations do not see each other.
-//   - A redirect_uri that is empty or no string counts as none.
+//   - A redirect_uri that is empty or not a string counts as none.
 //   - A customer who cancels is sent to the redirect URI, too.
-//   - What the pages look like, and say; that they show a connection's details, but
-//     for passwords, to who renews it; that a failed test keeps the link open.
+//   - What the pages look like, and say; that they show a connection's details, except
+//     passwords, to whoever renews it; that a failed test, or consent that is denied,
+//     keeps the link open; that a dead link's page in a frame can be left by a button.
 //   - The messages are posted to whatever the parent is (target origin "*"):
 //     frame-ancestors decides who that can be. LOADED is posted by each page that is
 //     opened, also if the link is dead, and not again by the answer to the form.

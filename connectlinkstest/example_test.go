@@ -187,6 +187,58 @@ func ExampleServer_AddWorkspace() {
 	// Output: another's link is not found: true
 }
 
+// The day after the retirement of API V1.
+func ExampleServer_RetireV1() {
+	ctx := context.Background()
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	if err := srv.RetireV1(http.StatusGone); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err := srv.Client().Destinations.List(ctx, connectlinks.ListOptions{})
+	fmt.Println("V1 is gone:", errors.Is(err, connectlinks.ErrNotFound))
+	_, err = srv.PersonalClient().Activations.List(ctx, connectlinks.ListOptions{})
+	fmt.Println("V2 goes on:", err == nil)
+	// Output:
+	// V1 is gone: true
+	// V2 goes on: true
+}
+
+// One customer had connected HubSpot before; the other's requests fail.
+func ExampleServer_AddConnection() {
+	ctx := context.Background()
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	acme := srv.AddWorkspace("Acme")
+	_, err := srv.AddConnection(connectlinkstest.Seed{
+		Kind: connectlinkstest.KindDestination, Type: "hubspot", WorkspaceID: acme.ID,
+	})
+	if err == nil {
+		err = srv.Fail(connectlinkstest.Failure{Token: srv.Token(), Status: http.StatusForbidden})
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	theirs, err := srv.Client(connectlinks.WithToken(acme.Token)).Destinations.List(ctx, connectlinks.ListOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(theirs.Items[0].Name)
+	fmt.Println("still to happen:", len(srv.Unfired()))
+	_, err = srv.Client().Destinations.List(ctx, connectlinks.ListOptions{})
+	fmt.Println("forbidden:", errors.Is(err, connectlinks.ErrForbidden))
+	fmt.Println("still to happen:", len(srv.Unfired()))
+	// Output:
+	// HubSpot
+	// still to happen: 1
+	// forbidden: true
+	// still to happen: 0
+}
+
 // What was asked, and on whose behalf.
 func ExampleServer_Requests() {
 	srv := connectlinkstest.NewServer()

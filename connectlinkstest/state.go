@@ -31,7 +31,7 @@ func (k Kind) types() Kind {
 // What a lever can be told; for [errors.Is].
 var (
 	ErrUnknownLink = errors.New("connectlinkstest: no such link")
-	ErrDeadLink    = errors.New("connectlinkstest: the link cannot be used") // expired, revoked, spent, or its connection is gone
+	ErrDeadLink    = errors.New("connectlinkstest: the link cannot be used") // expired, revoked, spent, its connection is gone, or V1 is
 	ErrTestFailed  = errors.New("connectlinkstest: the connection's test failed")
 )
 

@@ -90,10 +90,15 @@ func (a *app) made(l link, flags string, err error) error {
 }
 
 func wait(ctx context.Context, a *app) error {
-	began := time.Now()
 	l, err := a.api.link(ctx, parseID(a.arg))
 	if err != nil {
 		return err
+	}
+	var earlier []connection // it may find one of these, since the link does not name what it made
+	if a.kind == "activation" && a.connection == "" && a.since.IsZero() {
+		if earlier, err = collect(a.api.connections(ctx), func(c connection) bool { return c.Type == l.Type && c.GroupID == l.GroupID }); err != nil {
+			return err
+		}
 	}
 	waitFor := func() (connection, error) { return a.api.wait(ctx, l.ID) }
 	if a.connection != "" {
@@ -125,7 +130,7 @@ func wait(ctx context.Context, a *app) error {
 	switch {
 	case c.LastTestSucceeded != nil && !*c.LastTestSucceeded:
 		err = &failure{exitOther, "connected, but the test failed", "the customer can correct it: linkctl reauthorize -kind " + a.kind + " " + safe(c.ID), nil}
-	case a.connection == "" && l.ConnectionID == "" && a.since.IsZero() && c.CreatedAt.Before(began):
+	case slices.ContainsFunc(earlier, func(e connection) bool { return e.ID == c.ID }):
 		err = &failure{exitOther, "this was connected before the wait began: perhaps by another link", "say with -since when yours was made; create printed it", nil}
 	}
 	return cmp.Or(a.answer(c, nil), err)

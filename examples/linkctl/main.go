@@ -1,5 +1,5 @@
-// Linkctl makes connect links and looks after them: a tool for support and
-// operations, small enough to copy.
+// Linkctl makes connect links and looks after them: a tool for support and operations, small
+// enough to copy.
 //
 //	linkctl types [TEXT]              what can be connected
 //	linkctl create -type hubspot      make a link for a customer
@@ -47,14 +47,13 @@
 //
 // # Waiting
 //
-// An activation's link does not name what was made with it. Given the id alone,
-// wait takes the oldest activation of the link's type and group that was connected
-// in the last 24 hours. Where several customers share a group, that can be another
-// customer's, so wait fails if it was there before: give -since the time that create
-// printed, and look at the details.
+// An activation's link does not name what was made with it. Given the id alone, wait takes
+// the oldest activation of the link's type and group that was connected in the last 24
+// hours. If it was there before the wait, it may be another customer's, and wait fails. So
+// give -since the time that create printed, and look at the details.
 //
-// A link that reauthorizes has its connection from the start. Name that, to wait
-// for the customer: wait -connection ID LINK.
+// A link that reauthorizes has its connection from the start. To wait for the customer, name
+// the connection: wait -connection ID LINK.
 //
 // # Exit codes
 //
@@ -65,7 +64,7 @@
 //	3    refused by the API: 400, 401, 403, 409 or 422
 //	4    not found
 //	5    throttled: come back later
-//	6    outcome unknown: there may be a link that nobody has
+//	6    outcome unknown, whatever the answer says: there may be a link that nobody has
 //	130  interrupted, as by Ctrl-C
 package main
 

@@ -391,6 +391,29 @@ func TestWaitForActivationOfEarlier(t *testing.T) {
 	assert.Zero(t, code)
 }
 
+// The API's clock may be behind the local one.
+func TestWaitWithAnotherClock(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, kind)
+			w.SetNow(time.Now().Add(-10 * time.Minute))
+			cmd := w.linkctl(t, "wait 105")
+			cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer)
+			require.NoError(t, cmd.Start())
+			<-w.polled
+			<-w.polled
+			_, err := w.Complete(105)
+			assert.NoError(t, err)
+			stdout, stderr, code := finish(t, cmd)
+			assert.Equal(t, w.fresh("test passed"), stdout)
+			assert.Empty(t, stderr)
+			assert.Zero(t, code)
+		})
+	}
+}
+
 func TestCountdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -348,6 +348,20 @@ func TestMigrateInPart(t *testing.T) {
 	}
 }
 
+// docs/migrate.md shows what migrate prints.
+func TestMigrateAsDocumented(t *testing.T) {
+	t.Parallel()
+	w := newMove(t)
+	w.add(t, connectlinkstest.KindSource, "postgres", "Warehouse", "")
+	w.add(t, connectlinkstest.KindDestination, "hubspot", "CRM", "")
+	w.makeLink(t, "destination", "hubspot")
+	stdout, stderr, _ := w.migrate(t, "")
+	page, err := os.ReadFile("../../docs/migrate.md")
+	require.NoError(t, err)
+	shown := steady(strings.ReplaceAll(string(page), "\n   ", "\n")) // it is in a list
+	assert.Contains(t, shown, "linkctl migrate\n"+stdout+stderr)
+}
+
 func TestMigrateJSON(t *testing.T) {
 	t.Parallel()
 	w := newMove(t)

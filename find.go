@@ -38,9 +38,8 @@ func (s *service) findLost(ctx context.Context, k *call, lost lostLink, began ti
 			pages = searchPages
 		}
 		found, date, err := s.search(ctx, k, lost, pages)
-		var refused *APIError
 		switch {
-		case errors.As(err, &refused): // throttled, broken or forbidden: looking on would not help
+		case errors.Is(err, ErrRateLimited), errors.Is(err, ErrServer): // looking on would not help the API
 			return nil
 		case err != nil || len(found) == 0:
 			continue

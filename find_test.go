@@ -350,7 +350,7 @@ func TestLostLinkOfAnotherAPI(t *testing.T) {
 // A look is one attempt, and what will not pass ends it.
 func TestLooksForALostLink(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{429, 500, 503, 403, 404} {
+	for _, status := range []int{429, 500, 503} {
 		eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
 			p.lose(t, c, connectlinkstest.Failure{Times: -1})
 			require.NoError(t, p.srv.Fail(connectlinkstest.Failure{Route: c.list, Status: status, Times: -1}))

@@ -897,3 +897,57 @@ func TestWaitForActivationWithAnotherClock(t *testing.T) {
 		})
 	}
 }
+
+// A poll sends one request for the list, however many activations there are, and every tenth poll
+// reads all. A server that ignores the order is read to the end.
+func TestWaitForActivationReadsLittle(t *testing.T) {
+	t.Parallel()
+	for _, ignoresOrder := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener(),
+				connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{IgnoreOrder: ignoresOrder}))
+			defer srv.Close()
+			client := srv.PersonalClient()
+			create := func() *connectlinks.ActivationConnectLink {
+				link, err := client.Activations.CreateConnectLink(t.Context(),
+					connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: srv.Group()})
+				require.NoError(t, err)
+				return link
+			}
+			for range 250 {
+				_, err := srv.Complete(create().ID)
+				require.NoError(t, err)
+				srv.Advance(time.Second)
+			}
+			srv.Advance(time.Minute)
+			link := create()
+			lists := func() (n int) {
+				for _, r := range srv.Requests() {
+					if r.Route == connectlinkstest.RouteListActivations {
+						n++
+					}
+				}
+				return n
+			}
+			polls := func() (n int) {
+				for _, r := range srv.Requests() {
+					if r.Route == connectlinkstest.RouteGetActivationConnectLink {
+						n++
+					}
+				}
+				return n
+			}
+			time.AfterFunc(2*time.Minute, func() {
+				perPoll := map[bool]int{false: 1, true: 3}[ignoresOrder]
+				tenth := 3 * (polls() / 10)
+				assert.Equal(t, perPoll*(polls()-polls()/10)+tenth, lists())
+				assert.Greater(t, polls(), 10)
+				_, err := srv.Complete(link.ID)
+				assert.NoError(t, err)
+			})
+			made, err := client.Activations.WaitForActivation(t.Context(), link.ID, link.CreatedAt)
+			require.NoError(t, err)
+			assert.True(t, made.Destination.CreatedAt.After(link.CreatedAt))
+		})
+	}
+}

@@ -8,15 +8,56 @@ import (
 	"iter"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"sync"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// ending is how a create ended.
+// ending says how a create ended.
 type ending struct {
-	link connectlinks.ConnectLink
-	err  error
+	link  connectlinks.ConnectLink
+	err   error
+	looks *looks
+	gone  bool // the caller's context had ended
+}
+
+// looks records how the SDK looked for a lost link.
+type looks struct {
+	mu  sync.Mutex
+	n   int
+	err error // of the last one
+}
+
+type looksKey struct{}
+
+// recordLook is a hook: the calls inside the context of a create are looks for its link.
+func recordLook(ctx context.Context, call connectlinks.Call) (context.Context, func(connectlinks.CallResult)) {
+	l, ok := ctx.Value(looksKey{}).(*looks)
+	if !ok || call.Method != http.MethodGet {
+		return nil, nil
+	}
+	return nil, func(result connectlinks.CallResult) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.n++
+		l.err = result.Err
+	}
+}
+
+// lost says why nobody has the link of a create whose outcome is unknown, and "" if there is no
+// reason.
+func (c *ending) lost() string {
+	switch {
+	case c.gone || errors.Is(c.err, context.Canceled) || errors.Is(c.err, context.DeadlineExceeded):
+		return "the caller had gone away"
+	case c.looks.err != nil:
+		return "a look failed: " + classify(c.looks.err)
+	case c.looks.n < 3:
+		return "the caller's deadline left no time for another look"
+	}
+	return ""
 }
 
 func (e *epoch) violation(format string, args ...any) {
@@ -27,6 +68,7 @@ func (e *epoch) violation(format string, args ...any) {
 func (e *epoch) call(serial int64) {
 	ctx, cancel := e.context()
 	defer cancel()
+	seen := &looks{}
 	v1, v2 := e.soak.v1, e.soak.v2
 	if rand.N(4) == 0 { // as for a tenant
 		derived, err := v1.With(connectlinks.WithMaxRetries(rand.N(3)))
@@ -35,30 +77,31 @@ func (e *epoch) call(serial int64) {
 		}
 	}
 	name := fmt.Sprintf("https://example.com/back/%d/%d", e.n, serial)
-	params := connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: name}
+	params := connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: name, UniqueRedirect: true}
+	create := context.WithValue(ctx, looksKey{}, seen)
 	var link connectlinks.ConnectLink
 	switch rand.N(10) {
 	case 0, 1:
 		params.Type = "postgres"
-		l, err := v1.Sources.CreateConnectLink(ctx, params)
+		l, err := v1.Sources.CreateConnectLink(create, params)
 		if err == nil {
 			link = l.ConnectLink
 		}
-		e.created(name, link, err)
+		e.created(name, &ending{link: link, err: err, looks: seen, gone: ctx.Err() != nil})
 	case 2, 3, 4:
-		l, err := v1.Destinations.CreateConnectLink(ctx, params)
+		l, err := v1.Destinations.CreateConnectLink(create, params)
 		if err == nil {
 			link = l.ConnectLink
 		}
-		e.created(name, link, err)
+		e.created(name, &ending{link: link, err: err, looks: seen, gone: ctx.Err() != nil})
 	case 5, 6:
-		l, err := v2.Activations.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{
-			GroupID: e.srv.Group(), Type: params.Type, RedirectURI: name,
+		l, err := v2.Activations.CreateConnectLink(create, connectlinks.CreateActivationConnectLinkParams{
+			GroupID: e.srv.Group(), Type: params.Type, RedirectURI: name, UniqueRedirect: true,
 		})
 		if err == nil {
 			link = l.ConnectLink
 		}
-		e.created(name, link, err)
+		e.created(name, &ending{link: link, err: err, looks: seen, gone: ctx.Err() != nil})
 	case 7:
 		id := e.some()
 		l, err := v1.Destinations.GetConnectLink(ctx, id)
@@ -104,14 +147,20 @@ func (e *epoch) some() int64 {
 	return 1
 }
 
-func (e *epoch) created(name string, link connectlinks.ConnectLink, err error) {
-	class := classify(err)
+func (e *epoch) created(name string, c *ending) {
+	class := classify(c.err)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.calls[name] = ending{link, err}
+	e.calls[name] = c
 	e.results["create: "+class]++
-	if class == "" {
-		e.violation("a create ended with an error of no type: %v", err)
+	e.soak.creates++
+	switch {
+	case errors.Is(c.err, connectlinks.ErrOutcomeUnknown):
+		e.soak.unknown++
+	case c.err == nil && c.looks.n > 0:
+		e.soak.found++
+	case class == "":
+		e.violation("a create ended with an error of no type: %v", c.err)
 	}
 }
 
@@ -209,8 +258,10 @@ func (e *epoch) account() {
 			e.violation("link %d was made by no call", l.ConnectLink.ID)
 		case made[name] != 0:
 			e.violation("links %d and %d were made by one call", made[name], l.ConnectLink.ID)
+		case errors.Is(call.err, connectlinks.ErrOutcomeUnknown) && call.lost() == "":
+			e.violation("link %d was lost although its caller was waiting and every look was answered", l.ConnectLink.ID)
 		case errors.Is(call.err, connectlinks.ErrOutcomeUnknown):
-			e.soak.orphans++
+			e.soak.lost[call.lost()]++
 		case call.err != nil:
 			e.violation("link %d was made by a call whose error denies it: %v", l.ConnectLink.ID, call.err)
 		case call.link.ID != l.ConnectLink.ID || call.link.URL != l.ConnectLink.URL:

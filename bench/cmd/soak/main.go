@@ -1,11 +1,11 @@
-// Soak puts one client of the SDK under load for a while, against a server of
-// connectlinkstest whose answers fail at random, and checks that no call made more
-// than one link, that every call is accounted for, and that neither memory nor
-// goroutines grow. It ends with status 1 if something is not so.
+// Soak puts one client of the SDK under load for a while, against a server of connectlinkstest
+// whose answers fail at random. It checks that no call made more than one link, that no link was
+// lost while its caller was waiting, that every call is accounted for, and that neither memory nor
+// goroutines grow. It ends with status 1 if one of these is not so.
 //
-// Each call names itself in its link's redirect URI, so that every link that the
-// server has made is traced to its call. The server remembers all links; it is
-// therefore replaced every few seconds, at the same address.
+// Each call names itself in its link's redirect URI, with UniqueRedirect, so that every link that
+// the server has made is traced to its call. The server remembers all links. So it is replaced
+// every few seconds, at the same address.
 package main
 
 import (
@@ -42,7 +42,7 @@ func main() {
 	if *length <= 0 || *callers < 1 {
 		log.Fatal("the flags must be positive")
 	}
-	s := &soak{results: map[string]int{}, scripts: map[string]int{}}
+	s := &soak{results: map[string]int{}, scripts: map[string]int{}, lost: map[string]int{}}
 	if err := s.run(); err != nil {
 		log.Fatal(err)
 	}
@@ -59,7 +59,9 @@ type soak struct {
 	token, personal atomic.Pointer[string]
 
 	results, scripts map[string]int
-	links, orphans   int // made by the server; of these, those that nobody has
+	creates, unknown int            // calls; of these, those whose outcome stayed unknown
+	links, found     int            // made by the server; of these, those that were found again
+	lost             map[string]int // links that nobody has, by the reason
 	heap             []int64
 	goroutines       []int
 	violations       []string
@@ -78,7 +80,8 @@ func (s *soak) run() error {
 	tokens := func(p *atomic.Pointer[string]) connectlinks.Option {
 		return connectlinks.WithTokenSource(connectlinks.TokenFunc(func(context.Context) (string, error) { return *p.Load(), nil }))
 	}
-	s.v1, err = connectlinks.NewClient(tokens(&s.token), connectlinks.WithBaseURL("http://"+s.address), connectlinks.WithTimeout(timeout))
+	s.v1, err = connectlinks.NewClient(tokens(&s.token), connectlinks.WithBaseURL("http://"+s.address),
+		connectlinks.WithTimeout(timeout), connectlinks.WithCallHook(recordLook))
 	if err != nil {
 		return err
 	}
@@ -140,7 +143,14 @@ func (s *soak) report() {
 	printCounts(s.scripts)
 	fmt.Println("\nCalls, by how they ended:")
 	printCounts(s.results)
-	fmt.Printf("\n%d links made, %d of them known to the server alone: each call of theirs said that its outcome was unknown.\n", s.links, s.orphans)
+	lost := 0
+	for _, n := range s.lost {
+		lost += n
+	}
+	fmt.Printf("\n%d creates, %d of them with an unknown outcome (%.1f %%).\n", s.creates, s.unknown, 100*float64(s.unknown)/float64(max(s.creates, 1)))
+	fmt.Printf("%d links made, %d of them found again after their answer was lost, %d that nobody has:\n", s.links, s.found, lost)
+	printCounts(s.lost)
+	fmt.Println("Links that nobody has although the caller was waiting and the looks were answered: see the violations.")
 	if len(s.violations) == 0 {
 		fmt.Println("No violations.")
 		return
@@ -165,7 +175,7 @@ type epoch struct {
 	workspace int64
 
 	mu         sync.Mutex
-	calls      map[string]ending // creates, by redirect URI
+	calls      map[string]*ending // creates, by redirect URI
 	results    map[string]int
 	violations []string
 }
@@ -180,7 +190,7 @@ func (s *soak) epoch(n int, l net.Listener, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	e := &epoch{soak: s, n: n, srv: srv, workspace: ws.ID, calls: map[string]ending{}, results: s.results}
+	e := &epoch{soak: s, n: n, srv: srv, workspace: ws.ID, calls: map[string]*ending{}, results: s.results}
 
 	var work, chaos sync.WaitGroup
 	var serial atomic.Int64

@@ -16,7 +16,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/jsonscan"
 )
 
-// call is one request, and what to make of its answer.
+// call describes a request, and how to decode its answer.
 type call struct {
 	method   string
 	route    string // the path with placeholders, as the methods' doc comments write it
@@ -24,11 +24,11 @@ type call struct {
 	escaped  string // the path as it is sent
 	query    string
 	body     []byte                                          // JSON; nil for none
-	creates  bool                                            // it makes a link, and may never take effect twice
-	decode   func(ctx context.Context, body []byte) error    // reads a success; ends with ctx
+	creates  bool                                            // it makes a link, and must not take effect twice
+	decode   func(ctx context.Context, body []byte) error    // decodes a success; ends with ctx
 	refused  error                                           // why it cannot be sent: an *InputError
 	received int                                             // how many items a page had before it was confined to a group
-	once     bool                                            // it is one attempt, and never retried
+	once     bool                                            // it is never retried
 	date     time.Time                                       // when the API answered with a success
 	find     func(ctx context.Context, began time.Time) bool // looks for a create's link when its outcome is unknown; may be nil
 
@@ -51,7 +51,7 @@ func (k *call) id(field string, id int64) *call {
 	return k.fill(strconv.FormatInt(id, 10))
 }
 
-// name puts a string from outside into the path, so that it stays one element.
+// name puts a string into the path, as one element. field is its name in the method's signature.
 func (k *call) name(field, s string) *call {
 	strange := strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\?%{}`, r)
@@ -74,14 +74,13 @@ func replaceFirst(route, s string) string {
 	return before + s + after
 }
 
-// params are the arguments of a create: they know what is wrong with themselves,
-// and are the request's body.
+// params are the arguments of a create. As JSON they are the request's body.
 type params interface {
-	check() error
+	check() error           // returns an *InputError for what is wrong
 	uniqueRedirect() string // a redirect URI that no other link has, or ""
 }
 
-// create makes the call one that creates a link.
+// create turns the call into one that makes a link.
 func (k *call) create(p params) *call {
 	k.creates = true
 	if k.refused = inputErrors(k.refused, p.check()); k.refused == nil {
@@ -177,8 +176,8 @@ func unreadable(body []byte, err error) error {
 	return badResponse("%s; length %d", err, len(body))
 }
 
-// failureText returns the status and the message of an answer that reports a failure, each cut off
-// after 64 KiB. They are "" if the answer does not name them. The answer need not be valid JSON.
+// failureText returns the status and the message of an answer that reports a failure, at most
+// 64 KiB of each. They are "" if the answer has none. The answer need not be valid JSON.
 func failureText(body []byte) (status, message string) {
 	var other string // as Rails calls its message
 	for c := jsonscan.Parse(body).Members(); c.Next(); {
@@ -192,11 +191,11 @@ func failureText(body []byte) (status, message string) {
 		}
 	}
 	message = cmp.Or(message, other)
-	return status[:min(len(status), maxError)], message[:min(len(message), maxError)]
+	return status[:min(len(status), maxError)], message[:min(len(message), maxError)] // redacting is slow
 }
 
-// discard sends a call whose answer, of which there may be none, says nothing
-// more. What was there no more when it was repeated is what was wanted.
+// discard sends a call of whose answer only the status counts. The answer may be empty. A 404 on
+// a retry means that an earlier attempt worked.
 func discard(ctx context.Context, s *service, k *call) error {
 	k.decode = func(ctx context.Context, body []byte) error {
 		if len(bytes.TrimSpace(body)) == 0 {
@@ -212,8 +211,8 @@ func discard(ctx context.Context, s *service, k *call) error {
 	return err
 }
 
-// revoked settles how a revocation ended. Where the request was repeated and then
-// refused, the first one may have been carried out: the link itself tells.
+// revoked returns the result of a revocation. If a retry was refused with a 4xx, an earlier
+// attempt may have worked: revoked fetches the link to find out.
 func revoked[L interface{ base() ConnectLink }](ctx context.Context, k *call, linkID int64, link L, err error,
 	getLink func(context.Context, int64) (L, error),
 ) (L, error) {

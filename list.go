@@ -24,7 +24,7 @@ const (
 type ListOptions struct {
 	Page    int   `url:"page,omitempty"`     // from 1; 0 means 1
 	PerPage int   `url:"per_page,omitempty"` // at most 100; 0 means 25
-	Order   Order `url:"order,omitempty"`    // "" means OrderDesc, for an All... method OrderAsc
+	Order   Order `url:"order,omitempty"`    // "" means OrderDesc, and for the All... methods OrderAsc
 }
 
 func (o ListOptions) check() error {
@@ -37,11 +37,11 @@ func (o ListOptions) check() error {
 // Page holds one page of a list.
 type Page[T any] struct {
 	Items        []T
-	Number       int // of this page, from 1
-	PerPage      int
-	Prev, Next   int // numbers of the pages beside this one, 0 for none
-	Last         int
-	TotalRecords int // on all pages; 0 for a client of WithGroup
+	Number       int // this page's number, from 1
+	PerPage      int // how many items a page holds at most
+	Prev, Next   int // the numbers of the pages before and after this one; 0 for none
+	Last         int // the number of the last page
+	TotalRecords int // how many items all pages hold; 0 for a client of WithGroup
 }
 
 // Format prints the page for every fmt verb, and its items as they print themselves: links
@@ -90,8 +90,8 @@ func listWith[T, W any, P object[W]](ctx context.Context, s *service, k *call, c
 	return page, nil
 }
 
-// readPage reads a page, item by item, and returns how many items it had. If group is not "", it
-// leaves out what does not belong to it. It ends with ctx.
+// readPage decodes a page, item by item, and returns how many items the answer had. If group is
+// not "", the page has only the items of that group. It ends with ctx.
 func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group string, convert func(P) T) (_ *Page[T], received int, _ error) {
 	env, err := readEnvelope(ctx, body, true)
 	if err != nil {
@@ -122,7 +122,7 @@ func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group str
 			items = append(items, convert(w))
 		}
 	}
-	at := wirePagination{total: received, perPage: received, number: 1, last: 1} // of the only page
+	at := wirePagination{total: len(items), perPage: len(items), number: 1, last: 1} // of the only page
 	if kind := env.pagination.Kind(); kind != 0 && kind != 'n' {
 		at = wirePagination{}
 		r.wrong = nil // an item's
@@ -170,8 +170,13 @@ func pages[T, W any, P object[W]](ctx context.Context, s *service, route string,
 			if !yield(page, err) || err != nil || page.Next == 0 {
 				return
 			}
-			if page.Next <= max(opts.Page, 1) || k.received == 0 {
-				yield(nil, badResponse("page %d of %s is followed by page %d", max(opts.Page, 1), route, page.Next))
+			number := max(opts.Page, 1)
+			switch {
+			case page.Next <= number || k.received == 0:
+				yield(nil, badResponse("page %d of %s is followed by page %d", number, route, page.Next))
+				return
+			case page.Last > 0 && page.Next > page.Last:
+				yield(nil, badResponse("page %d of %s is followed by page %d of %d", number, route, page.Next, page.Last))
 				return
 			}
 			opts.Page = page.Next

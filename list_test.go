@@ -322,6 +322,34 @@ func TestPageThatDoesNotAdvance(t *testing.T) {
 	})
 }
 
+// A list that goes on after its last page has no end.
+func TestPageAfterTheLast(t *testing.T) {
+	t.Parallel()
+	eachCollection(t, func(t *testing.T, a collection) {
+		for last, ends := range map[int]bool{1: true, 2: true, 3: false, 9: false, 0: false, -1: false} {
+			list := &pages{item: a.item, last: last}
+			list.special = func(page int) (int, string, bool) {
+				next := strconv.Itoa(page + 1)
+				if page == 3 {
+					next = "null"
+				}
+				return 200, list.body(next, page*10+1), page > 1 || last < 2
+			}
+			ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
+			if !ends {
+				assert.Empty(t, errs, "last page %d", last)
+				assert.Equal(t, 3, list.requests(), "last page %d", last)
+				continue
+			}
+			if assert.Len(t, errs, 1, "last page %d", last) {
+				assert.ErrorIs(t, errs[0], connectlinks.ErrBadResponse)
+			}
+			assert.Equal(t, last, list.requests(), "last page %d", last)
+			assert.NotEmpty(t, ids, "the items up to the last page are good")
+		}
+	})
+}
+
 func TestEmptyPageBeforeAnother(t *testing.T) {
 	t.Parallel()
 	eachCollection(t, func(t *testing.T, a collection) {

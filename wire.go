@@ -425,7 +425,7 @@ func (t *wireTexts) read(r *wireReader, v jsonscan.Value) {
 		return
 	}
 	for text := range strings.FieldsFuncSeq(v.String(), separates) {
-		if r.texts++; r.texts > maxValues { // they are not among the JSON values that were counted
+		if r.texts++; r.texts > maxValues { // Check counted the whole string as one value
 			r.err = badResponse("more than %d texts in lists", maxValues)
 			return
 		}
@@ -460,27 +460,19 @@ type wireTime struct {
 
 func (t *wireTime) read(_ *wireReader, v jsonscan.Value) {
 	*t = wireTime{}
-	if v.Kind() == 'n' {
+	// UnmarshalJSON needs no string. Parse accepts more.
+	if v.Kind() == 'n' || t.UnmarshalJSON(v.Text) == nil {
 		return
 	}
-	t.unreadable = true
-	if len(v.Text) > maxTime {
-		return
-	}
-	if t.UnmarshalJSON(v.Text) == nil { // without making a string
-		t.unreadable = false
-	} else if at, err := time.Parse(time.RFC3339, v.String()); err == nil { // which accepts more
-		*t = wireTime{Time: at}
-	}
+	at, err := time.Parse(time.RFC3339, v.String())
+	*t = wireTime{at, err != nil}
 }
-
-const maxTime = 64 // bytes of a time; the error of time.Parse would copy a long text twice
 
 // wireReader reads the JSON values of one answer. Their text must have passed [jsonscan.Check].
 type wireReader struct {
-	wrong error // the first value that is not of the kind that its field takes
-	err   error // a limit is exceeded
-	texts int   // texts that were cut out of strings
+	wrong error // says which value was the first that its field cannot hold; nil for none
+	err   error // says which limit was exceeded; nil for none
+	texts int   // how many texts were in strings with commas or bars
 }
 
 // wireObject is a Go value for a JSON object. field returns a pointer to the field for a member,

@@ -208,8 +208,12 @@ func TestWrongQuotesNothing(t *testing.T) {
 func TestReadPageEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	body := []byte(`{"status":"success","data":[` + strings.TrimSuffix(strings.Repeat(`{"id":1},`, 500), ",") + `]}`)
+	ended := &switchedContext{Context: t.Context(), ended: true}
+	_, _, err := readPage(ended, body, "", (*wireLink).source)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, ErrBadResponse)
 	for _, allowed := range []int{0, 1, 250, 499} {
-		ctx := &countedContext{Context: t.Context()}
+		ctx := &switchedContext{Context: t.Context()}
 		converted := 0
 		_, _, err := readPage(ctx, body, "", func(w *wireLink) SourceConnectLink {
 			if converted++; converted == allowed {
@@ -227,17 +231,38 @@ func TestReadPageEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// countedContext ends when it is told to.
-type countedContext struct {
+// switchedContext ends when it is told to.
+type switchedContext struct {
 	context.Context
 	ended bool
 }
 
-func (c *countedContext) Err() error {
+func (c *switchedContext) Err() error {
 	if c.ended {
 		return context.Canceled
 	}
 	return c.Context.Err()
+}
+
+func TestFailureText(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("a", maxError)
+	for body, want := range map[string][2]string{
+		`{"status":"error","message":"no"}`:                    {"error", "no"},
+		`{"status":404,"error":"Not Found"}`:                   {"404", "Not Found"},
+		`{"error":"Not Found","message":"no","status":null}`:   {"", "no"},
+		`{"message":{"text":["no"]}}`:                          {"", `{"text":["no"]}`},
+		`{"status":"x` + long + `","message":"y` + long + `"}`: {"x" + long[1:], "y" + long[1:]},
+		`{"status":"error","message":"cut o`:                   {"error", ""},
+		`{"message":"no"} and more`:                            {"", "no"},
+		`<html>`:                                               {},
+		``:                                                     {},
+		`[{"message":"no"}]`:                                   {},
+		"{\"message\":\"\xff\"}":                               {"", "\ufffd"},
+	} {
+		status, message := failureText([]byte(body))
+		assert.Equal(t, want, [2]string{status, message}, body)
+	}
 }
 
 // FuzzJSON: any JSON can be read into any field. What is not JSON is refused without a quotation.

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -369,8 +370,6 @@ func TestLimitsShortenNothing(t *testing.T) {
 // The envelope's status decides, whatever else is wrong.
 func TestStatusDecidesWhateverElseIsWrong(t *testing.T) {
 	t.Parallel()
-	calls := append(testkit.Deletes(), testkit.Named("Sources.CreateConnectLink"), testkit.Named("Activations.Get"), testkit.Named("Sources.ListTypes"),
-		testkit.Named("Workspaces.APIKey"))
 	n := 0
 	for name, rest := range map[string]string{
 		"nothing":          `"x":1}`,
@@ -386,15 +385,15 @@ func TestStatusDecidesWhateverElseIsWrong(t *testing.T) {
 		"garbage":          `oops`,
 	} {
 		for status, want := range map[string]int{`"not_found"`: 404, `"error"`: 200, `410`: 410, `"500"`: 500} {
+			if len(rest) > 100_000 && !testkit.Sample(&n) {
+				continue
+			}
 			c := respondTo(t, []byte(`{"message":"nobody home","status":`+status+`,`+rest))
-			for _, call := range calls {
-				if len(rest) > 100_000 && !testkit.Sample(&n) {
-					continue
-				}
-				_, err := call.Do(t.Context(), c)
+			for _, call := range []string{"Sources.Delete", "Sources.CreateConnectLink", "Activations.Get", "Sources.ListTypes", "Workspaces.APIKey"} {
+				_, err := testkit.Named(call).Do(t.Context(), c)
 				var failure *connectlinks.APIError
-				require.ErrorAs(t, err, &failure, "%s: %s", name, call.Name)
-				assert.Equal(t, want, failure.StatusCode, "%s: %s", name, call.Name)
+				require.ErrorAs(t, err, &failure, "%s: %s", name, call)
+				assert.Equal(t, want, failure.StatusCode, "%s: %s", name, call)
 				assert.Equal(t, strings.Trim(status, `"`), failure.Status)
 				assert.Equal(t, "nobody home", failure.Message)
 			}
@@ -570,34 +569,30 @@ func TestLimitsOfMemory(t *testing.T) {
 // FuzzLimitsOfMemory looks for a shape that takes too much: head, unit as often as it fits, tail.
 func FuzzLimitsOfMemory(f *testing.F) {
 	const fields = `{"data":[{"service_name":"a","configuration_fields":{"fields":[`
-	n := 0
-	for _, s := range [][3]string{
-		{`{"data":[`, "{},", "{}]}"},
-		{`{"data":[`, `{"id":1},`, `{"id":1}]}`},
-		{fields, "{},", "{}]}}]}"},
-		{`{"data":[`, `{"service_name":"a","configuration_fields":{"fields":[{},{},{},{"rules":"a,b","possible_values":["a|b"]}]}},`, "{}]}"},
-		{`{"data":[`, `{"id":"a","destination":{"last_test_results":{"steps":[{},{"step":{},"error":{"message":"\n"}}]}}},`, "{}]}"},
-		{fields + `{"possible_values":"`, "a,", `"}]}}]}`},
-		{fields + `{"possible_values":[`, `"\n",`, `""]}]}}]}`},
-		{`{"data":{"id":1`, `,"\u006eame":"\t"`, "}}"},
-		{`{"status":404,"message":"`, `\u0001`, `"}`},
-		{`{"status":"success"`, `,"data":[{"id":1}]`, `}`},
-		{`{"data":{"id":1,"connection_details":`, `[`, ``},
-		{`{"data":[{"id":"`, "\xff", `"}]}`},
-		{`{"data":[`, `{"id":1,"created_at":"2023-07-22T23:42:47.00000000000000000000000000000000000000000000000000Z"},`, `{"id":1}],"pagination":{}}`},
-		{`{"data":[`, `{"id":1,"name":"` + strings.Repeat("a", 9_000) + `"},`, `{"id":1}],"pagination":{}}`},
+	calls := testkit.Single()
+	for _, s := range []struct{ head, unit, tail, call string }{
+		{`{"data":[`, "{},", "{}]}", "Sources.List"},
+		{`{"data":[`, `{"id":1},`, `{"id":1}]}`, "Sources.ListConnectLinks"},
+		{fields, "{},", "{}]}}]}", "Activations.ListTypes"},
+		{`{"data":[`, `{"service_name":"a","configuration_fields":{"fields":[{},{},{},{"rules":"a,b","possible_values":["a|b"]}]}},`, "{}]}", "Destinations.ListTypes"},
+		{`{"data":[`, `{"id":"a","destination":{"last_test_results":{"steps":[{},{"step":{},"error":{"message":"\n"}}]}}},`, "{}]}", "Activations.List"},
+		{fields + `{"possible_values":"`, "a,", `"}]}}]}`, "Activations.ListTypes"},
+		{fields + `{"possible_values":[`, `"\n",`, `""]}]}}]}`, "Sources.ListTypes"},
+		{`{"data":{"id":1`, `,"\u006eame":"\t"`, "}}", "Sources.Get"},
+		{`{"status":404,"message":"`, `\u0001`, `"}`, "Destinations.CreateConnectLink"},
+		{`{"status":"success"`, `,"data":[{"id":1}]`, `}`, "Workspaces.List"},
+		{`{"data":{"id":1,"connection_details":`, `[`, ``, "Destinations.Get"},
+		{`{"data":[{"id":"`, "\xff", `"}]}`, "Activations.List"},
+		{`{"data":[`, `{"id":1,"created_at":"2023-07-22T23:42:47.00000000000000000000000000000000000000000000000000Z"},`, `{"id":1}],"pagination":{}}`, "Workspaces.List"},
+		{`{"data":[`, `{"id":1,"name":"` + strings.Repeat("a", 9_000) + `"},`, `{"id":1}],"pagination":{}}`, "Sources.List"},
 	} {
-		for which := range testkit.Single() {
-			if which%15 == len(s[0])%15 && testkit.Sample(&n) {
-				f.Add(s[0], s[1], s[2], uint8(which))
-			}
-		}
+		which := slices.IndexFunc(calls, func(c testkit.Call) bool { return c.Name == s.call })
+		f.Add(s.head, s.unit, s.tail, uint8(which))
 	}
 	f.Fuzz(func(t *testing.T, head, unit, tail string, which uint8) {
 		if unit == "" || len(head)+len(unit)+len(tail) > 1<<20 {
 			t.Skip()
 		}
-		calls := testkit.Single()
 		call := calls[int(which)%len(calls)]
 		c := respondTo(t, fill(head, unit, tail)())
 		var v any

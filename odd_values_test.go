@@ -185,6 +185,36 @@ func TestUnknownTimesInJSON(t *testing.T) {
 	}
 }
 
+// Null is read like a member that is missing.
+func TestNullIsReadLikeNothing(t *testing.T) {
+	t.Parallel()
+	for _, s := range oddSamples() {
+		for _, call := range s.get {
+			nulls := map[string]json.RawMessage{}
+			for field, value := range s.members {
+				if nulls[field] = json.RawMessage("null"); field == s.id {
+					nulls[field] = json.RawMessage(value)
+				}
+			}
+			text, err := json.Marshal(nulls)
+			require.NoError(t, err)
+			var got [2]any
+			for i, object := range []string{string(text), `{"` + s.id + `":` + s.members[s.id] + `}`} {
+				got[i], err = testkit.Named(call).Do(t.Context(), testkit.Client(t, testkit.Respond(200, success(object)), testkit.NoRetries))
+				require.NoError(t, err, object)
+				if a, ok := got[i].(*connectlinks.Activation); ok {
+					a.Raw = nil
+				}
+			}
+			text, err = json.Marshal(got[0])
+			require.NoError(t, err)
+			want, err := json.Marshal(got[1])
+			require.NoError(t, err)
+			assert.JSONEq(t, string(want), string(text), call)
+		}
+	}
+}
+
 // Source and Destination are a Connection, in Go and in JSON, and have no methods that a struct
 // which embeds them would get.
 func TestConnectionIsEmbedded(t *testing.T) {

@@ -13,10 +13,13 @@ type Value struct {
 	Offset int    // of Text, in the text that was split
 }
 
-// Parse returns the value that text holds.
+// Parse returns the value that text holds: text without the blanks around it.
 func Parse(text []byte) Value {
-	start := skipBlanks(text, 0)
-	return Value{text[start:skipValue(text, start)], start}
+	start, end := skipBlanks(text, 0), len(text)
+	for end > start && blank(text[end-1]) {
+		end--
+	}
+	return Value{text[start:end], start}
 }
 
 // Kind returns the value's first byte, which tells its kind: one of {["tfn, - or a digit.

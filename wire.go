@@ -12,7 +12,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/jsonscan"
 )
 
-// The limits of an answer. They bound the memory that it takes. An answer beyond them is
+// The limits of an answer bound the memory that it takes. An answer that exceeds them is
 // ErrBadResponse.
 const (
 	maxItems  = 1_000   // items on a page
@@ -20,15 +20,14 @@ const (
 	maxMember = 1 << 20 // bytes of an item on a page, and of every other member of the envelope
 )
 
-// envelope is the object that the API puts around its answers.
+// envelope reads the object that the API puts around its answers.
 type envelope struct {
 	status     wireText
 	data       jsonscan.Value
 	pagination jsonscan.Value
-	apiKey     jsonscan.Value // beside the others: the answer that holds it has no data
+	apiKey     jsonscan.Value // of the answer that has no data
 }
 
-// field returns where a member belongs.
 func (e *envelope) field(name []byte) any {
 	switch string(name) {
 	case "status":
@@ -43,6 +42,7 @@ func (e *envelope) field(name []byte) any {
 	return nil
 }
 
+// wirePagination reads where a page is in its list.
 type wirePagination struct{ total, perPage, prev, number, next, last int }
 
 func (w *wirePagination) field(name []byte) any {
@@ -63,7 +63,7 @@ func (w *wirePagination) field(name []byte) any {
 	return nil
 }
 
-// wireLink is a link of any kind.
+// wireLink reads a link of any kind.
 type wireLink struct {
 	ConnectLink
 	expiration              wireTime
@@ -125,7 +125,7 @@ func (w *wireLink) activation() ActivationConnectLink {
 	return ActivationConnectLink{w.link(), w.groupID}
 }
 
-// wireConnection is a source or a destination.
+// wireConnection reads a source or a destination.
 type wireConnection struct {
 	Connection
 	groupID string // of a source in V2
@@ -169,7 +169,7 @@ func (w *wireConnection) v2Source() V2Source {
 	}
 }
 
-// wireActivation is an activation. Its parts have two possible names: see [Activation].
+// wireActivation reads an activation. Its parts have two possible names: see [Activation].
 type wireActivation struct {
 	Activation
 	sourceConnection      wireActivationSource
@@ -213,7 +213,7 @@ func (w *wireActivation) activation() Activation {
 	return w.Activation
 }
 
-// wireActivationSource is an activation's source. Its id may be a number.
+// wireActivationSource reads an activation's source, whose id may be a number.
 type wireActivationSource ActivationSource
 
 func (w *wireActivationSource) field(name []byte) any {
@@ -228,7 +228,7 @@ func (w *wireActivationSource) field(name []byte) any {
 	return nil
 }
 
-// wireActivationDestination is an activation's destination. Its id may be a number.
+// wireActivationDestination reads an activation's destination, whose id may be a number.
 type wireActivationDestination ActivationDestination
 
 func (w *wireActivationDestination) field(name []byte) any {
@@ -251,7 +251,7 @@ func (w *wireActivationDestination) field(name []byte) any {
 	return nil
 }
 
-// wireType is a type of any kind.
+// wireType reads a type of any kind.
 type wireType struct {
 	DestinationType
 	syncEngines []string // of a source
@@ -296,7 +296,7 @@ func (w *wireType) source() SourceType {
 func (w *wireType) destination() DestinationType { return w.DestinationType }
 func (w *wireType) activation() ActivationType   { return ActivationType(w.DestinationType) }
 
-// wireWorkspace is a workspace.
+// wireWorkspace reads a workspace.
 type wireWorkspace struct{ Workspace }
 
 func (w *wireWorkspace) field(name []byte) any {
@@ -317,7 +317,7 @@ func (w *wireWorkspace) check(bool) error { return requireID(w.ID, "workspace") 
 
 func (w *wireWorkspace) workspace() Workspace { return w.Workspace }
 
-// wireSteps are the steps of a connection's tests: {"steps": [...]}. Anything else has none.
+// wireSteps reads the steps of a connection's test: {"steps": [...]}. Any other value has none.
 type wireSteps []TestStep
 
 func (s *wireSteps) read(_ *wireReader, v jsonscan.Value) {
@@ -347,7 +347,7 @@ func (s *wireStep) read(v jsonscan.Value) {
 	}
 }
 
-// wireFields is the form of a type: {"fields": [...]}. Anything else has no fields.
+// wireFields reads the fields of a type's form: {"fields": [...]}. Any other value has none.
 type wireFields []ConfigurationField
 
 func (f *wireFields) read(r *wireReader, v jsonscan.Value) {
@@ -389,7 +389,7 @@ func (f *wireField) read(r *wireReader, v jsonscan.Value) {
 	}
 }
 
-// wireText is a string. Any other value is read as it is written.
+// wireText reads a string. It keeps any other value as it is written.
 type wireText string
 
 func (t *wireText) read(_ *wireReader, v jsonscan.Value) { *t = wireText(v.String()) }
@@ -410,7 +410,7 @@ func (t wireText) failure() (code int, failed bool) {
 	return n, err == nil && n >= 400
 }
 
-// wireTexts is a list of texts. It may also be one string, with commas or bars between the texts.
+// wireTexts reads a list of texts: an array, or one string with commas or bars between the texts.
 type wireTexts []string
 
 func (t *wireTexts) read(r *wireReader, v jsonscan.Value) {
@@ -433,7 +433,8 @@ func (t *wireTexts) read(r *wireReader, v jsonscan.Value) {
 	}
 }
 
-// hasText reports whether a list of texts, in either form, has one. It makes no list.
+// hasText reports whether a list of texts, like those of wireTexts, has this text. It allocates no
+// list.
 func hasText(v jsonscan.Value, text string) bool {
 	for c := v.Elements(); c.Next(); {
 		if c.Value.String() == text {
@@ -452,7 +453,7 @@ func hasText(v jsonscan.Value, text string) bool {
 
 func separates(r rune) bool { return r == ',' || r == '|' }
 
-// wireTime is an RFC 3339 time, or null. A time that cannot be read is zero.
+// wireTime reads an RFC 3339 time, or null. A time that cannot be read is zero.
 type wireTime struct {
 	time.Time
 	unreadable bool
@@ -468,18 +469,19 @@ func (t *wireTime) read(_ *wireReader, v jsonscan.Value) {
 	*t = wireTime{at, err != nil}
 }
 
-// wireReader reads the JSON values of one answer. Their text must have passed [jsonscan.Check].
+// wireReader reads the JSON values of one answer into Go values. [jsonscan.Check] must have
+// accepted the answer.
 type wireReader struct {
 	wrong error // says which value was the first that its field cannot hold; nil for none
 	err   error // says which limit was exceeded; nil for none
 	texts int   // how many texts were in strings with commas or bars
 }
 
-// wireObject is a Go value for a JSON object. field returns a pointer to the field for a member,
-// nil for a member that the SDK does not read.
+// wireObject takes the members of a JSON object. field returns a pointer to the field for a
+// member, or nil for a member that the SDK does not read.
 type wireObject interface{ field(name []byte) any }
 
-// wireValue is a Go value for a JSON value that is not always of the same kind.
+// wireValue takes a JSON value that is not always of the same kind.
 type wireValue interface {
 	read(r *wireReader, v jsonscan.Value)
 }
@@ -495,8 +497,8 @@ func (r *wireReader) object(v jsonscan.Value, o wireObject) {
 	}
 }
 
-// value reads v into the field that a pointer is for. Null, and a value of the wrong kind, make
-// the field zero.
+// value reads v into a field, which is given by a pointer. The field becomes zero if v is null or
+// of a kind that the field cannot hold.
 func (r *wireReader) value(v jsonscan.Value, field any) {
 	null := v.Kind() == 'n'
 	switch f := field.(type) {

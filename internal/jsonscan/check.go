@@ -1,5 +1,5 @@
-// Package jsonscan checks JSON text against limits, and splits it into its values. It decodes
-// nothing, and allocates next to nothing, whatever the text holds.
+// Package jsonscan checks JSON text against limits, and splits it into its values without
+// allocating memory for them.
 package jsonscan
 
 import (
@@ -31,10 +31,10 @@ type LimitError struct {
 
 func (e *LimitError) Error() string { return fmt.Sprintf("more than %d %s", e.Limit, e.Of) }
 
-// Check reports whether text is exactly one JSON value, in UTF-8, with blanks around it at most.
-// Objects, arrays, strings, numbers and literals count as values, names do not. More than
-// maxValues, or deeper nesting than MaxDepth, is a *LimitError. Check ends soon after ctx has
-// ended, with ctx's error.
+// Check returns an error if text is not exactly one JSON value in UTF-8: a *SyntaxError or
+// ErrNotUTF8. If the text has more than maxValues values, or is nested more deeply than MaxDepth,
+// the error is a *LimitError. Every object, array, string, number and literal is a value; a
+// member's name is not. Soon after ctx has ended, Check returns ctx's error.
 func Check(ctx context.Context, text []byte, maxValues int) error {
 	if !utf8.Valid(text) {
 		return ErrNotUTF8

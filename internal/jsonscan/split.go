@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// Value is one JSON value.
+// Value holds one JSON value.
 type Value struct {
 	Text   []byte // without blanks around it; empty for no value
 	Offset int    // of Text, in the text that was split
@@ -22,8 +22,8 @@ func Parse(text []byte) Value {
 	return Value{text[start:end], start}
 }
 
-// Kind returns the value's first byte, which tells its kind: one of {["tfn, - or a digit.
-// It is 0 for no value.
+// Kind returns the first byte of the value, which tells its kind: {, [, ", t, f, n, - or a digit.
+// It returns 0 for no value.
 func (v Value) Kind() byte {
 	if len(v.Text) == 0 {
 		return 0
@@ -31,8 +31,8 @@ func (v Value) Kind() byte {
 	return v.Text[0]
 }
 
-// String returns a string's text, and any other value as it is written. Of no value and of null
-// it returns "".
+// String returns the text of a string, and any other value as it is written. For null and for no
+// value it returns "".
 func (v Value) String() string {
 	switch v.Kind() {
 	case '"':
@@ -69,7 +69,7 @@ func (v Value) cursor(opening, closing byte) Cursor {
 //
 //	for c := v.Members(); c.Next(); { ... c.Name ... c.Value ... }
 //
-// In text that Check has not accepted, it ends where it cannot go on.
+// In text that Check did not accept, it ends where the text is not JSON.
 type Cursor struct {
 	Name  []byte // of a member
 	Value Value

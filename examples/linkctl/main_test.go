@@ -98,7 +98,7 @@ func (w *world) linkctl(t *testing.T, args string, settings ...string) *exec.Cmd
 	}, settings...)...)
 }
 
-// linkctl is a command with an environment of its own.
+// linkctl returns a command that has these settings, and no other CENSUS_ variable.
 func linkctl(t *testing.T, args []string, settings ...string) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -112,7 +112,7 @@ func linkctl(t *testing.T, args []string, settings ...string) *exec.Cmd {
 	return cmd
 }
 
-// execute runs a command to its end.
+// execute runs a command until it ends.
 func execute(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer

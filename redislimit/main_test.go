@@ -17,6 +17,10 @@ func TestMain(m *testing.M) {
 		work(job)
 		return
 	}
+	if description := os.Getenv(replicaVariable); description != "" {
+		serve(description)
+		return
+	}
 	code := m.Run()
 	if exampleServer != nil {
 		exampleServer.kill()

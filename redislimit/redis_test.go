@@ -254,8 +254,8 @@ func TestAHangOfRedisStopsNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEveryServer(t, func(t *testing.T, s *server) {
 				news := make(line, 100)
+				options := options // of this server
 				options.Addr = s.addr
-				options := options
 				client := redis.NewClient(&options)
 				defer client.Close()
 				defer s.signal(syscall.SIGCONT)

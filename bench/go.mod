@@ -10,6 +10,8 @@ require github.com/connectlinks/connectlinks-go v0.0.0
 
 require (
 	github.com/google/go-querystring v1.2.0 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/time v0.15.0 // indirect
 )
 

@@ -30,11 +30,24 @@ type Loopback struct {
 // NewLoopback starts a server that speaks HTTP/2 or, without it, HTTP/1.1 only.
 // The process trusts its certificate: see the godebug line in go.mod.
 func NewLoopback(http2 bool, think time.Duration) (*Loopback, error) {
-	cert, err := certificate()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
+	return serve(l, http2, think)
+}
+
+// NewFar starts a server whose answers take half a round trip. See [FarTransport] for the requests.
+func NewFar(http2 bool, roundTrip time.Duration) (*Loopback, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return serve(farListener{l, roundTrip / 2}, http2, 0)
+}
+
+func serve(l net.Listener, http2 bool, think time.Duration) (*Loopback, error) {
+	cert, err := certificate()
 	if err != nil {
 		return nil, err
 	}

@@ -102,6 +102,7 @@ func (c *call) takeFailure() Failure {
 		if f.left > 0 {
 			if f.left--; f.left == 0 {
 				c.failures = slices.Delete(c.failures, i, i+1)
+				c.usedUp = append(c.usedUp[max(0, len(c.usedUp)+1-maxUsedUp):], f)
 			}
 		}
 		return f.Failure

@@ -225,5 +225,5 @@ func (s *Server) Unfired() []Failure {
 func (s *Server) StopFailing() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failures = nil
+	s.failures, s.usedUp = nil, nil
 }

@@ -26,8 +26,6 @@ type Server struct {
 	PagesURL string
 
 	config
-	token     string // the first workspace's, at the start
-	personal  string // the personal access token
 	mux       *http.ServeMux
 	pages     *http.ServeMux  // mux, unless the pages have an origin of their own
 	transport *http.Transport // of the server's own clients
@@ -41,6 +39,7 @@ type Server struct {
 	rate     float64       // requests per second of a token; 0: no limit
 	limiters map[*Workspace]*rate.Limiter
 	failures []*queued
+	usedUp   []*queued // failures that have happened as often as they should
 	requests []*Request
 	pipes    map[net.Conn]struct{} // open in-memory connections; nil once closed
 }
@@ -54,7 +53,12 @@ type config struct {
 	assume        Assumptions
 	requestLog    func(Request)
 	embedOrigins  string // as frame-ancestors has them
-	err           error  // of an option
+	token         string // the first workspace's, at the start
+	personal      string // the personal access token
+	further       []further
+	control       bool
+	controlHosts  []string
+	err           error // of an option
 }
 
 // Option configures a [Server].
@@ -117,14 +121,15 @@ func WithRequestLog(log func(Request)) Option {
 
 // NewServer starts a server on the loopback interface. The caller should call
 // Close when finished. Like [net/http/httptest.NewServer] it panics if it cannot
-// listen, and besides only on what [WithEmbedOrigins] refuses.
+// listen, and besides only on what an option refuses: [WithEmbedOrigins],
+// [WithToken], [WithPersonalToken], [WithWorkspace].
 func NewServer(opts ...Option) *Server {
 	s := &Server{
-		config:   config{lifetime: 24 * time.Hour, embedOrigins: loopback},
-		token:    newToken(),
-		personal: rand.Text(),
-		mux:      http.NewServeMux(),
-		pipes:    map[net.Conn]struct{}{},
+		config: config{
+			lifetime: 24 * time.Hour, embedOrigins: loopback, token: newToken(), personal: rand.Text(),
+		},
+		mux:   http.NewServeMux(),
+		pipes: map[net.Conn]struct{}{},
 	}
 	for _, opt := range opts {
 		opt(&s.config)
@@ -133,7 +138,7 @@ func NewServer(opts ...Option) *Server {
 		panic("connectlinkstest: " + s.err.Error())
 	}
 	s.assume = s.assume.orDefault()
-	s.state = newState(s.token, s.now())
+	s.state = s.begin()
 	s.handleAll()
 
 	if s.unheard {
@@ -178,6 +183,7 @@ func (s *Server) handleAll() {
 		}
 		handle(mux, string(e.route), e)
 	}
+	s.handleControl()
 }
 
 func listen() net.Listener {
@@ -212,8 +218,8 @@ func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offset, s.retired, s.rate, s.limiters = 0, 0, 0, nil
-	s.failures, s.requests = nil, nil
-	s.state = newState(s.token, s.now())
+	s.failures, s.usedUp, s.requests = nil, nil, nil
+	s.state = s.begin()
 }
 
 // Token is the API key of the first workspace.

@@ -560,8 +560,12 @@ func TestLimitsOfMemory(t *testing.T) {
 				}
 				runtime.KeepAlive(v)
 			}
-			check("plain", respondTo(t, body))
-			check("gzip", serveGzip(t, body))
+			if testkit.Thorough || n%2 == 0 {
+				check("plain", respondTo(t, body))
+			}
+			if testkit.Thorough || n%2 == 1 {
+				check("gzip", serveGzip(t, body))
+			}
 		})
 	}
 }

@@ -37,7 +37,7 @@ const maxErrorText = 4 << 10 // bytes of an error's text that are kept
 // characters that are not printable ASCII. A token of four to seven characters counts
 // as a whole. MayHold ignores shorter tokens.
 func MayHold(text string, tokens ...string) bool {
-	return newSecrets(tokens).in(text)
+	return len(text) >= 4 && newSecrets(tokens).in(text) // nothing shorter is a secret
 }
 
 // Line returns the first max bytes of text in one line, or Withheld. It replaces

@@ -100,13 +100,10 @@ var Thorough = os.Getenv("CONNECTLINKS_THOROUGH") != ""
 
 // Repeats returns n if [Thorough], and otherwise a part of n.
 func Repeats(n int) int {
-	switch {
-	case Race:
-		return n / 20
-	case Thorough:
+	if Thorough && !Race {
 		return n
 	}
-	return n / 10
+	return n / 20
 }
 
 // Sample counts in n the cases that are much alike, and reports whether to try this

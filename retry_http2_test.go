@@ -38,6 +38,7 @@ func TestHTTP2ServerGoesAway(t *testing.T) {
 				n := testkit.NewNetwork(t, true)
 				c := n.Client(t)
 				for i := range 3 {
+					synctest.Wait() // for the GOAWAY before
 					n.API.Begin(testkit.Instead(func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Connection", "close") // GOAWAY, in HTTP/2
 						n.API.CarryOut(w, r)

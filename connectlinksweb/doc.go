@@ -47,6 +47,10 @@
 // one. It keeps the keys of earlier links, since the customer of another tab may still
 // finish.
 //
+// A link of API V2 does not say whether it was used, so mint must not return it again. It
+// makes a new one for each try, and keeps all of them. check revokes the earlier ones once one
+// try has finished: at the click, the customer of the first tab may still be at work.
+//
 // # Sessions
 //
 // The way back from a link's page is a GET from another site. The session's cookie needs

@@ -21,7 +21,7 @@ import (
 // and redirects to the link's URL with 303; if JSON is what the request prefers
 // (Accept: application/json), the answer is the link as JSON, for a front end that
 // embeds it. mint has the ResponseWriter to set a cookie with; it writes no answer.
-// It should store the link's id in the session, and return a link that the session
+// It should store the link's id in the session, and on API V1 return a link that the session
 // still has open: see the package documentation.
 //
 // A POST from another origin is refused with 403, other methods with 405. [Error]

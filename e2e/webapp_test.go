@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -24,9 +25,12 @@ import (
 type harbor struct {
 	sandbox *connectlinkstest.Server
 	url     string
+	braze   string // how the page names the type that most tests connect
 	acme    string // how a tenant signs in
 	birch   string
 	log     *output
+	stop    func()
+	restart func() bool // like a deployment: it forgets its sessions
 }
 
 // output is what a program says.
@@ -47,22 +51,47 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-func newHarbor(t *testing.T) *harbor {
+// newHarbor starts the webapp on a version of the API. On V2, V1 is retired.
+func newHarbor(t *testing.T, api string) *harbor {
 	t.Helper()
 	h := &harbor{sandbox: newSandbox(t, true), log: &output{}}
-	h.sandbox.AddGroup("silver_bark")
 	acme, birch := h.sandbox.Workspace(), h.sandbox.AddWorkspace("Birch & Co")
-	h.acme, h.birch = fmt.Sprintf("#sign-in-%d", acme.ID), fmt.Sprintf("#sign-in-%d", birch.ID)
+	ids := []string{fmt.Sprint(acme.ID), fmt.Sprint(birch.ID)}
+	h.braze = "destination-braze"
+	if api == "v2" {
+		ids = []string{acme.GroupID, birch.GroupID}
+		h.braze = "activation-braze"
+		require.NoError(t, h.sandbox.RetireV1(http.StatusGone))
+		t.Cleanup(func() {
+			for _, r := range h.sandbox.Requests() {
+				assert.NotContains(t, r.Path, "/api/v1/")
+			}
+		})
+	}
+	h.acme, h.birch = "#sign-in-"+ids[0], "#sign-in-"+ids[1]
 	env := append(os.Environ(),
 		"CENSUS_BASE_URL="+h.sandbox.URL,
 		"CENSUS_PERSONAL_ACCESS_TOKEN="+h.sandbox.PersonalToken(),
-		fmt.Sprintf("CENSUS_TENANTS=Acme Coffee=%d:%s,Birch & Co=%d:silver_bark", acme.ID, h.sandbox.Group(), birch.ID),
-		"CENSUS_API_TOKEN=", "CENSUS_GROUP=",
+		fmt.Sprintf("CENSUS_TENANTS=Acme Coffee=%s,Birch & Co=%s", ids[0], ids[1]),
+		"CENSUS_API_TOKEN=",
 	)
+	t.Cleanup(func() {
+		if h.stop != nil {
+			h.stop()
+		}
+		if t.Failed() {
+			t.Logf("the webapp: %s", h.log)
+		}
+	})
 	// It is to know its own address, so the port has to be chosen before it starts:
 	// another program may be faster.
 	for range 5 {
-		if h.start(t, env) {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		addr := l.Addr().String()
+		require.NoError(t, l.Close())
+		h.url = "http://harbor.localhost" + strings.TrimPrefix(addr, "127.0.0.1")
+		if h.start(t, addr, api, env) {
 			return h
 		}
 	}
@@ -70,20 +99,15 @@ func newHarbor(t *testing.T) *harbor {
 	return nil
 }
 
-// start runs the webapp on a port that is free at this moment.
-func (h *harbor) start(t *testing.T, env []string) bool {
+// start runs the webapp until h.stop, and reports whether it could.
+func (h *harbor) start(t *testing.T, addr, api string, env []string) bool {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
-	h.url = "http://harbor.localhost" + strings.TrimPrefix(addr, "127.0.0.1")
-
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, webapp, "-addr", addr, "-public-url", h.url)
+	cmd := exec.CommandContext(ctx, webapp, "-api", api, "-addr", addr, "-public-url", h.url)
 	cmd.Env = env
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 5 * time.Second
+	// It gives requests that are being answered 5 seconds.
+	cmd.WaitDelay = time.Minute
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	cmd.Stderr = cmd.Stdout
@@ -100,25 +124,43 @@ func (h *harbor) start(t *testing.T, env []string) bool {
 		}
 		_ = cmd.Wait()
 	}()
-	stop := func() {
+	h.stop = func() {
 		cancel()
 		<-gone
 	}
 	select {
 	case <-ready:
-		t.Cleanup(func() {
-			stop()
-			if t.Failed() {
-				t.Logf("the webapp: %s", h.log)
-			}
-		})
+		h.restart = func() bool {
+			h.stop()
+			return h.start(t, addr, api, env)
+		}
 		return true
 	case <-gone:
-		stop()
-		return false
 	case <-t.Context().Done():
-		stop()
-		return false
+	}
+	h.stop()
+	return false
+}
+
+// eachWay runs a test on both versions of the API, by redirect and embedded.
+func eachWay(t *testing.T, test func(t *testing.T, h *harbor, embedded bool)) {
+	for _, api := range []string{"v1", "v2"} {
+		for _, embedded := range []bool{false, true} {
+			t.Run(api+"/"+name(embedded), func(t *testing.T) {
+				t.Parallel()
+				test(t, newHarbor(t, api), embedded)
+			})
+		}
+	}
+}
+
+// eachVersion runs a test on both versions of the API.
+func eachVersion(t *testing.T, test func(t *testing.T, h *harbor)) {
+	for _, api := range []string{"v1", "v2"} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			test(t, newHarbor(t, api))
+		})
 	}
 }
 
@@ -163,11 +205,11 @@ func (h *harbor) begin(b *tab, what string, embedded bool) view {
 
 // All there is to connect, in both ways.
 func TestWebappConnect(t *testing.T) {
-	for _, what := range []string{"source-postgres", "destination-braze", "activation-hubspot"} {
+	for what, api := range map[string]string{"source-postgres": "v1", "destination-braze": "v1", "activation-hubspot": "v2"} {
 		for _, embedded := range []bool{false, true} {
 			t.Run(what+"/"+name(embedded), func(t *testing.T) {
 				t.Parallel()
-				h := newHarbor(t)
+				h := newHarbor(t, api)
 				b := h.customer(t)
 				b.see("#nothing-connected")
 				assert.Empty(t, h.sandbox.Links(), "looking makes no link")
@@ -186,205 +228,193 @@ func TestWebappConnect(t *testing.T) {
 
 // What is connected is renewed and disconnected, and nobody else's business.
 func TestWebappLife(t *testing.T) {
-	t.Parallel()
-	h := newHarbor(t)
-	b := h.customer(t)
-	h.connect(b, "destination-braze", false)
-	b.click(`[id^="reauthorize-destination-"]`)
-	b.see("#form")
-	assert.Contains(t, b.text("h1"), "Reconnect")
-	enter(b.view)
-	b.click("#connect")
-	b.at("/integrations")
-	assert.Contains(t, b.text("#flash"), "has new credentials.")
+	eachVersion(t, func(t *testing.T, h *harbor) {
+		b := h.customer(t)
+		h.connect(b, h.braze, false)
+		b.click(`[id^="reauthorize-"]`)
+		b.see("#form")
+		assert.Contains(t, b.text("h1"), "Reconnect")
+		enter(b.view)
+		b.click("#connect")
+		b.at("/integrations")
+		assert.Contains(t, b.text("#flash"), "has new credentials.")
 
-	other := newTab(t)
-	h.signIn(other, h.birch)
-	other.see("#nothing-connected")
+		other := newTab(t)
+		h.signIn(other, h.birch)
+		other.see("#nothing-connected")
 
-	b.click(`[id^="disconnect-destination-"]`)
-	b.click("#keep")
-	b.at("/integrations")
-	b.see("#connections")
-	b.click(`[id^="disconnect-destination-"]`)
-	b.click("#disconnect")
-	b.at("/integrations")
-	assert.Contains(t, b.text("#flash"), "is disconnected.")
-	b.see("#nothing-connected")
+		b.click(`[id^="disconnect-"]`)
+		b.click("#keep")
+		b.at("/integrations")
+		b.see("#connections")
+		b.click(`[id^="disconnect-"]`)
+		b.click("#disconnect")
+		b.at("/integrations")
+		assert.Contains(t, b.text("#flash"), "is disconnected.")
+		b.see("#nothing-connected")
 
-	b.click("#sign-out")
-	b.at("/sign-in")
-	b.back()
-	b.at("/sign-in")
-	assert.Nil(t, get[any](b.view, element("#sign-out")), "the back button does not sign in again")
+		b.click("#sign-out")
+		b.at("/sign-in")
+		b.back()
+		b.at("/sign-in")
+		assert.Nil(t, get[any](b.view, element("#sign-out")), "the back button does not sign in again")
+	})
 }
 
 // A customer who thinks better of it, and then of that.
 func TestWebappCancel(t *testing.T) {
-	for _, embedded := range []bool{false, true} {
-		t.Run(name(embedded), func(t *testing.T) {
-			t.Parallel()
-			h := newHarbor(t)
-			b := h.customer(t)
-			b.stopReloads()
-			h.begin(b, "destination-braze", embedded).click("#cancel")
-			if embedded {
-				b.see("#embed-left")
-				b.wait(`document.activeElement.id === "embed-left"`)
-				b.click("#embed-again")
-				v := b.frame(h.sandbox.PagesURL)
-				v.see("#form")
-				v.click("#cancel")
-				b.click("#embed-back")
-			} else {
-				assert.Equal(t, "Not connected yet", b.text(".waiting h1"))
-				b.click("#connectlink-back")
-			}
-			b.at("/integrations")
-			b.see("#nothing-connected")
-			assert.False(t, link(t, h.sandbox).Completed)
-			b.allowReloads()
-			h.connect(b, "destination-braze", embedded)
-			assert.Len(t, h.sandbox.Links(), 1, "the link was open still")
-		})
-	}
+	eachWay(t, func(t *testing.T, h *harbor, embedded bool) {
+		b := h.customer(t)
+		b.stopReloads()
+		h.begin(b, h.braze, embedded).click("#cancel")
+		if embedded {
+			b.see("#embed-left")
+			b.wait(`document.activeElement.id === "embed-left"`)
+			b.click("#embed-again")
+			v := b.frame(h.sandbox.PagesURL)
+			v.see("#form")
+			v.click("#cancel")
+			b.click("#embed-back")
+		} else {
+			assert.Equal(t, "Not connected yet", b.text(".waiting h1"))
+			b.click("#connectlink-back")
+		}
+		b.at("/integrations")
+		b.see("#nothing-connected")
+		assert.Empty(t, connections(t, h.sandbox))
+		b.allowReloads()
+		h.connect(b, h.braze, embedded)
+		links := h.sandbox.Links()
+		if links[0].Kind == connectlinkstest.KindDestination {
+			assert.Len(t, links, 1, "the link was open still")
+			return
+		}
+		for _, l := range links[:len(links)-1] {
+			assert.True(t, l.ConnectLink.Revoked, "once another try has finished")
+		}
+		assert.True(t, links[len(links)-1].Completed)
+	})
 }
 
 // A link that dies while its page is open.
 func TestWebappExpired(t *testing.T) {
-	for _, embedded := range []bool{false, true} {
-		t.Run(name(embedded), func(t *testing.T) {
-			t.Parallel()
-			h := newHarbor(t)
-			b := h.customer(t)
-			v := h.begin(b, "activation-hubspot", embedded)
-			require.NoError(t, h.sandbox.Expire(link(t, h.sandbox).ConnectLink.ID))
-			v.click("#connect")
-			v.see(`[data-page="dead"]`)
-			if embedded {
-				b.click("#embed-check")
-			} else {
-				v.click("#back")
-			}
-			b.see(".ended")
-			b.click("#connectlink-back")
-			b.at("/integrations")
-			h.connect(b, "activation-hubspot", embedded)
-			assert.Len(t, h.sandbox.Links(), 2)
-			assert.Contains(t, b.text("#flash"), "is connected.")
-		})
-	}
+	eachWay(t, func(t *testing.T, h *harbor, embedded bool) {
+		b := h.customer(t)
+		v := h.begin(b, h.braze, embedded)
+		require.NoError(t, h.sandbox.Expire(link(t, h.sandbox).ConnectLink.ID))
+		v.click("#connect")
+		v.see(`[data-page="dead"]`)
+		if embedded {
+			b.click("#embed-check")
+		} else {
+			v.click("#back")
+		}
+		b.see(".ended")
+		b.click("#connectlink-back")
+		b.at("/integrations")
+		h.connect(b, h.braze, embedded)
+		assert.Len(t, h.sandbox.Links(), 2)
+		assert.Contains(t, b.text("#flash"), "is connected.")
+	})
 }
 
 // The return address without having connected, and somebody else's.
 func TestWebappForgedReturn(t *testing.T) {
-	t.Parallel()
-	h := newHarbor(t)
-	b := h.customer(t)
-	b.stopReloads()
-	h.begin(b, "destination-braze", false)
-	address := link(t, h.sandbox).ConnectLink.RedirectURI
-	require.True(t, strings.HasPrefix(address, h.url+"/connected/"), address)
+	eachVersion(t, func(t *testing.T, h *harbor) {
+		b := h.customer(t)
+		b.stopReloads()
+		h.begin(b, h.braze, false)
+		address := link(t, h.sandbox).ConnectLink.RedirectURI
+		require.True(t, strings.HasPrefix(address, h.url+"/connected/"), address)
 
-	other := newTab(t)
-	h.signIn(other, h.birch)
-	other.open(address)
-	other.see(".nolink h1")
+		other := newTab(t)
+		h.signIn(other, h.birch)
+		other.open(address)
+		other.see(".nolink h1")
 
-	b.open(address + "?status=created&id=1")
-	assert.Equal(t, "Not connected yet", b.text(".waiting h1"))
-	b.click("#connectlink-back")
-	b.see("#nothing-connected")
+		b.open(address + "?status=created&id=1")
+		assert.Equal(t, "Not connected yet", b.text(".waiting h1"))
+		b.click("#connectlink-back")
+		b.see("#nothing-connected")
+	})
 }
 
 // The back button makes no other link.
 func TestWebappBack(t *testing.T) {
-	for _, embedded := range []bool{false, true} {
-		t.Run(name(embedded), func(t *testing.T) {
-			t.Parallel()
-			h := newHarbor(t)
-			b := h.customer(t)
-			h.connect(b, "source-postgres", embedded)
-			b.see("#flash")
+	eachWay(t, func(t *testing.T, h *harbor, embedded bool) {
+		b := h.customer(t)
+		h.connect(b, h.braze, embedded)
+		b.see("#flash")
+		b.back()
+		b.wait(`location.pathname !== "/integrations" && document.readyState === "complete"`)
+		if embedded {
+			// What was sent in the frame is a step of its own, which shows nothing new.
+			b.travel(-2)
+		} else {
 			b.back()
-			b.wait(`location.pathname !== "/integrations" && document.readyState === "complete"`)
-			if embedded {
-				// What was sent in the frame is a step of its own, which shows nothing new.
-				b.travel(-2)
-			} else {
-				b.back()
-			}
-			b.at("/integrations")
-			b.wait(`[...document.querySelectorAll("button")].every((e) => !e.disabled)`)
-			b.travel(1)
-			b.wait(`location.pathname !== "/integrations" && document.readyState === "complete"`)
-			assert.Len(t, h.sandbox.Links(), 1)
-			assert.Len(t, connections(t, h.sandbox), 1)
-		})
-	}
+		}
+		b.at("/integrations")
+		b.wait(`[...document.querySelectorAll("button")].every((e) => !e.disabled)`)
+		b.travel(1)
+		b.wait(`location.pathname !== "/integrations" && document.readyState === "complete"`)
+		assert.Len(t, h.sandbox.Links(), 1)
+		assert.Len(t, connections(t, h.sandbox), 1)
+	})
 }
 
 // Without script everything is still there, what is embedded in a window of its own.
 func TestWebappWithoutScript(t *testing.T) {
-	for _, embedded := range []bool{false, true} {
-		t.Run(name(embedded), func(t *testing.T) {
-			t.Parallel()
-			h := newHarbor(t)
-			b := newTab(t)
-			b.withoutScript()
-			h.signIn(b, h.acme)
-			if embedded {
-				b.click("#embed-destination-braze")
-				b.click("connect-link a")
-			} else {
-				b.click("#connect-destination-braze")
-			}
-			enter(b.view)
-			b.click("#connect")
-			b.at("/integrations")
-			assert.Contains(t, b.text("#flash"), "is connected.")
-			assert.Len(t, connections(t, h.sandbox), 1)
-		})
-	}
+	eachWay(t, func(t *testing.T, h *harbor, embedded bool) {
+		b := newTab(t)
+		b.withoutScript()
+		h.signIn(b, h.acme)
+		if embedded {
+			b.click("#embed-" + h.braze)
+			b.click("connect-link a")
+		} else {
+			b.click("#connect-" + h.braze)
+		}
+		enter(b.view)
+		b.click("#connect")
+		b.at("/integrations")
+		assert.Contains(t, b.text("#flash"), "is connected.")
+		assert.Len(t, connections(t, h.sandbox), 1)
+	})
 }
 
 // The keyboard is enough, and it can be seen where it is.
 func TestWebappKeyboard(t *testing.T) {
-	for _, embedded := range []bool{false, true} {
-		t.Run(name(embedded), func(t *testing.T) {
-			t.Parallel()
-			h := newHarbor(t)
-			b := newTab(t)
-			b.open(h.url + "/")
-			b.see(h.acme)
-			b.tabTo(h.acme)
-			b.press(kb.Enter)
-			b.at("/integrations")
-			v, button := b.view, "#connect-destination-braze"
-			if embedded {
-				v, button = b.frame(h.sandbox.PagesURL), "#embed-destination-braze"
-			}
-			b.tabTo(button)
-			b.press(kb.Enter)
-			v.see("#form")
-			if embedded {
-				b.wait(`document.querySelector("connect-link").ariaBusy !== "true"`)
-			}
-			v.tabTo("#field-instance_url")
-			b.press("https://rest.example.com")
-			v.tabTo("#field-api_key")
-			b.press("right" + kb.Enter)
-			b.at("/integrations")
-			assert.Contains(t, b.text("#flash"), "is connected.")
-		})
-	}
+	eachWay(t, func(t *testing.T, h *harbor, embedded bool) {
+		b := newTab(t)
+		b.open(h.url + "/")
+		b.see(h.acme)
+		b.tabTo(h.acme)
+		b.press(kb.Enter)
+		b.at("/integrations")
+		v, button := b.view, "#connect-"+h.braze
+		if embedded {
+			v, button = b.frame(h.sandbox.PagesURL), "#embed-"+h.braze
+		}
+		b.tabTo(button)
+		b.press(kb.Enter)
+		v.see("#form")
+		if embedded {
+			b.wait(`document.querySelector("connect-link").ariaBusy !== "true"`)
+		}
+		v.tabTo("#field-instance_url")
+		b.press("https://rest.example.com")
+		v.tabTo("#field-api_key")
+		b.press("right" + kb.Enter)
+		b.at("/integrations")
+		assert.Contains(t, b.text("#flash"), "is connected.")
+	})
 }
 
 // A telephone.
 func TestWebappNarrow(t *testing.T) {
 	t.Parallel()
 	const width = 390
-	h := newHarbor(t)
+	h := newHarbor(t, "v1")
 	b := newTab(t)
 	b.resize(width, 844, true)
 	b.open(h.url + "/")

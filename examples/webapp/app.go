@@ -29,12 +29,27 @@ type config struct {
 	Log       *slog.Logger
 }
 
-// tenant is a customer of the platform, with a workspace of its own.
+// tenant is a customer of the platform.
 type tenant struct {
 	ID, Name string
-	V1       *connectlinks.Client // with the workspace's token
-	V2       *connectlinks.Client // with a personal access token; nil for no activations
-	Group    string               // of the tenant's activations
+	kinds    []kind // what can be connected, in the order of display
+
+	// warm opens a connection to the API before it is needed.
+	warm func(context.Context) error
+}
+
+// newTenant returns a tenant that sees what c sees: on V1 a workspace, on V2 a group.
+func newTenant(id, name, api string, c *connectlinks.Client) tenant {
+	return tenant{ID: id, Name: name, kinds: newKinds(api, c), warm: c.Warm}
+}
+
+func (t *tenant) kind(name string) (kind, error) {
+	for _, k := range t.kinds {
+		if k.name() == name {
+			return k, nil
+		}
+	}
+	return nil, errNotFound
 }
 
 type app struct {
@@ -48,7 +63,10 @@ type app struct {
 //go:embed templates static
 var files embed.FS
 
-const home = "/integrations"
+const (
+	home        = "/integrations"
+	revokeLimit = 10 * time.Second
+)
 
 func newApp(cfg config) (http.Handler, error) {
 	u, err := url.Parse(cfg.PublicURL)
@@ -74,23 +92,32 @@ func newApp(cfg config) (http.Handler, error) {
 	}
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /static/app.css", static)
-	mux.HandleFunc("GET /static/app.js", static)
-	mux.Handle("GET /connect-link.js", connectlinksweb.Script())
-	mux.Handle("GET /{$}", http.RedirectHandler(home, http.StatusSeeOther))
-	mux.HandleFunc("GET /sign-in", a.signInPage)
-	mux.HandleFunc("POST /sign-in", a.signIn)
-	mux.Handle("POST /sign-out", a.signedIn(a.signOut))
-	mux.Handle("GET "+home, a.signedIn(a.integrations))
-	mux.Handle("/connect/{kind}/{type}", a.signedIn(a.connect))
-	mux.Handle("/reauthorize/{kind}/{id}", a.signedIn(a.reauthorize))
-	mux.Handle("POST /embed/{kind}/{type}", a.signedIn(a.embed))
-	mux.Handle("GET /embedded/{key}", a.signedIn(a.embedded))
-	mux.Handle("/connected/{key}", a.signedIn(a.comeBack))
-	mux.Handle("GET /disconnect/{kind}/{id}", a.signedIn(a.confirmDisconnect))
-	mux.Handle("POST /disconnect/{kind}/{id}", a.signedIn(a.disconnect))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, errNotFound) })
+	for pattern, handler := range a.routes() {
+		mux.Handle(pattern, handler)
+	}
 	return a.secure(http.NewCrossOriginProtection().Handler(mux)), nil
+}
+
+// routes are the patterns of all requests that the app answers.
+func (a *app) routes() map[string]http.Handler {
+	return map[string]http.Handler{
+		"GET /static/app.css":          http.HandlerFunc(static),
+		"GET /static/app.js":           http.HandlerFunc(static),
+		"GET /connect-link.js":         connectlinksweb.Script(),
+		"GET /{$}":                     http.RedirectHandler(home, http.StatusSeeOther),
+		"GET /sign-in":                 http.HandlerFunc(a.signInPage),
+		"POST /sign-in":                http.HandlerFunc(a.signIn),
+		"POST /sign-out":               a.signedIn(a.signOut),
+		"GET " + home:                  a.signedIn(a.integrations),
+		"/connect/{kind}/{type}":       a.signedIn(a.connect),
+		"/reauthorize/{kind}/{id}":     a.signedIn(a.reauthorize),
+		"POST /embed/{kind}/{type}":    a.signedIn(a.embed),
+		"GET /embedded/{key}":          a.signedIn(a.embedded),
+		"/connected/{key}":             a.signedIn(a.comeBack),
+		"GET /disconnect/{kind}/{id}":  a.signedIn(a.confirmDisconnect),
+		"POST /disconnect/{kind}/{id}": a.signedIn(a.disconnect),
+		"/":                            http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, errNotFound) }),
+	}
 }
 
 func static(w http.ResponseWriter, r *http.Request) {
@@ -245,15 +272,15 @@ func (s section) Label(typ string) string {
 	return typ
 }
 
+// integrations needs no Warm: its lists have just opened the connection.
 func (a *app) integrations(w http.ResponseWriter, r *http.Request) {
 	sess := sessionOf(r)
 	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
 	defer cancel()
-	names := sess.tenant.kinds()
-	sections := make([]section, len(names))
+	sections := make([]section, len(sess.tenant.kinds))
 	var wg sync.WaitGroup
-	for i, name := range names {
-		wg.Go(func() { sections[i] = a.section(ctx, sess.tenant, name) })
+	for i, k := range sess.tenant.kinds {
+		wg.Go(func() { sections[i] = a.section(ctx, sess.tenant, k) })
 	}
 	wg.Wait()
 	data := struct {
@@ -270,20 +297,17 @@ func (a *app) integrations(w http.ResponseWriter, r *http.Request) {
 }
 
 // section fails by itself: the others are shown all the same.
-func (a *app) section(ctx context.Context, t *tenant, name string) section {
-	s := section{Kind: name}
-	k, err := t.kind(name)
-	if err == nil {
-		var wg sync.WaitGroup
-		var typesErr error
-		wg.Go(func() { s.Types, typesErr = a.types.get(ctx, t, name, k) })
-		s.Connections, err = k.connections(ctx)
-		wg.Wait()
-		err = errors.Join(err, typesErr)
-	}
+func (a *app) section(ctx context.Context, t *tenant, k kind) section {
+	s := section{Kind: k.name()}
+	var wg sync.WaitGroup
+	var typesErr, err error
+	wg.Go(func() { s.Types, typesErr = a.types.get(ctx, t, k) })
+	s.Connections, err = k.connections(ctx)
+	wg.Wait()
+	err = errors.Join(err, typesErr)
 	if err != nil {
 		if !errors.Is(err, context.Canceled) {
-			a.Log.ErrorContext(ctx, "integrations", "tenant", t.ID, "kind", name, "error", err)
+			a.Log.ErrorContext(ctx, "integrations", "tenant", t.ID, "kind", s.Kind, "error", err)
 		}
 		s.Failed = true
 	}
@@ -303,7 +327,7 @@ func (a *app) target(r *http.Request) (kind, *flow, error) {
 		f.Type, f.Label = c.Type, c.Name
 		return k, f, notFound(err)
 	}
-	types, err := a.types.get(r.Context(), t, f.Kind, k)
+	types, err := a.types.get(r.Context(), t, k)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -315,15 +339,16 @@ func (a *app) target(r *http.Request) (kind, *flow, error) {
 	return k, f, nil
 }
 
-// begin is the flow that a customer is in after asking for f: f with a new link,
-// or an earlier one whose link is still open.
+// begin is the flow that a customer is in after asking for f: f with a new link, or an
+// earlier one whose link nobody has used. Earlier links stay open: the customer of
+// another tab may still be at work.
 func (a *app) begin(r *http.Request, k kind, f *flow) (*flow, error) {
 	sess := sessionOf(r)
 	sess.making.Lock()
 	defer sess.making.Unlock()
-	if earlier := sess.unfinished(f); earlier != nil {
-		if open, err := k.open(r.Context(), earlier); err == nil && open {
-			return earlier, nil
+	if earlier := sess.unfinished(f); len(earlier) > 0 {
+		if newest := earlier[len(earlier)-1]; k.reusable(r.Context(), newest) {
+			return newest, nil
 		}
 	}
 	if err := k.start(r.Context(), f, a.PublicURL+"/connected/"+f.Key); err != nil {
@@ -349,7 +374,7 @@ func (a *app) redirect(w http.ResponseWriter, r *http.Request, verb string) {
 			return connectlinks.ConnectLink{}, err
 		}
 		return f.link, nil
-	}, a.options(verb+f.Label)...).ServeHTTP(w, r)
+	}, append(a.options(verb+f.Label), connectlinksweb.WithWarm(sessionOf(r).tenant.warm))...).ServeHTTP(w, r)
 }
 
 // embed makes the link, and leads to the page that shows it: that one can be
@@ -386,14 +411,14 @@ func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 	sess := sessionOf(r)
 	var news bool
 	var f *flow
+	var k kind
 	var made connection
 	check := func(_ http.ResponseWriter, r *http.Request) error {
 		var err error
 		if f, err = sess.flow(r.PathValue("key")); err != nil {
 			return err
 		}
-		k, err := sess.tenant.kind(f.Kind)
-		if err != nil {
+		if k, err = sess.tenant.kind(f.Kind); err != nil {
 			return err
 		}
 		if made, err = k.wait(r.Context(), f); err != nil {
@@ -412,8 +437,30 @@ func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 		default:
 			sess.say(false, f.Label+" is connected.")
 		}
+		if news {
+			a.revokeEarlier(r, k, f)
+		}
 		http.Redirect(w, r, home, http.StatusSeeOther)
 	}), a.options("")...).ServeHTTP(w, r)
+}
+
+// revokeEarlier revokes the links of the earlier tries at what f has achieved: nobody needs
+// them any more. One that cannot be revoked expires.
+func (a *app) revokeEarlier(r *http.Request, k kind, f *flow) {
+	ctx, cancel := context.WithTimeout(r.Context(), revokeLimit)
+	defer cancel()
+	sess := sessionOf(r)
+	var wg sync.WaitGroup
+	for _, earlier := range sess.unfinished(f) {
+		wg.Go(func() {
+			if err := k.revoke(ctx, earlier); err != nil {
+				a.Log.WarnContext(ctx, "revoke an earlier link", "link", earlier.link.ID, "error", err)
+				return
+			}
+			sess.revoked(earlier)
+		})
+	}
+	wg.Wait()
 }
 
 // disconnecting replaces what is said of connecting.
@@ -463,8 +510,8 @@ type cachedTypes struct {
 	until time.Time
 }
 
-func (c *typeCache) get(ctx context.Context, t *tenant, name string, k kind) ([]integration, error) {
-	key := t.ID + " " + name
+func (c *typeCache) get(ctx context.Context, t *tenant, k kind) ([]integration, error) {
+	key := t.ID + " " + k.name()
 	c.mu.Lock()
 	cached, ok := c.m[key]
 	c.mu.Unlock()

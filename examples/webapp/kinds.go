@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"strconv"
 	"time"
 
@@ -38,6 +39,7 @@ var errNotFound = errors.New("not found")
 // kind is what links are for: sources, destinations or activations. Its methods
 // see what is the tenant's, and nothing else.
 type kind interface {
+	name() string
 	types(ctx context.Context) ([]integration, error)
 	connections(ctx context.Context) ([]connection, error)
 	connection(ctx context.Context, id string) (connection, error)
@@ -45,362 +47,129 @@ type kind interface {
 
 	// start makes a link. It fills in f's link and since.
 	start(ctx context.Context, f *flow, redirectURI string) error
-	// open reports whether f's link can still be used.
-	open(ctx context.Context, f *flow) (bool, error)
+	// reusable reports whether f's link can be handed out again: it is open, and was not used.
+	reusable(ctx context.Context, f *flow) bool
+	revoke(ctx context.Context, f *flow) error
 	// wait waits until f's customer has finished.
 	wait(ctx context.Context, f *flow) (connection, error)
 }
 
-const (
-	kindSource      = "source"
-	kindDestination = "destination"
-	kindActivation  = "activation"
-)
-
-// kinds are what the tenant can connect, in the order of display.
-func (t *tenant) kinds() []string {
-	if t.V2 == nil || t.Group == "" {
-		return []string{kindSource, kindDestination}
+// newKinds returns what a tenant can connect with a version of the API, in the order of
+// display. V2 knows activations only.
+func newKinds(api string, c *connectlinks.Client) []kind {
+	if api == apiV2 {
+		return []kind{newActivations(c.Activations)}
 	}
-	return []string{kindSource, kindDestination, kindActivation}
+	return []kind{newSources(c.Sources), newDestinations(c.Destinations)}
 }
 
-func (t *tenant) kind(name string) (kind, error) {
-	switch {
-	case name == kindSource:
-		return sources{t.V1.Sources}, nil
-	case name == kindDestination:
-		return destinations{t.V1.Destinations}, nil
-	case name == kindActivation && len(t.kinds()) == 3:
-		return activations{t.V2.Activations, t.Group}, nil
-	}
-	return nil, errNotFound
+// sdk has the methods that the SDK's services share, for links L, connections C with ids
+// ID, and types T.
+type sdk[L, C, T, ID any] interface {
+	AllTypes(context.Context, connectlinks.ListOptions) iter.Seq2[*T, error]
+	All(context.Context, connectlinks.ListOptions) iter.Seq2[*C, error]
+	Get(context.Context, ID) (*C, error)
+	Delete(context.Context, ID) error
+	CreateReauthorizationLink(context.Context, ID, connectlinks.CreateReauthorizationLinkParams) (*L, error)
+	GetConnectLink(context.Context, int64) (*L, error)
+	RevokeConnectLink(context.Context, int64) (*L, error)
 }
 
-func number(id string) (int64, error) {
+// service is a kind: what the SDK's services share, and what differs.
+type service[L, C, T, ID any] struct {
+	sdk     sdk[L, C, T, ID]
+	kind    string
+	id      func(string) ID
+	linkOf  func(*L) connectlinks.ConnectLink
+	typeOf  func(*T) (name, label string, linkable bool)
+	connOf  func(*C) connection
+	create  func(context.Context, connectlinks.CreateConnectLinkParams) (*L, error)
+	used    func(*L) bool // nil if a link does not say whether it was used
+	made    func(context.Context, *flow) (*C, error)
+	renewed func(context.Context, *flow) (*C, error)
+}
+
+func newSources(api *connectlinks.SourcesService) kind {
+	return service[connectlinks.SourceConnectLink, connectlinks.Source, connectlinks.SourceType, int64]{
+		sdk: api, kind: "source", id: number,
+		linkOf: func(l *connectlinks.SourceConnectLink) connectlinks.ConnectLink { return l.ConnectLink },
+		typeOf: func(t *connectlinks.SourceType) (string, string, bool) {
+			return t.ServiceName, t.Label, t.CreatableViaConnectLink
+		},
+		connOf: func(s *connectlinks.Source) connection { return ofV1(s.Connection) },
+		create: api.CreateConnectLink,
+		used:   func(l *connectlinks.SourceConnectLink) bool { return l.SourceID != 0 },
+		made: func(ctx context.Context, f *flow) (*connectlinks.Source, error) {
+			return api.WaitForConnection(ctx, f.link.ID)
+		},
+		renewed: func(ctx context.Context, f *flow) (*connectlinks.Source, error) {
+			return api.WaitForReauthorization(ctx, f.link.ID, f.since)
+		},
+	}
+}
+
+func newDestinations(api *connectlinks.DestinationsService) kind {
+	return service[connectlinks.DestinationConnectLink, connectlinks.Destination, connectlinks.DestinationType, int64]{
+		sdk: api, kind: "destination", id: number,
+		linkOf: func(l *connectlinks.DestinationConnectLink) connectlinks.ConnectLink { return l.ConnectLink },
+		typeOf: func(t *connectlinks.DestinationType) (string, string, bool) {
+			return t.ServiceName, t.Label, t.CreatableViaConnectLink
+		},
+		connOf: func(d *connectlinks.Destination) connection { return ofV1(d.Connection) },
+		create: api.CreateConnectLink,
+		used:   func(l *connectlinks.DestinationConnectLink) bool { return l.DestinationID != 0 },
+		made: func(ctx context.Context, f *flow) (*connectlinks.Destination, error) {
+			return api.WaitForConnection(ctx, f.link.ID)
+		},
+		renewed: func(ctx context.Context, f *flow) (*connectlinks.Destination, error) {
+			return api.WaitForReauthorization(ctx, f.link.ID, f.since)
+		},
+	}
+}
+
+// newActivations takes the service of a client that is confined to the tenant's group.
+func newActivations(api *connectlinks.ActivationsService) kind {
+	return service[connectlinks.ActivationConnectLink, connectlinks.Activation, connectlinks.ActivationType, string]{
+		sdk: api, kind: "activation", id: func(id string) string { return id },
+		linkOf: func(l *connectlinks.ActivationConnectLink) connectlinks.ConnectLink { return l.ConnectLink },
+		typeOf: func(t *connectlinks.ActivationType) (string, string, bool) {
+			return t.ServiceName, t.Label, t.CreatableViaConnectLink
+		},
+		connOf: func(a *connectlinks.Activation) connection {
+			d := a.Destination
+			return connection{
+				ID: a.ID, Name: a.Name, Type: d.Type,
+				Tested: d.LastTestedAt, Works: d.LastTestSucceeded, Problem: problem(d.LastTestResults),
+			}
+		},
+		create: func(ctx context.Context, p connectlinks.CreateConnectLinkParams) (*connectlinks.ActivationConnectLink, error) {
+			return api.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{
+				Type: p.Type, RedirectURI: p.RedirectURI, UniqueRedirect: p.UniqueRedirect,
+			})
+		},
+		made: func(ctx context.Context, f *flow) (*connectlinks.Activation, error) {
+			return api.WaitForActivation(ctx, f.link.ID, f.link.CreatedAt)
+		},
+		renewed: func(ctx context.Context, f *flow) (*connectlinks.Activation, error) {
+			return api.WaitForReauthorization(ctx, f.link.ID, f.Renews, f.since)
+		},
+	}
+}
+
+// number returns 0 for what is not a number. The SDK refuses 0.
+func number(id string) int64 {
 	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil || n < 1 {
-		return 0, errNotFound
-	}
-	return n, nil
-}
-
-type sources struct{ api *connectlinks.SourcesService }
-
-func (s sources) types(ctx context.Context) (list []integration, err error) {
-	for t, err := range s.api.AllTypes(ctx, connectlinks.ListOptions{PerPage: 100}) {
-		if err != nil {
-			return nil, err
-		}
-		if t.CreatableViaConnectLink {
-			list = append(list, integration{kindSource, t.ServiceName, t.Label})
-		}
-	}
-	return list, nil
-}
-
-func (s sources) connections(ctx context.Context) (list []connection, err error) {
-	for c, err := range s.api.All(ctx, connectlinks.ListOptions{PerPage: 100}) {
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, s.of(c))
-	}
-	return list, nil
-}
-
-func (s sources) of(c *connectlinks.Source) connection {
-	return connection{kindSource, strconv.FormatInt(c.ID, 10), cmp.Or(c.Label, c.Name), c.Type, c.LastTestedAt, c.LastTestSucceeded, ""}
-}
-
-func (s sources) connection(ctx context.Context, id string) (connection, error) {
-	n, err := number(id)
 	if err != nil {
-		return connection{}, err
+		return 0
 	}
-	c, err := s.api.Get(ctx, n)
-	if err != nil {
-		return connection{}, err
-	}
-	return s.of(c), nil
+	return n
 }
 
-func (s sources) disconnect(ctx context.Context, id string) error {
-	n, err := number(id)
-	if err != nil {
-		return err
-	}
-	return s.api.Delete(ctx, n)
-}
-
-func (s sources) start(ctx context.Context, f *flow, redirectURI string) error {
-	var link *connectlinks.SourceConnectLink
-	var err error
-	if f.Renews == "" {
-		link, err = s.api.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: f.Type, RedirectURI: redirectURI})
-	} else {
-		var n int64
-		var before connection
-		if n, err = number(f.Renews); err != nil {
-			return err
-		}
-		if before, err = s.connection(ctx, f.Renews); err != nil {
-			return err
-		}
-		f.since = before.Tested
-		link, err = s.api.CreateReauthorizationLink(ctx, n, connectlinks.CreateReauthorizationLinkParams{RedirectURI: redirectURI})
-	}
-	if err != nil {
-		return err
-	}
-	f.link = link.ConnectLink
-	return nil
-}
-
-func (s sources) open(ctx context.Context, f *flow) (bool, error) {
-	link, err := s.api.GetConnectLink(ctx, f.link.ID)
-	if err != nil || link.Expired || link.Revoked {
-		return false, err
-	}
-	if f.Renews == "" {
-		return link.SourceID == 0, nil
-	}
-	now, err := s.connection(ctx, f.Renews)
-	return err == nil && !now.Tested.After(f.since), err
-}
-
-func (s sources) wait(ctx context.Context, f *flow) (connection, error) {
-	var c *connectlinks.Source
-	var err error
-	if f.Renews == "" {
-		c, err = s.api.WaitForConnection(ctx, f.link.ID)
-	} else {
-		c, err = s.api.WaitForReauthorization(ctx, f.link.ID, f.since)
-	}
-	if err != nil {
-		return connection{}, err
-	}
-	return s.of(c), nil
-}
-
-type destinations struct {
-	api *connectlinks.DestinationsService
-}
-
-func (d destinations) types(ctx context.Context) (list []integration, err error) {
-	for t, err := range d.api.AllTypes(ctx, connectlinks.ListOptions{PerPage: 100}) {
-		if err != nil {
-			return nil, err
-		}
-		if t.CreatableViaConnectLink {
-			list = append(list, integration{kindDestination, t.ServiceName, t.Label})
-		}
-	}
-	return list, nil
-}
-
-func (d destinations) connections(ctx context.Context) (list []connection, err error) {
-	for c, err := range d.api.All(ctx, connectlinks.ListOptions{PerPage: 100}) {
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, d.of(c))
-	}
-	return list, nil
-}
-
-func (d destinations) of(c *connectlinks.Destination) connection {
+func ofV1(c connectlinks.Connection) connection {
 	return connection{
-		kindDestination, strconv.FormatInt(c.ID, 10), cmp.Or(c.Label, c.Name), c.Type,
-		c.LastTestedAt, c.LastTestSucceeded, problem(c.LastTestResults),
+		ID: strconv.FormatInt(c.ID, 10), Name: cmp.Or(c.Label, c.Name), Type: c.Type,
+		Tested: c.LastTestedAt, Works: c.LastTestSucceeded, Problem: problem(c.LastTestResults),
 	}
-}
-
-func (d destinations) connection(ctx context.Context, id string) (connection, error) {
-	n, err := number(id)
-	if err != nil {
-		return connection{}, err
-	}
-	c, err := d.api.Get(ctx, n)
-	if err != nil {
-		return connection{}, err
-	}
-	return d.of(c), nil
-}
-
-func (d destinations) disconnect(ctx context.Context, id string) error {
-	n, err := number(id)
-	if err != nil {
-		return err
-	}
-	return d.api.Delete(ctx, n)
-}
-
-func (d destinations) start(ctx context.Context, f *flow, redirectURI string) error {
-	var link *connectlinks.DestinationConnectLink
-	var err error
-	if f.Renews == "" {
-		link, err = d.api.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: f.Type, RedirectURI: redirectURI})
-	} else {
-		var n int64
-		var before connection
-		if n, err = number(f.Renews); err != nil {
-			return err
-		}
-		if before, err = d.connection(ctx, f.Renews); err != nil {
-			return err
-		}
-		f.since = before.Tested
-		link, err = d.api.CreateReauthorizationLink(ctx, n, connectlinks.CreateReauthorizationLinkParams{RedirectURI: redirectURI})
-	}
-	if err != nil {
-		return err
-	}
-	f.link = link.ConnectLink
-	return nil
-}
-
-func (d destinations) open(ctx context.Context, f *flow) (bool, error) {
-	link, err := d.api.GetConnectLink(ctx, f.link.ID)
-	if err != nil || link.Expired || link.Revoked {
-		return false, err
-	}
-	if f.Renews == "" {
-		return link.DestinationID == 0, nil
-	}
-	now, err := d.connection(ctx, f.Renews)
-	return err == nil && !now.Tested.After(f.since), err
-}
-
-func (d destinations) wait(ctx context.Context, f *flow) (connection, error) {
-	var c *connectlinks.Destination
-	var err error
-	if f.Renews == "" {
-		c, err = d.api.WaitForConnection(ctx, f.link.ID)
-	} else {
-		c, err = d.api.WaitForReauthorization(ctx, f.link.ID, f.since)
-	}
-	if err != nil {
-		return connection{}, err
-	}
-	return d.of(c), nil
-}
-
-// activations sees the activations of one group: the token sees all of the
-// organization.
-type activations struct {
-	api   *connectlinks.ActivationsService
-	group string
-}
-
-func (a activations) types(ctx context.Context) (list []integration, err error) {
-	for t, err := range a.api.AllTypes(ctx, connectlinks.ListOptions{PerPage: 100}) {
-		if err != nil {
-			return nil, err
-		}
-		if t.CreatableViaConnectLink {
-			list = append(list, integration{kindActivation, t.ServiceName, t.Label})
-		}
-	}
-	return list, nil
-}
-
-func (a activations) connections(ctx context.Context) (list []connection, err error) {
-	for c, err := range a.api.All(ctx, connectlinks.ListOptions{PerPage: 100}) {
-		if err != nil {
-			return nil, err
-		}
-		if c.GroupID == a.group {
-			list = append(list, a.of(c))
-		}
-	}
-	return list, nil
-}
-
-func (a activations) of(c *connectlinks.Activation) connection {
-	d := c.Destination
-	return connection{kindActivation, c.ID, c.Name, d.Type, d.LastTestedAt, d.LastTestSucceeded, problem(d.LastTestResults)}
-}
-
-func (a activations) connection(ctx context.Context, id string) (connection, error) {
-	c, err := a.api.Get(ctx, id)
-	if err != nil {
-		return connection{}, err
-	}
-	if c.GroupID != a.group {
-		return connection{}, errNotFound
-	}
-	return a.of(c), nil
-}
-
-func (a activations) disconnect(ctx context.Context, id string) error {
-	if _, err := a.connection(ctx, id); err != nil {
-		return err
-	}
-	return a.api.Delete(ctx, id)
-}
-
-func (a activations) start(ctx context.Context, f *flow, redirectURI string) error {
-	var link *connectlinks.ActivationConnectLink
-	var err error
-	if f.Renews == "" {
-		link, err = a.api.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{Type: f.Type, GroupID: a.group, RedirectURI: redirectURI})
-	} else {
-		var before connection
-		if before, err = a.connection(ctx, f.Renews); err != nil {
-			return err
-		}
-		f.since = before.Tested
-		link, err = a.api.CreateReauthorizationLink(ctx, f.Renews, connectlinks.CreateReauthorizationLinkParams{RedirectURI: redirectURI})
-	}
-	if err != nil {
-		return err
-	}
-	f.link = link.ConnectLink
-	if f.Renews == "" {
-		f.since = link.CreatedAt
-	}
-	return nil
-}
-
-// newest is when the group's newest activation of a type was connected.
-func (a activations) newest(ctx context.Context, typ string) (newest time.Time, err error) {
-	for c, err := range a.api.All(ctx, connectlinks.ListOptions{PerPage: 100}) {
-		if err != nil {
-			return newest, err
-		}
-		if made := c.Destination.CreatedAt; c.GroupID == a.group && c.Destination.Type == typ && made.After(newest) {
-			newest = made
-		}
-	}
-	return newest, nil
-}
-
-func (a activations) open(ctx context.Context, f *flow) (bool, error) {
-	link, err := a.api.GetConnectLink(ctx, f.link.ID)
-	if err != nil || link.Expired || link.Revoked {
-		return false, err
-	}
-	if f.Renews == "" {
-		newest, err := a.newest(ctx, f.Type)
-		return err == nil && !newest.After(f.since), err
-	}
-	now, err := a.connection(ctx, f.Renews)
-	return err == nil && !now.Tested.After(f.since), err
-}
-
-func (a activations) wait(ctx context.Context, f *flow) (connection, error) {
-	var c *connectlinks.Activation
-	var err error
-	if f.Renews == "" {
-		c, err = a.api.WaitForActivation(ctx, f.link.ID, f.since)
-	} else {
-		c, err = a.api.WaitForReauthorization(ctx, f.link.ID, f.Renews, f.since)
-	}
-	if err != nil {
-		return connection{}, err
-	}
-	return a.of(c), nil
 }
 
 // problem is the first step that went wrong.
@@ -411,4 +180,105 @@ func problem(steps []connectlinks.TestStep) string {
 		}
 	}
 	return ""
+}
+
+func (s service[L, C, T, ID]) name() string { return s.kind }
+
+func (s service[L, C, T, ID]) types(ctx context.Context) (list []integration, err error) {
+	for t, err := range s.sdk.AllTypes(ctx, connectlinks.ListOptions{PerPage: 100}) {
+		if err != nil {
+			return nil, err
+		}
+		if name, label, linkable := s.typeOf(t); linkable {
+			list = append(list, integration{s.kind, name, label})
+		}
+	}
+	return list, nil
+}
+
+func (s service[L, C, T, ID]) connections(ctx context.Context) (list []connection, err error) {
+	for c, err := range s.sdk.All(ctx, connectlinks.ListOptions{PerPage: 100}) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s.conn(c))
+	}
+	return list, nil
+}
+
+func (s service[L, C, T, ID]) conn(c *C) connection {
+	conn := s.connOf(c)
+	conn.Kind = s.kind
+	return conn
+}
+
+func (s service[L, C, T, ID]) connection(ctx context.Context, id string) (connection, error) {
+	c, err := s.sdk.Get(ctx, s.id(id))
+	switch {
+	case errors.As(err, new(*connectlinks.InputError)): // the id comes from an address
+		return connection{}, errNotFound
+	case err != nil:
+		return connection{}, err
+	}
+	return s.conn(c), nil
+}
+
+func (s service[L, C, T, ID]) disconnect(ctx context.Context, id string) error {
+	return s.sdk.Delete(ctx, s.id(id))
+}
+
+func (s service[L, C, T, ID]) start(ctx context.Context, f *flow, redirectURI string) error {
+	var link *L
+	var err error
+	if f.Renews == "" {
+		link, err = s.create(ctx, connectlinks.CreateConnectLinkParams{
+			Type: f.Type, RedirectURI: redirectURI, UniqueRedirect: true,
+		})
+	} else {
+		var before connection
+		if before, err = s.connection(ctx, f.Renews); err != nil {
+			return err
+		}
+		f.since = before.Tested
+		link, err = s.sdk.CreateReauthorizationLink(ctx, s.id(f.Renews), connectlinks.CreateReauthorizationLinkParams{
+			RedirectURI: redirectURI, UniqueRedirect: true,
+		})
+	}
+	if err != nil {
+		return err
+	}
+	f.link = s.linkOf(link)
+	return nil
+}
+
+func (s service[L, C, T, ID]) reusable(ctx context.Context, f *flow) bool {
+	if s.used == nil {
+		return false
+	}
+	link, err := s.sdk.GetConnectLink(ctx, f.link.ID)
+	if err != nil || s.linkOf(link).Expired || s.linkOf(link).Revoked {
+		return false
+	}
+	if f.Renews == "" {
+		return !s.used(link)
+	}
+	now, err := s.connection(ctx, f.Renews)
+	return err == nil && !now.Tested.After(f.since)
+}
+
+func (s service[L, C, T, ID]) revoke(ctx context.Context, f *flow) error {
+	_, err := s.sdk.RevokeConnectLink(ctx, f.link.ID)
+	return err
+}
+
+func (s service[L, C, T, ID]) wait(ctx context.Context, f *flow) (connection, error) {
+	wait := s.made
+	if f.Renews != "" {
+		wait = s.renewed
+	}
+	c, err := wait(ctx, f)
+	if err != nil {
+		return connection{}, err
+	}
+	return s.conn(c), nil
 }

@@ -4,19 +4,21 @@
 //
 //	go run ./examples/webapp
 //
-// runs on a sandbox of its own (package connectlinkstest), without any set-up. On
+// runs on a sandbox of its own (package connectlinkstest), without any set-up. It uses
+// API V1, for sources and destinations, or with -api v2 API V2 alone, for activations. On
 // the real service it runs with these in the environment:
 //
 //	CENSUS_BASE_URL               the API's region, if not the US
-//	CENSUS_PERSONAL_ACCESS_TOKEN  a personal access token: for activations, and for CENSUS_TENANTS
-//	CENSUS_TENANTS                the tenants, each with a workspace and perhaps a Fivetran group:
-//	                              "Acme Coffee=101:wandering_aimlessly,Birch & Co=102"
-//	CENSUS_API_TOKEN              without CENSUS_TENANTS: the API key of the only tenant's workspace
-//	CENSUS_GROUP                  without CENSUS_TENANTS: the group of the only tenant
+//	CENSUS_PERSONAL_ACCESS_TOKEN  a personal access token
+//	CENSUS_TENANTS                the tenants: on V1 each with its workspace,
+//	                              "Acme Coffee=101,Birch & Co=102", on V2 with its Fivetran group,
+//	                              "Acme Coffee=wandering_aimlessly,Birch & Co=silver_bark"
+//	CENSUS_API_TOKEN              instead of both, on V1: the API key of the only tenant's workspace
 //
 // Customers reach this, and are sent back, at -public-url: http on the loopback
-// interface unless it says otherwise. Requests for any other host are refused. Embedding needs an origin that the vendor has approved, so on the
-// real service localhost needs a tunnel; redirecting does not.
+// interface unless it says otherwise. Requests for any other host are refused. Embedding
+// needs an origin that the vendor has approved, so on the real service localhost needs a
+// tunnel; redirecting does not.
 //
 // What a platform would do otherwise: tenants sign in with a password or SSO, and
 // sessions are kept in a database. Here they are in memory, and gone at the end.
@@ -43,6 +45,12 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
+// The versions of the API, as -api takes them.
+const (
+	apiV1 = "v1"
+	apiV2 = "v2"
+)
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -60,8 +68,12 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.SetOutput(stdout)
 	addr := flags.String("addr", "127.0.0.1:8080", "`address` to listen on; with port 0, any free one")
 	publicURL := flags.String("public-url", "", "`URL` at which customers reach this (default http:// and the address)")
+	api := flags.String("api", apiV1, "`version` of the API: v1, with sources and destinations,\nor v2, with activations")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *api != apiV1 && *api != apiV2 {
+		return fmt.Errorf("-api %q is neither v1 nor v2", *api)
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
@@ -80,7 +92,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 		PublicURL: cmp.Or(*publicURL, "http://"+l.Addr().String()),
 		Log:       slog.New(slog.NewTextHandler(stdout, nil)),
 	}
-	cfg.Tenants, err = tenantsFromEnv(ctx)
+	cfg.Tenants, err = tenantsFromEnv(ctx, *api)
 	if err != nil {
 		return err
 	}
@@ -88,7 +100,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if cfg.Tenants == nil {
 		sandbox := connectlinkstest.NewServer()
 		defer sandbox.Close()
-		cfg.Sandbox, cfg.Tenants = true, sandboxTenants(sandbox)
+		cfg.Sandbox = true
+		if cfg.Tenants, err = sandboxTenants(sandbox, *api); err != nil {
+			return err
+		}
 		service = "a sandbox at " + sandbox.URL + ", which forgets everything at the end"
 	}
 	app, err := newApp(cfg)
@@ -119,78 +134,80 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
-// sandboxTenants gives each of two tenants a workspace and a group of its own.
-func sandboxTenants(srv *connectlinkstest.Server) []tenant {
-	add := func(id, name, group string) tenant {
-		srv.AddGroup(group)
+// sandboxTenants gives each of two tenants a workspace of its own, which has a group.
+func sandboxTenants(srv *connectlinkstest.Server, api string) ([]tenant, error) {
+	var tenants []tenant
+	for _, name := range []string{"Acme Coffee", "Birch & Co"} {
 		workspace := srv.AddWorkspace(name)
-		return tenant{
-			ID: id, Name: name, Group: group,
-			V1: srv.Client(connectlinks.WithToken(workspace.Token)),
-			V2: srv.PersonalClient(),
+		c := srv.Client(connectlinks.WithToken(workspace.Token))
+		if api == apiV2 {
+			var err error
+			if c, err = srv.PersonalClient().With(connectlinks.WithGroup(workspace.GroupID)); err != nil {
+				return nil, err
+			}
 		}
+		id, _, _ := strings.Cut(strings.ToLower(name), " ")
+		tenants = append(tenants, newTenant(id, name, api, c))
 	}
-	return []tenant{
-		add("acme", "Acme Coffee", "roasted_beans"),
-		add("birch", "Birch & Co", "silver_bark"),
-	}
+	return tenants, nil
 }
 
 // tenantsFromEnv are the tenants on the real service; nil without any token.
-func tenantsFromEnv(ctx context.Context) ([]tenant, error) {
+func tenantsFromEnv(ctx context.Context, api string) ([]tenant, error) {
 	apiToken, personalToken := os.Getenv("CENSUS_API_TOKEN"), os.Getenv("CENSUS_PERSONAL_ACCESS_TOKEN")
 	list := os.Getenv("CENSUS_TENANTS")
 	switch {
-	case apiToken == "" && personalToken == "":
-		if list != "" {
-			return nil, errors.New("CENSUS_TENANTS needs CENSUS_PERSONAL_ACCESS_TOKEN")
-		}
+	case apiToken == "" && personalToken == "" && list == "":
 		return nil, nil
-	case list == "" && apiToken == "":
-		return nil, errors.New("CENSUS_PERSONAL_ACCESS_TOKEN alone says nothing about tenants: set CENSUS_TENANTS, or CENSUS_API_TOKEN")
 	case list != "" && personalToken == "":
 		return nil, errors.New("CENSUS_TENANTS needs CENSUS_PERSONAL_ACCESS_TOKEN")
+	case list == "" && api == apiV2:
+		return nil, errors.New("-api v2 needs CENSUS_PERSONAL_ACCESS_TOKEN and CENSUS_TENANTS, which names each tenant's group")
+	case list == "" && apiToken == "":
+		return nil, errors.New("CENSUS_PERSONAL_ACCESS_TOKEN alone says nothing about tenants: set CENSUS_TENANTS, or CENSUS_API_TOKEN")
 	}
-	client, err := connectlinks.NewClient(
-		connectlinks.WithToken(cmp.Or(personalToken, apiToken)),
+	token := apiToken
+	if list != "" {
+		token = personalToken
+	}
+	org, err := connectlinks.NewClient(
+		connectlinks.WithToken(token),
 		connectlinks.WithBaseURL(cmp.Or(os.Getenv("CENSUS_BASE_URL"), connectlinks.BaseURLUS)),
 		connectlinks.WithUserAgent("connectlinks-webapp/"+connectlinks.Version),
 	)
 	if err != nil {
 		return nil, err
 	}
-	var v2 *connectlinks.Client
-	if personalToken != "" {
-		v2 = client
-	}
 
 	if list == "" {
-		v1, err := client.With(connectlinks.WithToken(apiToken))
-		if err != nil {
-			return nil, err
-		}
-		workspace, err := v1.Workspaces.Current(ctx)
+		workspace, err := org.Workspaces.Current(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("CENSUS_API_TOKEN: %w", err)
 		}
-		return []tenant{{ID: "workspace", Name: workspace.Name, V1: v1, V2: v2, Group: os.Getenv("CENSUS_GROUP")}}, nil
+		return []tenant{newTenant("workspace", workspace.Name, api, org)}, nil
 	}
 	var tenants []tenant
 	for entry := range strings.SplitSeq(list, ",") {
-		name, rest, _ := strings.Cut(entry, "=")
-		workspace, group, _ := strings.Cut(rest, ":")
-		id, err := strconv.ParseInt(strings.TrimSpace(workspace), 10, 64)
-		if err != nil || strings.TrimSpace(name) == "" {
-			return nil, fmt.Errorf("CENSUS_TENANTS: %q is not of the form name=workspace_id:group_id", entry)
+		name, id, _ := strings.Cut(entry, "=")
+		name, id = strings.TrimSpace(name), strings.TrimSpace(id)
+		c, err := customer(org, api, id)
+		if err != nil || name == "" {
+			return nil, fmt.Errorf("CENSUS_TENANTS: %q is not of the form name=%s", entry, map[string]string{apiV1: "workspace_id", apiV2: "group_id"}[api])
 		}
-		v1, err := client.With(connectlinks.WithTokenSource(client.Workspaces.TokenSource(id)))
-		if err != nil {
-			return nil, err
-		}
-		tenants = append(tenants, tenant{
-			ID: strconv.FormatInt(id, 10), Name: strings.TrimSpace(name),
-			V1: v1, V2: v2, Group: strings.TrimSpace(group),
-		})
+		tenants = append(tenants, newTenant(id, name, api, c))
 	}
 	return tenants, nil
+}
+
+// customer derives the client of a tenant from the organization's: that of a workspace on
+// V1, and of a group on V2.
+func customer(org *connectlinks.Client, api, id string) (*connectlinks.Client, error) {
+	if api == apiV2 {
+		return org.With(connectlinks.WithGroup(id))
+	}
+	workspace, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	return org.With(connectlinks.WithTokenSource(org.Workspaces.TokenSource(workspace)))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -47,14 +48,25 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-func newPlatform(t *testing.T) *platform {
+// newPlatform starts the app on a version of the API. On V2, V1 is retired.
+func newPlatform(t *testing.T, api string) *platform {
 	t.Helper()
 	sandbox := connectlinkstest.NewServer()
 	t.Cleanup(sandbox.Close)
+	tenants, err := sandboxTenants(sandbox, api)
+	require.NoError(t, err)
+	if api == apiV2 {
+		require.NoError(t, sandbox.RetireV1(http.StatusGone))
+		t.Cleanup(func() {
+			for _, r := range sandbox.Requests() {
+				assert.NotContains(t, r.Path, "/api/v1/")
+			}
+		})
+	}
 	srv := httptest.NewUnstartedServer(nil)
 	p := &platform{sandbox: sandbox, url: "http://" + srv.Listener.Addr().String(), log: &logBuffer{}}
 	app, err := newApp(config{
-		PublicURL: p.url, Tenants: sandboxTenants(sandbox), Sandbox: true,
+		PublicURL: p.url, Tenants: tenants, Sandbox: true,
 		Wait: 200 * time.Millisecond,
 		Log:  slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
@@ -152,13 +164,13 @@ func flashOf(body string) string {
 }
 
 func TestConnectByRedirect(t *testing.T) {
-	for _, test := range []struct{ kind, typ, label string }{
-		{"source", "postgres", "PostgreSQL"},
-		{"destination", "hubspot", "HubSpot"},
-		{"activation", "hubspot", "HubSpot"},
+	for _, test := range []struct{ api, kind, typ, label string }{
+		{apiV1, "source", "postgres", "PostgreSQL"},
+		{apiV1, "destination", "hubspot", "HubSpot"},
+		{apiV2, "activation", "hubspot", "HubSpot"},
 	} {
 		t.Run(test.kind, func(t *testing.T) {
-			p := newPlatform(t)
+			p := newPlatform(t, test.api)
 			b := p.browser(t).signIn("acme")
 			assert.Contains(t, b.get("/integrations").body, `id="nothing-connected"`)
 
@@ -216,9 +228,9 @@ func TestConnectByRedirect(t *testing.T) {
 }
 
 func TestConnectEmbedded(t *testing.T) {
-	for _, kind := range []string{"destination", "activation"} {
-		t.Run(kind, func(t *testing.T) {
-			p := newPlatform(t)
+	for api, kind := range map[string]string{apiV1: "destination", apiV2: "activation"} {
+		t.Run(api, func(t *testing.T) {
+			p := newPlatform(t, api)
 			b := p.browser(t).signIn("acme")
 			got := b.post("/embed/" + kind + "/hubspot")
 			link := p.last(t)
@@ -242,7 +254,7 @@ func TestConnectEmbedded(t *testing.T) {
 }
 
 func TestTwoClicksMakeOneLink(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	var wg sync.WaitGroup
 	for range 5 {
@@ -269,18 +281,78 @@ func TestTwoClicksMakeOneLink(t *testing.T) {
 	require.NoError(t, p.sandbox.Revoke(p.last(t).ConnectLink.ID))
 	b.post("/connect/source/postgres")
 	assert.Len(t, p.sandbox.Links(), 6, "nor a revoked one")
+}
 
-	b.post("/connect/activation/hubspot")
-	b.post("/connect/activation/hubspot")
-	assert.Len(t, p.sandbox.Links(), 7)
-	_, err = p.sandbox.Complete(p.last(t).ConnectLink.ID)
+// A V2 link does not say whether it was used.
+func TestEachTryOnV2HasItsOwnLink(t *testing.T) {
+	p := newPlatform(t, apiV2)
+	b := p.browser(t).signIn("acme")
+	b.post("/connect/activation/braze")
+	p.browser(t).signIn("acme").post("/connect/activation/hubspot") // a colleague
+	for range 3 {
+		b.post("/connect/activation/hubspot")
+	}
+	b.post("/embed/activation/hubspot")
+	links := p.sandbox.Links()
+	require.Len(t, links, 6)
+	revoked := func() (ids []int64) {
+		for _, l := range p.sandbox.Links() {
+			if l.ConnectLink.Revoked {
+				ids = append(ids, l.ConnectLink.ID)
+			}
+		}
+		return ids
+	}
+	assert.Empty(t, revoked(), "the first tab may still be at work")
+	assert.Equal(t, http.StatusAccepted, b.get(p.back(t, links[4])).status)
+	assert.Empty(t, revoked(), "nothing has finished")
+
+	_, err := p.sandbox.Complete(links[4].ConnectLink.ID)
 	require.NoError(t, err)
+	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, links[4])).body))
+	assert.Equal(t, []int64{links[2].ConnectLink.ID, links[3].ConnectLink.ID}, revoked(),
+		"the earlier tries, and neither a later one, nor those at something else or of somebody else")
+	_, err = p.sandbox.Complete(links[5].ConnectLink.ID)
+	require.NoError(t, err)
+	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, links[5])).body))
+	revocations := 0
+	for _, r := range p.sandbox.Requests() {
+		if r.Route == connectlinkstest.RouteRevokeActivationConnectLink {
+			revocations++
+		}
+	}
+	assert.Equal(t, 2, revocations, "each link once")
+
+	// Renewing is another matter than connecting, and has tries of its own.
+	id := p.sandbox.Links()[4].ActivationID
+	for range 2 {
+		b.post("/reauthorize/activation/" + id)
+	}
+	links = p.sandbox.Links()
+	require.Len(t, links, 8)
+	p.sandbox.Advance(time.Second)
+	_, err = p.sandbox.Complete(links[7].ConnectLink.ID)
+	require.NoError(t, err)
+	assert.Contains(t, flashOf(b.get(p.back(t, links[7])).body), "has new credentials.")
+	assert.Equal(t, []int64{links[2].ConnectLink.ID, links[3].ConnectLink.ID, links[6].ConnectLink.ID}, revoked())
+}
+
+// A link that cannot be revoked expires. The customer is connected all the same.
+func TestRevokingFails(t *testing.T) {
+	p := newPlatform(t, apiV2)
+	b := p.browser(t).signIn("acme")
 	b.post("/connect/activation/hubspot")
-	assert.Len(t, p.sandbox.Links(), 8, "although the link does not say that it was used")
+	b.post("/connect/activation/hubspot")
+	_, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
+	require.NoError(t, err)
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteRevokeActivationConnectLink, Status: 403}))
+	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, p.last(t))).body))
+	assert.Empty(t, p.sandbox.Unfired())
+	assert.Contains(t, p.log.String(), `level=WARN msg="revoke an earlier link"`)
 }
 
 func TestCancel(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	b.post("/connect/destination/hubspot")
 	link := p.last(t)
@@ -299,7 +371,7 @@ func TestDeadLinks(t *testing.T) {
 		"revoked": (*connectlinkstest.Server).Revoke,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPlatform(t)
+			p := newPlatform(t, apiV1)
 			b := p.browser(t).signIn("acme")
 			b.post("/connect/source/postgres")
 			link := p.last(t)
@@ -313,7 +385,7 @@ func TestDeadLinks(t *testing.T) {
 
 // Whoever makes up a way back, or takes another's, learns and changes nothing.
 func TestForgedReturns(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	acme, birch := p.browser(t).signIn("acme"), p.browser(t).signIn("birch")
 	acme.post("/connect/destination/hubspot")
 	link := p.last(t)
@@ -332,30 +404,113 @@ func TestForgedReturns(t *testing.T) {
 	assert.Equal(t, "HubSpot is connected.", flashOf(acme.get(back).body))
 }
 
+// Birch sends every request that the app answers, with all that is Acme's in it.
 func TestTenantsDoNotSeeEachOther(t *testing.T) {
-	p := newPlatform(t)
-	acme, birch := p.browser(t).signIn("acme"), p.browser(t).signIn("birch")
-	for kind, typ := range map[string]string{"source": "postgres", "destination": "hubspot", "activation": "hubspot"} {
-		acme.post("/connect/" + kind + "/" + typ)
-		conn, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
-		require.NoError(t, err)
-		id := fmt.Sprint(conn.ID)
-		if conn.ActivationID != "" {
-			id = conn.ActivationID
-		}
-		assert.Contains(t, acme.get("/integrations").body, `id="connection-`+kind+"-"+id+`"`)
-		assert.Contains(t, birch.get("/integrations").body, `id="nothing-connected"`)
-		for _, path := range []string{"/disconnect/", "/reauthorize/"} {
-			assert.Equal(t, http.StatusNotFound, birch.get(path+kind+"/"+id).status, path)
-			assert.Equal(t, http.StatusNotFound, birch.post(path+kind+"/"+id).status, path)
-		}
-		assert.Contains(t, acme.get("/integrations").body, `id="connection-`+kind+"-"+id+`"`, "still there")
+	for _, test := range []struct{ api, kind, typ string }{
+		{apiV1, "source", "postgres"},
+		{apiV1, "destination", "hubspot"},
+		{apiV2, "activation", "hubspot"},
+	} {
+		t.Run(test.kind, func(t *testing.T) {
+			p := newPlatform(t, test.api)
+			acme, birch := p.browser(t).signIn("acme"), p.browser(t).signIn("birch")
+			// Something is connected, something is being connected, and something renewed.
+			acme.post("/connect/" + test.kind + "/" + test.typ)
+			made := p.last(t)
+			conn, err := p.sandbox.CompleteWith(made.ConnectLink.ID, connectlinkstest.Submission{Name: "Acme's secret tool"})
+			require.NoError(t, err)
+			id := cmp.Or(conn.ActivationID, fmt.Sprint(conn.ID))
+			acme.get(p.back(t, made))
+			acme.post("/connect/" + test.kind + "/" + test.typ)
+			open := p.last(t)
+			acme.post("/reauthorize/" + test.kind + "/" + id)
+			renewal := p.last(t)
+			before := p.sandbox.Links()
+			require.Len(t, before, 3)
+
+			values := map[string][]string{
+				"{kind}": {test.kind},
+				"{type}": {test.typ},
+				"{id}":   {id, fmt.Sprint(conn.ID)},
+				"{key}":  nil,
+				"{$}":    {""},
+			}
+			names := url.Values{"id": {id}, "tenant_id": {"acme"}, "workspace_id": {fmt.Sprint(made.WorkspaceID)}, "group_id": {made.GroupID}}
+			for _, l := range before {
+				values["{id}"] = append(values["{id}"], fmt.Sprint(l.ConnectLink.ID))
+				values["{key}"] = append(values["{key}"], strings.TrimPrefix(p.back(t, l), "/connected/"))
+			}
+			tried := 0
+			for pattern := range new(app).routes() {
+				method, path, ok := strings.Cut(pattern, " ")
+				methods := []string{method}
+				if !ok {
+					path, methods = pattern, []string{"GET", "POST"}
+				}
+				paths := []string{path}
+				for placeholder, with := range values {
+					var next []string
+					for _, path := range paths {
+						if !strings.Contains(path, placeholder) {
+							next = append(next, path)
+							continue
+						}
+						for _, value := range with {
+							next = append(next, strings.Replace(path, placeholder, value, 1))
+						}
+					}
+					paths = next
+				}
+				for _, path := range paths {
+					require.NotContains(t, path, "{", "what to try there")
+					for _, method := range methods {
+						tried++
+						got := birch.do(method, path+"?"+names.Encode(), names, "Sec-Fetch-Site", "same-origin")
+						assert.NotContains(t, got.body, "secret tool", "%s %s", method, path)
+						for _, l := range before {
+							secret := l.ConnectLink.URL[strings.Index(l.ConnectLink.URL, "auth="):]
+							assert.NotContains(t, got.body+got.location, secret, "%s %s", method, path)
+						}
+						if strings.Contains(pattern, "{id}") || strings.Contains(pattern, "{key}") {
+							assert.Contains(t, []int{http.StatusNotFound, http.StatusMethodNotAllowed}, got.status, "%s %s", method, path)
+						}
+						if strings.HasPrefix(got.url, "/sign-in") || path == "/sign-out" {
+							birch.signIn("birch")
+						}
+					}
+				}
+			}
+			assert.GreaterOrEqual(t, tried, 30)
+
+			// The sandbox knows what has happened.
+			var birchs int
+			for i, l := range p.sandbox.Links() {
+				if i < len(before) {
+					assert.Equal(t, before[i], l, "Acme's links are as they were")
+					continue
+				}
+				birchs++
+				assert.False(t, l.Renews)
+				assert.NotEqual(t, [2]any{made.WorkspaceID, made.GroupID}, [2]any{l.WorkspaceID, l.GroupID}, "Birch's links are Birch's")
+			}
+			assert.NotZero(t, birchs, "Birch connects something, too")
+			assert.Contains(t, birch.get("/integrations").body, `id="nothing-connected"`)
+			assert.Contains(t, acme.get("/integrations").body, `id="connection-`+test.kind+"-"+id+`"`)
+
+			// And Acme goes on.
+			_, err = p.sandbox.CompleteWith(open.ConnectLink.ID, connectlinkstest.Submission{})
+			require.NoError(t, err)
+			assert.Contains(t, flashOf(acme.get(p.back(t, open)).body), "is connected.")
+			p.sandbox.Advance(time.Second)
+			_, err = p.sandbox.Complete(renewal.ConnectLink.ID)
+			require.NoError(t, err)
+			assert.Contains(t, flashOf(acme.get(p.back(t, renewal)).body), "has new credentials.")
+		})
 	}
-	assert.Len(t, p.sandbox.Links(), 3)
 }
 
 func TestAFailedTestIsShown(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	b.post("/connect/destination/braze")
 	link := p.last(t)
@@ -369,7 +524,7 @@ func TestAFailedTestIsShown(t *testing.T) {
 }
 
 func TestSignIn(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t)
 	for _, path := range []string{"/", "/integrations", "/connect/source/postgres", "/connected/x", "/embedded/x", "/disconnect/source/1"} {
 		assert.Contains(t, b.get(path).url, "/sign-in?next=", path)
@@ -408,7 +563,7 @@ func TestSignIn(t *testing.T) {
 }
 
 func TestOtherSitesCannotPost(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	for _, path := range []string{"/connect/source/postgres", "/embed/source/postgres", "/sign-out", "/sign-in", "/disconnect/source/1"} {
 		assert.Equal(t, http.StatusForbidden, b.do("POST", path, url.Values{}, "Sec-Fetch-Site", "cross-site").status, path)
@@ -420,7 +575,7 @@ func TestOtherSitesCannotPost(t *testing.T) {
 // An attacker's page whose host name was pointed here is of the same origin to the
 // browser. Only the Host header tells it apart.
 func TestOtherHostsAreRefused(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	ask := func(method, path, host string) int {
 		t.Helper()
@@ -463,11 +618,12 @@ func TestPublicURLs(t *testing.T) {
 }
 
 func TestNothingThere(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	for _, path := range []string{
 		"/nothing", "/connect/source/nothing", "/connect/source/http_request", "/connect/nothing/postgres",
 		"/disconnect/source/1", "/disconnect/source/x", "/disconnect/source/-1", "/disconnect/activation/no_such", "/reauthorize/destination/99",
+		"/connect/activation/hubspot",
 	} {
 		got := b.get(path)
 		assert.Equal(t, http.StatusNotFound, got.status, path)
@@ -477,7 +633,7 @@ func TestNothingThere(t *testing.T) {
 
 // The tab is older than the session, or the address was kept as a bookmark.
 func TestALostSession(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	b.post("/connect/destination/hubspot")
 	link := p.last(t)
@@ -498,7 +654,7 @@ func TestALostSession(t *testing.T) {
 // Each tab comes back to its own link, and each call has an address of its own, also
 // after one whose answer was lost.
 func TestEachLinkHasItsOwnWayBack(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	b.post("/connect/destination/hubspot")
 	first := p.last(t)
@@ -512,9 +668,12 @@ func TestEachLinkHasItsOwnWayBack(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, first)).body))
 
-	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteCreateSourceConnectLink, Reset: true, CarryOut: true, Times: -1}))
+	require.NoError(t, p.sandbox.Fail(
+		connectlinkstest.Failure{Route: connectlinkstest.RouteCreateSourceConnectLink, Reset: true, CarryOut: true, Times: -1},
+		connectlinkstest.Failure{Route: connectlinkstest.RouteListSourceConnectLinks, Status: 500, Times: -1},
+	))
 	for range 2 {
-		b.post("/connect/source/postgres")
+		assert.Equal(t, http.StatusBadGateway, b.post("/connect/source/postgres").status)
 	}
 	p.sandbox.StopFailing()
 	b.post("/connect/source/postgres")
@@ -526,8 +685,42 @@ func TestEachLinkHasItsOwnWayBack(t *testing.T) {
 	}
 }
 
+// The address of each link is its own, so that the SDK finds a link whose answer was lost.
+func TestALostAnswer(t *testing.T) {
+	for _, test := range []struct {
+		api, kind           string
+		create, reauthorize connectlinkstest.Route
+	}{
+		{apiV1, "source", connectlinkstest.RouteCreateSourceConnectLink, connectlinkstest.RouteCreateSourceReauthorizationLink},
+		{apiV1, "destination", connectlinkstest.RouteCreateDestinationConnectLink, connectlinkstest.RouteCreateDestinationReauthorizationLink},
+		{apiV2, "activation", connectlinkstest.RouteCreateActivationConnectLink, connectlinkstest.RouteCreateActivationReauthorizationLink},
+	} {
+		t.Run(test.kind, func(t *testing.T) {
+			p := newPlatform(t, test.api)
+			b := p.browser(t).signIn("acme")
+			typ := map[bool]string{true: "postgres", false: "hubspot"}[test.kind == "source"]
+			lose := func(route connectlinkstest.Route) {
+				require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: route, Reset: true, CarryOut: true}))
+			}
+			lose(test.create)
+			got := b.post("/connect/" + test.kind + "/" + typ)
+			require.Len(t, p.sandbox.Links(), 1)
+			assert.Equal(t, p.last(t).ConnectLink.URL, got.location)
+			conn, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
+			require.NoError(t, err)
+			assert.Contains(t, flashOf(b.get(p.back(t, p.last(t))).body), "is connected.")
+
+			lose(test.reauthorize)
+			got = b.post("/reauthorize/" + test.kind + "/" + cmp.Or(conn.ActivationID, fmt.Sprint(conn.ID)))
+			require.Len(t, p.sandbox.Links(), 2)
+			assert.Equal(t, p.last(t).ConnectLink.URL, got.location)
+			assert.Empty(t, p.sandbox.Unfired())
+		})
+	}
+}
+
 func TestWhatOnlyThePlatformCanMend(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	b.post("/connect/source/postgres")
 	_, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
@@ -556,7 +749,7 @@ func TestWhatOnlyThePlatformCanMend(t *testing.T) {
 }
 
 func TestAnAPIInTrouble(t *testing.T) {
-	p := newPlatform(t)
+	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{
 		Route: "POST /api/v1/source_connect_links", Status: 429, Header: http.Header{"Retry-After": {"60"}}, Times: -1,
@@ -572,17 +765,17 @@ func TestAnAPIInTrouble(t *testing.T) {
 
 	// The throttled token pauses, all its calls with it; birch has another.
 	b = p.browser(t).signIn("birch")
-	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: "GET /api/v2/activations", Status: 403, Times: -1}))
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteListSources, Status: 403, Times: -1}))
 	got := b.get("/integrations")
 	assert.Equal(t, http.StatusOK, got.status)
-	assert.Contains(t, got.body, `id="activation-failed"`)
-	assert.Contains(t, got.body, `id="connect-activation-hubspot"`, "what is known is shown")
+	assert.Contains(t, got.body, `id="source-failed"`)
+	assert.Contains(t, got.body, `id="connect-source-postgres"`, "what is known is shown")
 	assert.NotContains(t, got.body, `id="destination-failed"`, "the others are shown")
 	assert.Contains(t, got.body, "could not be loaded completely")
 }
 
 func TestRun(t *testing.T) {
-	for _, name := range []string{"CENSUS_API_TOKEN", "CENSUS_PERSONAL_ACCESS_TOKEN", "CENSUS_TENANTS", "CENSUS_BASE_URL", "CENSUS_GROUP"} {
+	for _, name := range []string{"CENSUS_API_TOKEN", "CENSUS_PERSONAL_ACCESS_TOKEN", "CENSUS_TENANTS", "CENSUS_BASE_URL"} {
 		t.Setenv(name, "")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -602,6 +795,7 @@ func TestRun(t *testing.T) {
 	require.NoError(t, <-ended)
 
 	require.Error(t, run(t.Context(), []string{"extra"}, io.Discard))
+	require.ErrorContains(t, run(t.Context(), []string{"-api", "v3"}, io.Discard), "neither v1 nor v2")
 	require.Error(t, run(t.Context(), []string{"-addr", "127.0.0.1:0", "-public-url", "ftp://x"}, io.Discard))
 	require.ErrorContains(t, run(t.Context(), []string{"-addr", ":0"}, io.Discard), "-public-url")
 }
@@ -612,31 +806,38 @@ func TestTenantsOfTheRealService(t *testing.T) {
 	other := srv.AddWorkspace("Birch")
 	ids := []int64{srv.Workspace().ID, other.ID}
 	for _, test := range []struct {
-		name, apiToken, personalToken, tenants, group string
-		want                                          []string // names and kinds
-		problem                                       string
+		name, api, apiToken, personalToken, tenants string
+		want                                        []string // names and kinds
+		problem                                     string
 	}{
-		{name: "nothing"},
-		{name: "a workspace's token", apiToken: srv.Token(), want: []string{srv.Workspace().Name + " 2"}},
-		{name: "both tokens", apiToken: srv.Token(), personalToken: srv.PersonalToken(), group: srv.Group(), want: []string{srv.Workspace().Name + " 3"}},
+		{name: "nothing", api: apiV1},
+		{name: "nothing on V2", api: apiV2},
+		{name: "a workspace's token", api: apiV1, apiToken: srv.Token(), want: []string{srv.Workspace().Name + " 2"}},
+		{name: "both tokens", api: apiV1, apiToken: srv.Token(), personalToken: srv.PersonalToken(), want: []string{srv.Workspace().Name + " 2"}},
 		{
-			name: "two tenants", personalToken: srv.PersonalToken(), tenants: fmt.Sprintf("Acme = %d:%s , Birch & Co=%d", ids[0], srv.Group(), ids[1]),
-			want: []string{"Acme 3", "Birch & Co 2"},
+			name: "two workspaces", api: apiV1, personalToken: srv.PersonalToken(), tenants: fmt.Sprintf("Acme = %d , Birch & Co=%d", ids[0], ids[1]),
+			want: []string{"Acme 2", "Birch & Co 2"},
 		},
-		{name: "a wrong token", apiToken: "secret-token:wrong", problem: "CENSUS_API_TOKEN"},
-		{name: "no tenants", personalToken: srv.PersonalToken(), problem: "set CENSUS_TENANTS"},
-		{name: "no personal token", apiToken: srv.Token(), tenants: "Acme=1", problem: "needs CENSUS_PERSONAL_ACCESS_TOKEN"},
-		{name: "no token", tenants: "Acme=1", problem: "needs CENSUS_PERSONAL_ACCESS_TOKEN"},
-		{name: "no workspace", personalToken: srv.PersonalToken(), tenants: "Acme", problem: "name=workspace_id:group_id"},
-		{name: "no name", personalToken: srv.PersonalToken(), tenants: "=1", problem: "name=workspace_id:group_id"},
+		{
+			name: "two groups", api: apiV2, personalToken: srv.PersonalToken(), tenants: fmt.Sprintf("Acme = %s , Birch & Co=%s", srv.Group(), other.GroupID),
+			want: []string{"Acme 1", "Birch & Co 1"},
+		},
+		{name: "a wrong token", api: apiV1, apiToken: "secret-token:wrong", problem: "CENSUS_API_TOKEN"},
+		{name: "no tenants", api: apiV1, personalToken: srv.PersonalToken(), problem: "set CENSUS_TENANTS"},
+		{name: "no groups", api: apiV2, personalToken: srv.PersonalToken(), problem: "names each tenant's group"},
+		{name: "a workspace's token on V2", api: apiV2, apiToken: srv.Token(), problem: "needs CENSUS_PERSONAL_ACCESS_TOKEN"},
+		{name: "no personal token", api: apiV1, apiToken: srv.Token(), tenants: "Acme=1", problem: "needs CENSUS_PERSONAL_ACCESS_TOKEN"},
+		{name: "no token", api: apiV2, tenants: "Acme=x", problem: "needs CENSUS_PERSONAL_ACCESS_TOKEN"},
+		{name: "no workspace", api: apiV1, personalToken: srv.PersonalToken(), tenants: "Acme", problem: "name=workspace_id"},
+		{name: "no group", api: apiV2, personalToken: srv.PersonalToken(), tenants: "Acme=", problem: "name=group_id"},
+		{name: "no name", api: apiV1, personalToken: srv.PersonalToken(), tenants: "=1", problem: "name=workspace_id"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv("CENSUS_BASE_URL", srv.URL)
 			t.Setenv("CENSUS_API_TOKEN", test.apiToken)
 			t.Setenv("CENSUS_PERSONAL_ACCESS_TOKEN", test.personalToken)
 			t.Setenv("CENSUS_TENANTS", test.tenants)
-			t.Setenv("CENSUS_GROUP", test.group)
-			tenants, err := tenantsFromEnv(t.Context())
+			tenants, err := tenantsFromEnv(t.Context(), test.api)
 			if test.problem != "" {
 				require.ErrorContains(t, err, test.problem)
 				return
@@ -644,15 +845,44 @@ func TestTenantsOfTheRealService(t *testing.T) {
 			require.NoError(t, err)
 			var got []string
 			for _, tenant := range tenants {
-				got = append(got, fmt.Sprint(tenant.Name, " ", len(tenant.kinds())))
-				for _, name := range tenant.kinds() {
-					k, err := tenant.kind(name)
-					require.NoError(t, err)
+				got = append(got, fmt.Sprint(tenant.Name, " ", len(tenant.kinds)))
+				for _, k := range tenant.kinds {
 					_, err = k.connections(t.Context())
 					require.NoError(t, err)
 				}
 			}
 			assert.Equal(t, test.want, got)
+		})
+	}
+}
+
+// The page with the button opens the connection that the click needs.
+func TestWarmBeforeTheClick(t *testing.T) {
+	for api, path := range map[string]string{apiV1: "/connect/destination/hubspot", apiV2: "/connect/activation/hubspot"} {
+		t.Run(api, func(t *testing.T) {
+			sandbox := connectlinkstest.NewServer()
+			defer sandbox.Close()
+			tenants, err := sandboxTenants(sandbox, api)
+			require.NoError(t, err)
+			warmed := 0
+			for i := range tenants {
+				warm := tenants[i].warm
+				tenants[i].warm = func(ctx context.Context) error { warmed++; return warm(ctx) }
+			}
+			app, err := newApp(config{PublicURL: "http://app.example.com", Tenants: tenants})
+			require.NoError(t, err)
+			w := httptest.NewRecorder()
+			r := httptest.NewRequest("POST", "http://app.example.com/sign-in", strings.NewReader("tenant=acme"))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			app.ServeHTTP(w, r)
+			assert.Zero(t, warmed)
+			r = httptest.NewRequest("GET", "http://app.example.com"+path, nil)
+			r.Header.Set("Cookie", w.Header().Get("Set-Cookie"))
+			w = httptest.NewRecorder()
+			app.ServeHTTP(w, r)
+			assert.Equal(t, http.StatusOK, w.Code)
+			assert.Contains(t, w.Body.String(), `id="connectlink-start"`)
+			assert.Equal(t, 1, warmed)
 		})
 	}
 }

@@ -39,9 +39,9 @@ type flow struct {
 	Renews            string // the id of the connection that it reauthorizes
 
 	link  connectlinks.ConnectLink
-	since time.Time // see the waits
+	since time.Time // when the connection that it reauthorizes was tested last
 
-	done bool // guarded by the session's mu; the rest is never changed
+	done, revoked bool // guarded by the session's mu; the rest is never changed
 }
 
 // flash is a message that is shown once.
@@ -62,16 +62,28 @@ func (s *session) flow(key string) (*flow, error) {
 	return s.flows[i], nil
 }
 
-// unfinished is the newest flow for the same as f that has not come to its end.
-func (s *session) unfinished(f *flow) *flow {
+// unfinished are the flows before f for the same thing that have not come to their end,
+// oldest first. If f is not remembered yet, all are before it.
+func (s *session) unfinished(f *flow) []*flow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, g := range slices.Backward(s.flows) {
-		if !g.done && g.Kind == f.Kind && g.Type == f.Type && g.Renews == f.Renews {
-			return g
+	var earlier []*flow
+	for _, g := range s.flows {
+		if g == f {
+			break
+		}
+		if !g.done && !g.revoked && g.Kind == f.Kind && g.Type == f.Type && g.Renews == f.Renews {
+			earlier = append(earlier, g)
 		}
 	}
-	return nil
+	return earlier
+}
+
+// revoked notes that f's link was revoked.
+func (s *session) revoked(f *flow) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.revoked = true
 }
 
 func (s *session) remember(f *flow) {

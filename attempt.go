@@ -28,6 +28,7 @@ const (
 // outcome says how an attempt ended.
 type outcome struct {
 	err        error         // nil for a success
+	notSent    bool          // the caller's context ended before the transport was called
 	status     int           // of the HTTP response, 0 if there was none
 	retryAfter time.Duration // how long the API asked to wait, 0 if it did not
 	retryable  retryable
@@ -80,7 +81,7 @@ func (c *core) attempt(ctx context.Context, k *call, resend int, tokens ...strin
 	}
 	req = req.WithContext(a.trace.Start(&a.ctx, c.transport, req, onResend))
 	if over := pace.Ended(ctx); over != nil {
-		return outcome{err: k.failed("not sent: ", over)}
+		return outcome{err: over, notSent: true}
 	}
 	resp, err := a.roundTrip(req)
 	var o outcome

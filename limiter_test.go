@@ -177,3 +177,48 @@ func TestLimiterThatRefuses(t *testing.T) {
 		testkit.Error{Context: context.Canceled}.Check(t, err, op)
 	}
 }
+
+// A call waits out as many pauses as it has attempts, and then says that it was not sent.
+func TestPausesOfACallAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, retries := range []int{0, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			throttle := testkit.Client(t, testkit.Respond(http.StatusTooManyRequests, "", "Retry-After", "2"), testkit.NoRetries)
+			asked := 0
+			c, err := throttle.With(connectlinks.WithMaxRetries(retries),
+				connectlinks.WithRateLimiter(testkit.Limiter(func(ctx context.Context) error {
+					asked++
+					if asked < 100 { // while the call waits for the limiter, somebody else is throttled
+						assert.ErrorIs(t, testkit.GetLink(ctx, throttle), connectlinks.ErrRateLimited)
+					}
+					return nil
+				})))
+			require.NoError(t, err)
+			err = testkit.GetLink(t.Context(), c)
+			require.ErrorIs(t, err, connectlinks.ErrRateLimited)
+			require.ErrorContains(t, err, "not sent")
+			assert.Equal(t, retries+2, asked, "%d retries", retries)
+		})
+	}
+}
+
+// Callers that a 503 holds up start spread over a tenth of the pause, also after the longest one.
+func TestSpreadAfterA503(t *testing.T) {
+	t.Parallel()
+	for _, pause := range []int{5, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			waits := map[time.Duration]bool{}
+			asked := time.Duration(pause) * time.Second
+			for range 20 {
+				c := testkit.Client(t, testkit.NewScript(t, testkit.Respond(http.StatusServiceUnavailable, "", "Retry-After", fmt.Sprint(pause)), testkit.Succeed))
+				start := time.Now()
+				require.NoError(t, testkit.GetLink(t.Context(), c))
+				waited := time.Since(start)
+				assert.GreaterOrEqual(t, waited, asked)
+				assert.LessOrEqual(t, waited, asked+asked/10)
+				waits[waited] = true
+			}
+			assert.Greater(t, len(waits), 10, "spread")
+		})
+	}
+}

@@ -76,6 +76,9 @@ func (x *exchange) run(ctx context.Context) error {
 
 		x.began = time.Now()
 		o := x.core.attempt(ctx, k, x.attempts, token, x.rejected)
+		if o.notSent {
+			return x.notSent(o.err)
+		}
 		x.attempts++
 		k.repeated = k.repeated || o.resent
 		if o.err == nil {

@@ -27,7 +27,7 @@ type ending struct {
 type looks struct {
 	mu  sync.Mutex
 	n   int
-	err error // of the last one
+	err error // of one that failed
 }
 
 type looksKey struct{}
@@ -42,7 +42,9 @@ func recordLook(ctx context.Context, call connectlinks.Call) (context.Context, f
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.n++
-		l.err = result.Err
+		if result.Err != nil {
+			l.err = result.Err
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -14,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -261,6 +265,177 @@ func TestWebappLife(t *testing.T) {
 	})
 }
 
+// Two customers at the same time, each in a group of its own. Acme's addresses lead
+// Birch nowhere.
+func TestWebappTwoCustomers(t *testing.T) {
+	eachVersion(t, func(t *testing.T, h *harbor) {
+		acme, birch := h.customer(t), newTab(t)
+		h.signIn(birch, h.birch)
+		h.connect(acme, h.braze, false)
+		made := link(t, h.sandbox)
+		kind, _, _ := strings.Cut(h.braze, "-")
+		id := cmp.Or(made.ActivationID, fmt.Sprint(made.ConnectionID))
+		h.begin(acme, h.braze, true)
+		open := h.sandbox.Links()[1]
+
+		for _, l := range []connectlinkstest.Link{made, open} {
+			key := strings.TrimPrefix(l.ConnectLink.RedirectURI, h.url+"/connected/")
+			for _, path := range []string{"/connected/", "/embedded/"} {
+				birch.open(h.url + path + key)
+				birch.see(".nolink h1")
+			}
+		}
+		for _, path := range []string{"/disconnect/", "/reauthorize/"} {
+			birch.open(h.url + path + kind + "/" + id)
+			birch.see("#not-found")
+		}
+		birch.open(h.url + "/integrations")
+		birch.see("#nothing-connected")
+		assert.Equal(t, []connectlinkstest.Link{made, open}, h.sandbox.Links(), "nothing has changed")
+
+		h.connect(birch, h.braze, false)
+		assert.Contains(t, birch.text("#flash"), "is connected.")
+		birch.see("#connections")
+		assert.Nil(t, get[any](birch.view, element("#disconnect-"+kind+"-"+id)))
+		birchs := h.sandbox.Links()[2]
+		assert.True(t, birchs.Completed)
+		assert.NotEqual(t, [2]any{made.WorkspaceID, made.GroupID}, [2]any{birchs.WorkspaceID, birchs.GroupID})
+		assert.Equal(t, []connectlinkstest.Link{made, open}, h.sandbox.Links()[:2], "nothing of Acme's has changed")
+
+		v := acme.frame(h.sandbox.PagesURL)
+		enter(v)
+		v.click("#connect")
+		acme.at("/integrations")
+		assert.Equal(t, 2, get[int](acme.view, `document.querySelectorAll("#connections > li").length`))
+		assert.Len(t, connections(t, h.sandbox), 3)
+	})
+}
+
+// The customer begins in two tabs. The one that finishes decides. The link of the other is
+// used by then, or revoked, or a later one, which still works.
+func TestWebappTwoTabs(t *testing.T) {
+	for _, api := range []string{"v1", "v2"} {
+		for _, finishes := range []string{"first", "second"} {
+			t.Run(api+"/"+finishes, func(t *testing.T) {
+				t.Parallel()
+				h := newHarbor(t, api)
+				first := h.customer(t)
+				second := first.popup(func() { first.run(`void window.open("/integrations")`) })
+				second.at("/integrations")
+				h.begin(first, h.braze, false)
+				h.begin(second, h.braze, false)
+				links := h.sandbox.Links()
+				assert.Len(t, links, map[string]int{"v1": 1, "v2": 2}[api])
+				assert.False(t, links[0].ConnectLink.Revoked, "the first tab is at work")
+
+				at, other := first, second
+				if finishes == "second" {
+					at, other = second, first
+				}
+				enter(at.view)
+				at.click("#connect")
+				at.at("/integrations")
+				assert.Contains(t, at.text("#flash"), "is connected.")
+
+				enter(other.view)
+				other.click("#connect")
+				if api == "v2" && finishes == "first" {
+					other.at("/integrations")
+					assert.Contains(t, other.text("#flash"), "is connected.")
+					assert.Len(t, connections(t, h.sandbox), 2)
+					return
+				}
+				other.see(`[data-page="dead"]`)
+				other.click("#back")
+				other.at("/integrations")
+				other.see("#connections")
+				assert.Len(t, connections(t, h.sandbox), 1)
+				assert.Equal(t, api == "v2", h.sandbox.Links()[0].ConnectLink.Revoked)
+			})
+		}
+	}
+}
+
+// A customer who cannot wait clicks twice, and connects once.
+func TestWebappDoubleClick(t *testing.T) {
+	eachVersion(t, func(t *testing.T, h *harbor) {
+		b := h.customer(t)
+		route := connectlinkstest.RouteCreateDestinationConnectLink
+		if h.braze == "activation-braze" {
+			route = connectlinkstest.RouteCreateActivationConnectLink
+		}
+		require.NoError(t, h.sandbox.Fail(connectlinkstest.Failure{Route: route, Delay: time.Second}))
+		b.see("#connect-" + h.braze)
+		at := get[[]float64](b.view, `(() => {
+			const e = `+element("#connect-"+h.braze)+`;
+			e.scrollIntoView({block: "nearest"});
+			const r = e.getBoundingClientRect();
+			return [r.x + r.width / 2, r.y + r.height / 2];
+		})()`)
+		for range 2 {
+			require.NoError(t, chromedp.Do(b.ctx, chromedp.MouseClickXY(at[0], at[1])))
+		}
+		b.see("#form")
+		assert.Len(t, h.sandbox.Links(), 1)
+		enter(b.view)
+		b.click("#connect")
+		b.at("/integrations")
+		assert.Contains(t, b.text("#flash"), "is connected.")
+		assert.Len(t, connections(t, h.sandbox), 1)
+	})
+}
+
+// The platform forgets its sessions, or the browser its cookies, while the customer is on
+// the link's page.
+func TestWebappLostSession(t *testing.T) {
+	for _, api := range []string{"v1", "v2"} {
+		for _, how := range []string{"restart", "cookie"} {
+			t.Run(api+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				h := newHarbor(t, api)
+				b := h.customer(t)
+				h.begin(b, h.braze, false)
+				if how == "restart" {
+					require.True(t, h.restart(), "on the same port")
+				} else {
+					call(b, network.ClearBrowserCookies, cdp.Empty{})
+				}
+				enter(b.view)
+				b.click("#connect")
+				b.at("/sign-in")
+				b.click(h.acme)
+				b.see(".nolink h1")
+				assert.Equal(t, "We cannot tell what became of your connection. Look at your integrations.", b.text("#connectlink-message"))
+				b.click("#connectlink-back")
+				b.at("/integrations")
+				b.see("#connections")
+				assert.Len(t, connections(t, h.sandbox), 1)
+			})
+		}
+	}
+}
+
+// The API's clock and the platform's differ.
+func TestWebappWrongClock(t *testing.T) {
+	for _, api := range []string{"v1", "v2"} {
+		for _, off := range []time.Duration{-time.Hour, 5 * time.Second, time.Hour} {
+			t.Run(api+"/"+off.String(), func(t *testing.T) {
+				t.Parallel()
+				h := newHarbor(t, api)
+				h.sandbox.Advance(off)
+				b := h.customer(t)
+				h.connect(b, h.braze, false)
+				assert.Contains(t, b.text("#flash"), "is connected.")
+				b.click(`[id^="reauthorize-"]`)
+				enter(b.view)
+				b.click("#connect")
+				b.at("/integrations")
+				assert.Contains(t, b.text("#flash"), "has new credentials.")
+			})
+		}
+	}
+}
+
 // A customer who thinks better of it, and then of that.
 func TestWebappCancel(t *testing.T) {
 	eachWay(t, func(t *testing.T, h *harbor, embedded bool) {
@@ -301,6 +476,7 @@ func TestWebappExpired(t *testing.T) {
 	eachWay(t, func(t *testing.T, h *harbor, embedded bool) {
 		b := h.customer(t)
 		v := h.begin(b, h.braze, embedded)
+		enter(v)
 		require.NoError(t, h.sandbox.Expire(link(t, h.sandbox).ConnectLink.ID))
 		v.click("#connect")
 		v.see(`[data-page="dead"]`)

@@ -9,9 +9,12 @@ import (
 
 // NewTransport returns a transport like the one that a [Client] uses by default: it keeps enough
 // idle connections for many callers of one host, and drops them after 45 seconds. Wrap it to
-// add tracing, say, without losing that:
+// add something of your own without losing that:
 //
-//	connectlinks.WithHTTPClient(&http.Client{Transport: otelhttp.NewTransport(connectlinks.NewTransport())})
+//	connectlinks.WithHTTPClient(&http.Client{Transport: own(connectlinks.NewTransport())})
+//
+// For OpenTelemetry there is the module otelconnectlinks. Other instrumentation of net/http may
+// record the errors of the transport, which may quote a link.
 func NewTransport() *http.Transport { return httpx.NewTransport() }
 
 // Attempt describes one request of a call, for transports: see [AttemptFromContext].

@@ -40,6 +40,7 @@
 //   - [Server.AddConnection] makes a connection without a link.
 //   - [Server.Links] and [Server.Requests] show what has happened, and
 //     [Server.Unfired] which failures have not. [Server.Reset] begins again.
+//   - [WithControl] serves the levers over HTTP, for programs in other languages.
 //
 // # The hosted pages
 //

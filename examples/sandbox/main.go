@@ -4,7 +4,13 @@
 //	go run ./examples/sandbox -addr 127.0.0.1:4010
 //
 // It prints its tokens, a link to open in a browser and a command to try, then one
-// line per request. Whatever it was told is gone when it ends.
+// line per request. Whatever it was told is gone when it ends. Tokens are random, unless
+// -token and -personal-token set them. With -env it prints only lines for a shell to read,
+// and the requests go to standard error.
+//
+// On a loopback address the levers are served as JSON below /_sandbox/: docs/sandbox.md
+// describes them. On another address they need -control, and answer for localhost
+// and for the hosts of -host.
 //
 // The hosted pages, which links point to, have an origin of their own with
 // -pages-addr 127.0.0.1:4011, as V2's have on the real service. Pages on localhost
@@ -54,6 +60,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	pagesAddr := flags.String("pages-addr", "", "another `address`, for the hosted pages; empty: the same")
 	lifetime := flags.Duration("link-lifetime", 24*time.Hour, "how long a link can be used")
 	retireV1 := flags.Int("retire-v1", 0, "what API V1 answers, as after its retirement: `status` 404 or 410, 301 (a redirect)\nor 200 (a page of HTML); 0: V1 is served")
+	token := flags.String("token", "", "the first workspace's `token`; empty: a random one")
+	personal := flags.String("personal-token", "", "the personal access `token`; empty: a random one")
+	workspaces := flags.Int("workspaces", 1, "`number` of customers to begin with; with -token T, the second one's token is T-2,\nand so on")
+	env := flags.Bool("env", false, "print only the lines to export; requests are logged on standard error")
+	control := flags.Bool("control", false, "serve the levers also if the address is not loopback (default on loopback)")
+	var hosts []string
+	flags.Func("host", "`name` that the levers are reached by, besides localhost; may be repeated", func(name string) error {
+		if !hostName.MatchString(name) {
+			return fmt.Errorf("%q is not a host such as sandbox.example.com, without a port", name)
+		}
+		hosts = append(hosts, name)
+		return nil
+	})
+	var assume connectlinkstest.Assumptions
+	flags.Func("assume", "`NAME=VALUE` of a field of connectlinkstest.Assumptions, such as word_status=true; may be repeated", func(text string) error {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return fmt.Errorf("%q is not NAME=VALUE", text)
+		}
+		return assume.Set(name, value)
+	})
 	var origins []string
 	flags.Func("embed-origin", "`origins` that may embed the pages, separated by commas; may be repeated (default those of localhost)", func(list string) error {
 		for o := range strings.SplitSeq(list, ",") {
@@ -70,27 +97,77 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
+	opts := []connectlinkstest.Option{
+		connectlinkstest.WithLinkLifetime(*lifetime),
+		connectlinkstest.WithAssumptions(assume),
+	}
+	for _, secret := range []struct {
+		flag, token string
+		option      func(string) connectlinkstest.Option
+	}{
+		{"token", *token, connectlinkstest.WithToken},
+		{"personal-token", *personal, connectlinkstest.WithPersonalToken},
+	} {
+		switch {
+		case secret.token == "":
+		case !tokenForm.MatchString(secret.token):
+			return fmt.Errorf("-%s is not a token: it may have letters, digits and ._~+/:=-", secret.flag)
+		default:
+			opts = append(opts, secret.option(secret.token))
+		}
+	}
+	if *token != "" && *token == *personal {
+		return errors.New("-token and -personal-token must differ")
+	}
+	if *workspaces < 1 || *workspaces > 1000 {
+		return fmt.Errorf("-workspaces must be from 1 to 1000, not %d", *workspaces)
+	}
+	for n := 2; n <= *workspaces; n++ {
+		further := ""
+		if *token != "" {
+			further = fmt.Sprintf("%s-%d", *token, n)
+		}
+		opts = append(opts, connectlinkstest.WithWorkspace(fmt.Sprintf("Customer %d", n), further))
+	}
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", *addr)
 	if err != nil {
 		return err
 	}
+	if !loopback(l) {
+		fmt.Fprintf(stderr, "sandbox: warning: %s is not a loopback address: other machines can reach the sandbox\n", l.Addr())
+	}
+	chosen := false
+	flags.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "control" })
+	if !chosen {
+		*control = loopback(l)
+	}
+	switch {
+	case *control:
+		opts = append(opts, connectlinkstest.WithControl(hosts...))
+	case hosts != nil:
+		_ = l.Close()
+		return errors.New("-host needs -control")
+	}
 	var (
 		mu      sync.Mutex // lines must not mingle
 		greeted bool       // the only request before it is the greeting's own
+		log     = stdout
 	)
-	opts := []connectlinkstest.Option{
+	if *env {
+		log = stderr
+	}
+	opts = append(opts,
 		connectlinkstest.WithListener(l),
-		connectlinkstest.WithLinkLifetime(*lifetime),
 		connectlinkstest.WithRequestLog(func(r connectlinkstest.Request) {
 			mu.Lock()
 			defer mu.Unlock()
 			if greeted {
 				// Without the query, where a hosted page's secret is.
-				fmt.Fprintf(stdout, "%s %q %d %s\n", r.Method, r.Path, r.Status, r.Duration.Round(time.Microsecond))
+				fmt.Fprintf(log, "%s %q %d %s\n", r.Method, r.Path, r.Status, r.Duration.Round(time.Microsecond))
 			}
 		}),
-	}
+	)
 	if *pagesAddr != "" {
 		pages, err := listen.Listen(ctx, "tcp", *pagesAddr)
 		if err != nil {
@@ -107,12 +184,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := srv.RetireV1(*retireV1); err != nil {
 		return err
 	}
+	if *env {
+		mu.Lock()
+		export(stdout, srv)
+		greeted = true
+		mu.Unlock()
+		<-ctx.Done()
+		return nil
+	}
 	link, err := greetingLink(ctx, srv, *retireV1 != 0)
 	if err != nil {
 		return err
 	}
 	mu.Lock()
-	greet(stdout, srv, link, *retireV1 != 0)
+	greet(stdout, srv, link, *retireV1 != 0, *control)
 	greeted = true
 	mu.Unlock()
 
@@ -123,10 +208,27 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // origin is what may follow -embed-origin.
 var origin = regexp.MustCompile(`^(\*|https?://(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:([0-9]+|\*))?)$`)
 
+// hostName is what may follow -host.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// tokenForm is what may follow -token. A shell reads it unquoted.
+var tokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/:=-]+$`)
+
+func loopback(l net.Listener) bool {
+	addr, ok := l.Addr().(*net.TCPAddr)
+	return ok && addr.IP.IsLoopback()
+}
+
+// export writes the variables that the other programs read.
+func export(w io.Writer, srv *connectlinkstest.Server) {
+	fmt.Fprintf(w, "export CENSUS_BASE_URL=%s\nexport CENSUS_API_TOKEN=%s\nexport CENSUS_PERSONAL_ACCESS_TOKEN=%s\n",
+		srv.URL, srv.Token(), srv.PersonalToken())
+}
+
 // greetingLink makes a link to open, in a workspace and group of its own: those of the
 // printed tokens begin empty.
 func greetingLink(ctx context.Context, srv *connectlinkstest.Server, v2 bool) (string, error) {
-	workspace := srv.AddWorkspace("Greeting")
+	workspace := srv.AddWorkspace(greeting)
 	if v2 {
 		link, err := srv.PersonalClient().Activations.CreateConnectLink(ctx,
 			connectlinks.CreateActivationConnectLinkParams{Type: "postgres", GroupID: workspace.GroupID})
@@ -143,11 +245,23 @@ func greetingLink(ctx context.Context, srv *connectlinkstest.Server, v2 bool) (s
 	return link.URL, nil
 }
 
-func greet(w io.Writer, srv *connectlinkstest.Server, link string, v2 bool) {
+// greeting is the name of the workspace that the printed link is in.
+const greeting = "Greeting"
+
+func greet(w io.Writer, srv *connectlinkstest.Server, link string, v2, control bool) {
 	path, token, body := "/api/v1/source_connect_links", srv.Token(), `{"type":"postgres"}`
 	if v2 {
 		path, token = "/api/v2/activation_connect_links", srv.PersonalToken()
 		body = fmt.Sprintf(`{"type":"postgres","group_id":%q}`, srv.Group())
+	}
+	levers := ""
+	for _, ws := range srv.Workspaces()[1:] {
+		if ws.Name != greeting {
+			levers += fmt.Sprintf("  %-16s %s\n", strings.ToLower(ws.Name), ws.Token)
+		}
+	}
+	if control {
+		levers += fmt.Sprintf("  levers           %s/_sandbox/state  (docs/sandbox.md)\n", srv.URL)
 	}
 	fmt.Fprintf(w, `Activations sandbox
   base URL         %[1]s
@@ -155,7 +269,7 @@ func greet(w io.Writer, srv *connectlinkstest.Server, link string, v2 bool) {
   workspace token  %[2]s
   personal token   %[3]s  (V2, and the list of workspaces)
   group            %[4]s
-
+%[10]s
 Open a link, and be the customer:
   %[6]s
 
@@ -167,5 +281,5 @@ For curl, linkctl and the other examples:
 
 Stop with Ctrl-C.
 
-`, srv.URL, srv.Token(), srv.PersonalToken(), srv.Group(), srv.PagesURL, link, path, token, body)
+`, srv.URL, srv.Token(), srv.PersonalToken(), srv.Group(), srv.PagesURL, link, path, token, body, levers)
 }

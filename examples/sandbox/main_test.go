@@ -211,6 +211,14 @@ func TestRunRefuses(t *testing.T) {
 		{[]string{"-embed-origin", ""}, `"" is not an origin`},
 		{[]string{"-retire-v1", "42"}, "V1 cannot retire with status 42"},
 		{[]string{"-retire-v1", "gone"}, `invalid value "gone" for flag -retire-v1`},
+		{[]string{"-token", "two words"}, "-token is not a token"},
+		{[]string{"-personal-token", "$(id)"}, "-personal-token is not a token"},
+		{[]string{"-token", "same", "-personal-token", "same"}, "must differ"},
+		{[]string{"-workspaces", "0"}, "-workspaces must be from 1 to 1000, not 0"},
+		{[]string{"-assume", "word_status"}, `"word_status" is not NAME=VALUE`},
+		{[]string{"-assume", "nonsense=1"}, `there is no assumption "nonsense"`},
+		{[]string{"-host", "http://a.example"}, "is not a host"},
+		{[]string{"-addr", "127.0.0.1:0", "-control=false", "-host", "a.example"}, "-host needs -control"},
 		{[]string{"-nonsense"}, "flag provided but not defined"},
 		{[]string{"serve"}, `unexpected argument "serve"`},
 	} {
@@ -219,4 +227,106 @@ func TestRunRefuses(t *testing.T) {
 		assert.Empty(t, out.String())
 	}
 	assert.True(t, errors.Is(run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp))
+}
+
+// get returns the status of a GET, as if the program were reached by the name of host.
+func get(t *testing.T, url, host, token string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	req.Host = host
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, string(body)
+}
+
+// startEnv runs the program with -env, and returns what it exports.
+func startEnv(t *testing.T, args ...string) (s *sandbox, stderr *sandbox, env map[string]string) {
+	ctx, stop := context.WithCancel(t.Context())
+	s = &sandbox{t: t, stop: stop, ended: make(chan error, 1)}
+	s.more = sync.NewCond(&s.mu)
+	stderr = &sandbox{t: t}
+	stderr.more = sync.NewCond(&stderr.mu)
+	go func() {
+		err := run(ctx, append([]string{"-env", "-addr", "127.0.0.1:0"}, args...), s, stderr)
+		for _, s := range []*sandbox{s, stderr} {
+			s.mu.Lock()
+			s.over = true
+			s.more.Broadcast()
+			s.mu.Unlock()
+		}
+		s.ended <- err
+	}()
+	env = map[string]string{}
+	for _, line := range strings.Split(strings.TrimSpace(s.until("CENSUS_PERSONAL_ACCESS_TOKEN")), "\n") {
+		name, value, _ := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		env[name] = value
+	}
+	return s, stderr, env
+}
+
+func TestRunEnv(t *testing.T) {
+	s, stderr, env := startEnv(t, "-token", "secret-token:fixed", "-personal-token", "mine", "-workspaces", "3", "-assume", "word_status=true")
+	base := env["CENSUS_BASE_URL"]
+	require.Equal(t, map[string]string{
+		"CENSUS_BASE_URL": base, "CENSUS_API_TOKEN": "secret-token:fixed", "CENSUS_PERSONAL_ACCESS_TOKEN": "mine",
+	}, env)
+
+	for token, name := range map[string]string{"secret-token:fixed": "Sandbox", "secret-token:fixed-2": "Customer 2", "secret-token:fixed-3": "Customer 3"} {
+		status, body := get(t, base+"/api/v1/workspace", "", token)
+		assert.Equal(t, http.StatusOK, status)
+		assert.Contains(t, body, `"`+name+`"`)
+	}
+	_, body := get(t, base+"/api/v1/sources/999", "", "secret-token:fixed")
+	assert.Contains(t, body, `"status":"not_found"`, "an assumption was set")
+	status, body := get(t, base+"/_sandbox/state", "", "")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Contains(t, body, "secret-token:fixed-3")
+	status, _ = get(t, base+"/_sandbox/state", "a.example", "")
+	assert.Equal(t, http.StatusForbidden, status)
+
+	stderr.until(`GET "/api/v1/sources/999" 404 `)
+	assert.Equal(t, 3, strings.Count(s.until(""), "\n"), "nothing but the lines to export")
+	s.end()
+}
+
+func TestRunControl(t *testing.T) {
+	const warning = "is not a loopback address"
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status map[string]int // by host
+		warns  bool
+	}{
+		{"loopback", nil, map[string]int{"": 200, "a.example": 403}, false},
+		{"named", []string{"-host", "a.example"}, map[string]int{"": 200, "a.example:80": 200, "b.example": 403}, false},
+		{"off", []string{"-control=false"}, map[string]int{"": 404}, false},
+		{"all addresses", []string{"-addr", "0.0.0.0:0"}, map[string]int{"localhost": 404}, true},
+		{"all addresses, on", []string{"-addr", "0.0.0.0:0", "-control"}, map[string]int{"localhost": 200, "a.example": 403}, true},
+		{"all addresses, named", []string{"-addr", "0.0.0.0:0", "-control", "-host", "a.example"}, map[string]int{"localhost": 200, "a.example": 200}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, stderr, env := startEnv(t, test.args...)
+			for host, want := range test.status {
+				status, _ := get(t, env["CENSUS_BASE_URL"]+"/_sandbox/state", host, "")
+				assert.Equal(t, want, status, host)
+			}
+			status, _ := get(t, env["CENSUS_BASE_URL"]+"/healthz", "10.0.0.1", "")
+			assert.Equal(t, http.StatusOK, status)
+			assert.Equal(t, test.warns, strings.Contains(stderr.until(""), warning))
+			s.end()
+		})
+	}
+}
+
+func TestRunGreetsCustomers(t *testing.T) {
+	s := start(t, "-workspaces", "2", "-token", "T")
+	assert.Regexp(t, `(?m)^  workspace token  T\n(.*\n)+  customer 2       T-2\n  levers           http://127\.0\.0\.1:\d+/_sandbox/state `, s.until(""))
+	s.end()
 }

@@ -415,21 +415,26 @@ type wireTexts []string
 
 func (t *wireTexts) read(r *wireReader, v jsonscan.Value) {
 	*t = nil
-	if n := v.Len(); n > 0 {
-		*t = make(wireTexts, 0, n)
-	}
-	for c := v.Elements(); c.Next(); {
-		*t = append(*t, c.Value.String())
-	}
 	if v.Kind() == '[' {
+		if n := v.Len(); n > 0 {
+			*t = make(wireTexts, 0, n)
+		}
+		for c := v.Elements(); c.Next(); {
+			*t = append(*t, c.Value.String())
+		}
 		return
 	}
-	for text := range strings.FieldsFuncSeq(v.String(), separates) {
-		if r.texts++; r.texts > maxValues { // Check counted the whole string as one value
-			r.err = badResponse("more than %d texts in lists", maxValues)
-			return
+	whole, n := v.String(), 0
+	for range strings.FieldsFuncSeq(whole, separates) {
+		n++
+	}
+	if r.texts += n; r.texts > maxValues { // Check counted the whole string as one value
+		r.err = badResponse("more than %d texts in lists", maxValues)
+	} else if n > 0 {
+		*t = make(wireTexts, 0, n)
+		for text := range strings.FieldsFuncSeq(whole, separates) {
+			*t = append(*t, strings.TrimSpace(text))
 		}
-		*t = append(*t, strings.TrimSpace(text))
 	}
 }
 

@@ -15,6 +15,7 @@ func (a *Assumptions) settings() map[string]any {
 		"unknown_type_status":     &a.UnknownTypeStatus,
 		"wrong_token_status":      &a.WrongTokenStatus,
 		"revoke_again_status":     &a.RevokeAgainStatus,
+		"refuse_basic":            &a.RefuseBasic,
 		"word_status":             &a.WordStatus,
 		"paginated_source_types":  &a.PaginatedSourceTypes,
 		"expire_spent_links":      &a.ExpireSpentLinks,

@@ -23,6 +23,10 @@ type Assumptions struct {
 	// or spent. Assumption: 200, and it is revoked, or still is.
 	RevokeAgainStatus int
 
+	// RefuseBasic answers HTTP Basic with 401. Assumption: it is accepted, with the user
+	// name bearer and the token as the password.
+	RefuseBasic bool
+
 	// WordStatus makes V1's error bodies carry a word as their status, "not_found" or
 	// "error". Assumption: they carry the HTTP status, {"status": 404, ...}, as V2's do.
 	WordStatus bool

@@ -44,6 +44,18 @@ func TestAssumptions(t *testing.T) {
 		assert.Equal(t, true, revoked["revoked"])
 		assert.NotNil(t, revoked["source_id"])
 	})
+	t.Run("RefuseBasic", func(t *testing.T) {
+		for want, refuse := range map[int]bool{200: false, 401: true} {
+			a := with(t, connectlinkstest.Assumptions{RefuseBasic: refuse})
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.srv.URL+"/api/v1/sources", nil)
+			require.NoError(t, err)
+			req.SetBasicAuth("bearer", a.srv.Token())
+			resp, err := http.DefaultClient.Do(req)
+			require.NoError(t, err)
+			assert.NoError(t, resp.Body.Close())
+			assert.Equal(t, want, resp.StatusCode)
+		}
+	})
 	t.Run("WordStatus", func(t *testing.T) {
 		for _, word := range []bool{false, true} {
 			a := with(t, connectlinkstest.Assumptions{WordStatus: word})

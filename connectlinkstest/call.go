@@ -136,9 +136,10 @@ func (c *call) authorize() (caller string, refusal *answer) {
 
 // token returns the token that the request carries, empty if there is none.
 //
-// Assumption: as a password of HTTP Basic, with the user name bearer, it counts too.
+// Assumption: as a password of HTTP Basic, with the user name bearer, it counts too,
+// unless RefuseBasic is set.
 func (c *call) token() string {
-	if user, password, ok := c.r.BasicAuth(); ok && user == "bearer" {
+	if user, password, ok := c.r.BasicAuth(); ok && user == "bearer" && !c.assume.RefuseBasic {
 		return password
 	}
 	if scheme, token, _ := strings.Cut(c.r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {

@@ -223,7 +223,7 @@ func (a *app) revokeAll(ctx context.Context) error {
 	live, err := collect(a.api.links(ctx), func(l link) bool { return l.live() && (a.typ == "" || l.Type == a.typ) })
 	if err == nil && !a.yes && len(live) > 0 {
 		a.showLinks(os.Stderr, live)
-		err = ask(fmt.Sprintf("Revoke these %d links of %s? Type yes: ", len(live), safe(a.baseURL)))
+		err = ask(fmt.Sprintf("Revoke these %d links of %s? Type yes: ", len(live), safe(a.baseURL)), errNobody, "nothing was revoked")
 	}
 	if err != nil {
 		return err
@@ -248,16 +248,17 @@ func (a *app) revokeAll(ctx context.Context) error {
 var errNobody = misuse("revoke -all asks first, and there is nobody to ask",
 	"see with linkctl list, and the same -kind and -type, what would go; then revoke with -yes")
 
-// ask asks on the terminal, and returns nil for a yes. From then on Ctrl-C ends the program
+// ask asks on the terminal, and returns nil for a yes, an error that says no for another
+// answer, and nobody if there is none. From then on Ctrl-C ends the program
 // at once: a context does not end reading.
-func ask(question string) error {
+func ask(question string, nobody error, no string) error {
 	signal.Reset(os.Interrupt)
 	fmt.Fprint(os.Stderr, question)
 	switch answer, err := bufio.NewReader(os.Stdin).ReadString('\n'); {
 	case strings.TrimSpace(answer) == "yes":
 		return nil
 	case err != nil: // such as the end of an empty file
-		return errNobody
+		return nobody
 	}
-	return &failure{exitOther, "nothing was revoked", "", nil}
+	return &failure{exitOther, no, "", nil}
 }

@@ -13,13 +13,15 @@ import (
 )
 
 const (
-	exitOther       = 1
-	exitUsage       = 2
-	exitRefused     = 3
-	exitNotFound    = 4
-	exitThrottled   = 5
-	exitUnknown     = 6
-	exitInterrupted = 130
+	exitOther        = 1
+	exitUsage        = 2
+	exitRefused      = 3
+	exitNotFound     = 4
+	exitThrottled    = 5
+	exitUnknown      = 6
+	exitOtherwise    = 7
+	exitCouldNotTell = 8
+	exitInterrupted  = 130
 )
 
 // failure explains an error to a person: what is wrong and what to do about it. It holds

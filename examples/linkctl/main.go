@@ -12,6 +12,7 @@
 //	linkctl revoke -all               end every live link; asks first
 //	linkctl doctor                    is everything set up? what is to be done?
 //	linkctl migrate                   what is left to do for the move to API V2
+//	linkctl verify -type hubspot      what the API does that is not documented; asks first
 //
 // All except migrate take -kind, which also chooses the version of the API: source and
 // destination (the default) by V1, activation by V2. All take -json, for scripts; "linkctl
@@ -37,6 +38,15 @@
 // types, sources and destinations are on V2, which live links will stop working, and what
 // must be done by hand, in order. It changes nothing. What it cannot see, it says, and goes
 // on. Run it for each workspace.
+//
+// # Verify
+//
+// verify makes two links, looks at them, and revokes them, also when it is interrupted. It
+// names what it could not revoke. It sends at most 60 requests, at most two a second. It
+// deletes and completes nothing, and changes nothing that it did not make. For each
+// question it says whether the API does what SDK and sandbox assume. The report ends with
+// the Assumptions that make the sandbox behave like that. It holds no token and no URL of
+// a link. With both tokens set it asks one question more.
 //
 // # Live links
 //
@@ -65,6 +75,8 @@
 //	4    not found
 //	5    throttled: come back later
 //	6    outcome unknown, whatever the answer says: there may be a link that nobody has
+//	7    verify: the API does something otherwise than the SDK and its sandbox assume
+//	8    verify: nothing is otherwise, but a question could not be answered
 //	130  interrupted, as by Ctrl-C
 package main
 
@@ -108,6 +120,7 @@ var commands = []command{
 	{"reauthorize", "CONNECTION", "Make a link that renews a connection's credentials, and print its URL.", "kind redirect-uri group", reauthorize},
 	{"revoke", "[LINK]", "End a link before its time, or with -all every live link, or every one of -type.", "kind all type yes show-url group", revoke},
 	{"doctor", "", "Check token, region, workspace, type and redirect URI, and say what to do.", "kind type redirect-uri", doctor},
+	{"verify", "", "Find out what the API does that is not documented, with two links that it makes and revokes.", "kind type group yes", verify},
 	{"migrate", "", "Report what is left to do for the move to API V2. It changes nothing.", "", migrate},
 }
 

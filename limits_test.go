@@ -123,10 +123,13 @@ func TestHugeAnswersAreCutOff(t *testing.T) {
 
 // The server notices that nobody reads any more.
 func TestHugeAnswersOnTheWireAreCutOff(t *testing.T) {
-	bomb := compressedBlanks(t)
+	bomb, n := compressedBlanks(t), 0
 	for _, h2 := range []bool{false, true} {
 		for _, status := range []int{200, 500} {
 			for _, how := range []string{"chunks", "announced", "compressed"} {
+				if status == 200 && !testkit.Sample(&n) { // each reads 8 MiB
+					continue
+				}
 				t.Run(fmt.Sprintf("%s, %d, HTTP/2 %t", how, status, h2), func(t *testing.T) {
 					var written atomic.Int64
 					done := make(chan struct{})

@@ -28,6 +28,25 @@ import (
 // tokens are what the clients of these tests hold.
 var tokens = []string{testkit.Token, testkit.PersonalToken}
 
+// The checks find every secret in every spelling.
+func TestSecretsWouldBeFound(t *testing.T) {
+	t.Parallel()
+	for _, secret := range testkit.Secrets {
+		for _, verb := range testkit.Verbs {
+			if strings.ContainsAny(verb, "0123456789") {
+				continue
+			}
+			for _, v := range []any{secret, []byte(secret), struct{ S string }{secret}, struct{ s []byte }{[]byte("a" + secret)}} {
+				out := fmt.Sprintf(verb, v)
+				assert.NotEmpty(t, testkit.Shown(verb, out), "%s of %T: %s", verb, v, out)
+			}
+		}
+		for name, echo := range testkit.Spellings {
+			assert.NotEmpty(t, testkit.Shown("%s", echo(secret)), name)
+		}
+	}
+}
+
 func TestSecretsOfLinks(t *testing.T) {
 	t.Parallel()
 	n := 0

@@ -48,11 +48,11 @@ func TestRateLimit(t *testing.T) {
 
 		time.Sleep(time.Hour)
 		let := 0
-		for range 10_000 {
+		for range 1000 {
 			if resp, _ := a.raw(http.MethodGet, "/api/v1/sources", ""); resp.StatusCode == 200 {
 				let++
 			}
-			time.Sleep(time.Millisecond)
+			time.Sleep(10 * time.Millisecond)
 		}
 		assert.InDelta(t, 10*2+2, let, 1)
 

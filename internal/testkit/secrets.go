@@ -76,19 +76,27 @@ func Decoded(s string) string {
 	return strings.ReplaceAll(html.UnescapeString(s), `\`, "")
 }
 
-// CheckText checks that text, which verb printed, shows no secret. It reports whether
-// it does. The verb of a log is slog.
-func CheckText(t testing.TB, where, verb, text string) (found bool) {
-	t.Helper()
+// Shown returns the part of a secret that text shows, which verb printed, or "". The
+// verb of a log is slog.
+func Shown(verb, text string) string {
 	for _, s := range []string{text, Decoded(text)} {
 		for _, needle := range needles[verb] {
 			if strings.Contains(s, needle) {
-				t.Errorf("%s: %s shows %q:\n%s", where, verb, needle, text)
-				return true
+				return needle
 			}
 		}
 	}
-	return false
+	return ""
+}
+
+// CheckText checks that text shows no secret, and reports whether it does. See [Shown].
+func CheckText(t testing.TB, where, verb, text string) (found bool) {
+	t.Helper()
+	part := Shown(verb, text)
+	if part != "" {
+		t.Errorf("%s: %s shows %q:\n%s", where, verb, part, text)
+	}
+	return part != ""
 }
 
 // CheckPrints checks that nothing that prints v shows a secret. inJSON says whether to

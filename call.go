@@ -177,10 +177,14 @@ func unreadable(body []byte, err error) error {
 }
 
 // failureText returns the status and the message of an answer that reports a failure, at most
-// 64 KiB of each. They are "" if the answer has none. The answer need not be valid JSON.
+// 64 KiB of each. They are "" if the answer has none, or one of over 1 MiB. The answer need not be
+// valid JSON.
 func failureText(body []byte) (status, message string) {
 	var other string // as Rails calls its message
 	for c := jsonscan.Parse(body).Members(); c.Next(); {
+		if len(c.Value.Text) > maxMember {
+			continue
+		}
 		switch string(c.Name) {
 		case "status":
 			status = c.Value.String()

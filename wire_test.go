@@ -248,17 +248,18 @@ func TestFailureText(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", maxError)
 	for body, want := range map[string][2]string{
-		`{"status":"error","message":"no"}`:                    {"error", "no"},
-		`{"status":404,"error":"Not Found"}`:                   {"404", "Not Found"},
-		`{"error":"Not Found","message":"no","status":null}`:   {"", "no"},
-		`{"message":{"text":["no"]}}`:                          {"", `{"text":["no"]}`},
-		`{"status":"x` + long + `","message":"y` + long + `"}`: {"x" + long[1:], "y" + long[1:]},
-		`{"status":"error","message":"cut o`:                   {"error", ""},
-		`{"message":"no"} and more`:                            {"", "no"},
-		`<html>`:                                               {},
-		``:                                                     {},
-		`[{"message":"no"}]`:                                   {},
-		"{\"message\":\"\xff\"}":                               {"", "\ufffd"},
+		`{"status":"error","message":"no"}`:                                     {"error", "no"},
+		`{"status":404,"error":"Not Found"}`:                                    {"404", "Not Found"},
+		`{"error":"Not Found","message":"no","status":null}`:                    {"", "no"},
+		`{"message":{"text":["no"]}}`:                                           {"", `{"text":["no"]}`},
+		`{"status":"x` + long + `","message":"y` + long + `"}`:                  {"x" + long[1:], "y" + long[1:]},
+		`{"status":"error","message":"` + strings.Repeat("a", maxMember) + `"}`: {"error", ""},
+		`{"status":"error","message":"cut o`:                                    {"error", ""},
+		`{"message":"no"} and more`:                                             {"", "no"},
+		`<html>`:                                                                {},
+		``:                                                                      {},
+		`[{"message":"no"}]`:                                                    {},
+		"{\"message\":\"\xff\"}":                                                {"", "\ufffd"},
 	} {
 		status, message := failureText([]byte(body))
 		assert.Equal(t, want, [2]string{status, message}, body)

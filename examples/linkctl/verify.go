@@ -246,7 +246,7 @@ func (v *verifier) RoundTrip(r *http.Request) (*http.Response, error) {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err != nil {
 		v.undated++
 	} else if v.observed["clock"] == "" {
-		v.observed["clock"] = fmt.Sprintf("the API's is %s ahead of this machine's", date.Sub(time.Now()).Round(time.Second))
+		v.observed["clock"] = fmt.Sprintf("the API's is %s ahead of this machine's", time.Until(date).Round(time.Second))
 	}
 	for name := range resp.Header {
 		lower := strings.ToLower(name)

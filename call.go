@@ -143,10 +143,16 @@ func readEnvelope(ctx context.Context, body []byte, list bool) (env envelope, er
 	if invalid == nil && whole.Kind() != '{' && whole.Kind() != 'n' {
 		invalid = errors.New("not a JSON object")
 	}
-	var r wireReader
 	for c := whole.Members(); c.Next(); {
-		if field := env.field(c.Name); field != nil {
-			r.value(c.Value, field)
+		switch string(c.Name) {
+		case "status":
+			env.status = wireText(c.Value.String())
+		case "data":
+			env.data = c.Value
+		case "pagination":
+			env.pagination = c.Value
+		case "api_key":
+			env.apiKey = c.Value
 		}
 		if len(c.Value.Text) > maxMember && !(list && string(c.Name) == "data") {
 			invalid = cmp.Or[error](invalid, &jsonscan.LimitError{Limit: maxMember, Of: "bytes in a member"})

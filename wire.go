@@ -20,26 +20,12 @@ const (
 	maxMember = 1 << 20 // bytes of an item on a page, and of every other member of the envelope
 )
 
-// envelope reads the object that the API puts around its answers.
+// envelope holds the members of the object that the API puts around its answers.
 type envelope struct {
 	status     wireText
 	data       jsonscan.Value
 	pagination jsonscan.Value
 	apiKey     jsonscan.Value // of the answer that has no data
-}
-
-func (e *envelope) field(name []byte) any {
-	switch string(name) {
-	case "status":
-		return &e.status
-	case "data":
-		return &e.data
-	case "pagination":
-		return &e.pagination
-	case "api_key":
-		return &e.apiKey
-	}
-	return nil
 }
 
 // wirePagination reads where a page is in its list.
@@ -511,8 +497,6 @@ func (r *wireReader) value(v jsonscan.Value, field any) {
 		f.read(r, v)
 	case wireObject:
 		r.object(v, f)
-	case *jsonscan.Value:
-		*f = v
 	case *json.RawMessage:
 		if *f = nil; !null {
 			*f = bytes.Clone(v.Text)

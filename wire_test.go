@@ -300,7 +300,7 @@ func FuzzJSON(f *testing.F) {
 		)
 		fieldsOf := []any{
 			&text, &texts, &at, &plain, &steps, &fields, &details, &tested, new(string), new(int), new(int64), new(bool),
-			new(wireLink), new(wireConnection), new(wireActivation), new(wireType), new(wireWorkspace), new(wirePagination), new(envelope),
+			new(wireLink), new(wireConnection), new(wireActivation), new(wireType), new(wireWorkspace), new(wirePagination),
 		}
 		whole := jsonscan.Parse(body)
 		for _, field := range fieldsOf {

@@ -92,7 +92,7 @@ func (c *core) attempt(ctx context.Context, k *call, resend int, tokens ...strin
 	}
 	o.resent = a.trace.Resent()
 	if o.resent && k.creates { // whatever it answered, there may be two links
-		o.err, o.retryable, o.maybeDone = a.resent(), retryNone, true
+		o = outcome{err: a.resent(), maybeDone: true, resent: true}
 	}
 	a.log(o)
 	return o

@@ -475,3 +475,67 @@ func TestManyLostLinksAreFound(t *testing.T) {
 		})
 	}
 }
+
+// Nobody looks for the link of a caller who went away, or with a token that is throttled.
+func TestLostLinkThatNobodyLooksFor(t *testing.T) {
+	t.Parallel()
+	t.Run("the caller went away", func(t *testing.T) {
+		t.Parallel()
+		eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+			var record []string
+			var results []connectlinks.CallResult
+			p.lose(t, c, connectlinkstest.Failure{Hang: true})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			hooked, err := p.v1.With(recordCalls(&record, &results, "hook"))
+			require.NoError(t, err)
+			p.v1 = hooked
+			p.v2, err = p.v2.With(recordCalls(&record, &results, "hook"))
+			require.NoError(t, err)
+			_, err = c.create(ctx, p, newRedirect())
+			require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, []string{"hook begins " + string(c.route), "hook ends"}, record)
+		})
+	})
+	t.Run("the token is throttled", func(t *testing.T) {
+		t.Parallel()
+		eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
+			p.lose(t, c, connectlinkstest.Failure{Hang: true})
+			throttled := connectlinkstest.Failure{Route: c.list, Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"5"}}}
+			require.NoError(t, p.srv.Fail(throttled))
+			time.AfterFunc(29*time.Second, func() { // just before the create times out
+				_, err := c.find(t.Context(), &findPlatform{srv: p.srv, v1: once429(p.v1), v2: once429(p.v2)}, newRedirect())
+				assert.ErrorIs(t, err, connectlinks.ErrRateLimited)
+			})
+			start := time.Now()
+			_, err := c.create(t.Context(), p, newRedirect())
+			require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+			assert.Equal(t, 30*time.Second, time.Since(start), "a look does not wait for a throttle")
+		})
+	})
+}
+
+// once429 returns a client that does not wait for a throttle.
+func once429(c *connectlinks.Client) *connectlinks.Client {
+	derived, err := c.With(connectlinks.WithMaxRetries(0))
+	if err != nil {
+		panic(err)
+	}
+	return derived
+}
+
+// A back-off that cannot end before the deadline is not begun.
+func TestBackoffThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := testkit.Client(t, testkit.Respond(http.StatusInternalServerError, ""))
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		err := testkit.GetLink(ctx, c)
+		require.ErrorIs(t, err, connectlinks.ErrServer)
+		assert.NotErrorIs(t, err, context.DeadlineExceeded)
+		assert.Zero(t, time.Since(start))
+	})
+}

@@ -85,7 +85,7 @@ func (x *exchange) run(ctx context.Context) error {
 			return nil
 		}
 		x.last = k.failure(o)
-		if o.status == http.StatusUnauthorized && x.rejected == "" && !o.maybeDone && !k.once {
+		if o.status == http.StatusUnauthorized && x.rejected == "" && !k.once {
 			x.rejected, renew = token, true
 			if x.core.invalidate != nil {
 				x.core.invalidate(token)

@@ -398,11 +398,12 @@ func TestContextThatEndsBeforeTheTransportIsCalled(t *testing.T) {
 	for _, op := range testkit.Creates() {
 		for n := 1; ; n++ {
 			called := false
+			ctx, cancel := context.WithCancel(t.Context())
 			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				called = true
+				assert.NoError(t, ctx.Err(), "%s: the transport was called too late", op.Name)
 				return nil, r.Context().Err()
 			})
-			ctx, cancel := context.WithCancel(t.Context())
 			_, err := op.LinkID(&ending{ctx, cancel, n}, testkit.Client(t, rt, testkit.NoRetries))
 			cancel()
 			if called {

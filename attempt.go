@@ -138,11 +138,12 @@ func (a *attempt) request() *http.Request {
 // would follow redirects.
 func (a *attempt) roundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := a.core.transport.RoundTrip(req)
-	var notTLS tls.RecordHeaderError
 	switch {
-	case errors.As(err, &notTLS) && string(notTLS.RecordHeader[:]) == "HTTP/":
-		return nil, http.ErrSchemeMismatch // as http.Client says
 	case err != nil:
+		var notTLS tls.RecordHeaderError
+		if errors.As(err, &notTLS) && string(notTLS.RecordHeader[:]) == "HTTP/" {
+			err = http.ErrSchemeMismatch // as http.Client says
+		}
 		return nil, err
 	case resp == nil:
 		return nil, errors.New("the transport returned no response")
@@ -172,11 +173,12 @@ func (a *attempt) read(resp *http.Response) outcome {
 	case httpx.ErrTooLong:
 		err = badResponse("longer than %d bytes", maxSuccess)
 	}
+	if err == nil {
+		return outcome{status: resp.StatusCode}
+	}
 	o := outcome{status: resp.StatusCode, retryable: retryIdempotent, maybeDone: true}
 	var failure *APIError
 	switch {
-	case err == nil:
-		return outcome{status: resp.StatusCode}
 	case errors.As(err, &failure): // the envelope says that the request failed
 		failure.StatusCode = cmp.Or(failure.StatusCode, resp.StatusCode)
 		a.describe(failure, resp, body)
@@ -193,8 +195,10 @@ func (a *attempt) read(resp *http.Response) outcome {
 // date returns when the API answered: by its own clock or, if the response does not say, by
 // ours when the attempt began. Both are in whole seconds.
 func (a *attempt) date(resp *http.Response) time.Time {
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		return date
+	if header := resp.Header.Get("Date"); header != "" {
+		if date, err := http.ParseTime(header); err == nil {
+			return date
+		}
 	}
 	return a.start.UTC().Truncate(time.Second)
 }

@@ -42,6 +42,7 @@ type core struct {
 
 	source                        func(context.Context) (string, error)
 	invalidate                    func(token string) // nil if the source has none
+	fixedToken                    bool               // the source is WithToken, which needs no timeout
 	rawURL                        string
 	base                          *url.URL // rawURL, checked
 	plaintext                     bool
@@ -113,7 +114,7 @@ func WithToken(token string) Option {
 	return option(func(c *core) error {
 		c.gotToken = true
 		// A closure, so that printing a client by reflection does not show the token.
-		c.source, c.invalidate = func(context.Context) (string, error) { return token, nil }, nil
+		c.source, c.invalidate, c.fixedToken = func(context.Context) (string, error) { return token, nil }, nil, true
 		reason := checkToken(token)
 		return refuse(reason != "", "Token", reason)
 	})
@@ -127,7 +128,7 @@ func WithTokenSource(src TokenSource) Option {
 		if err := notNil("TokenSource", src); err != nil {
 			return err
 		}
-		c.source, c.invalidate = src.Token, nil
+		c.source, c.invalidate, c.fixedToken = src.Token, nil, false
 		if source, ok := src.(TokenInvalidator); ok {
 			c.invalidate = source.Invalidate
 		}

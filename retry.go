@@ -136,6 +136,9 @@ func (x *exchange) delay(ctx context.Context, o outcome) (time.Duration, bool) {
 // token asks the token source, within the timeout.
 func (x *exchange) token(ctx context.Context) (string, error) {
 	c := x.core
+	if c.fixedToken {
+		return c.source(ctx)
+	}
 	tctx, cancel := withTimeout(ctx, c.timeout)
 	defer cancel()
 	token, err := c.source(tctx)

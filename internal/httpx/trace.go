@@ -59,7 +59,14 @@ func (t *Trace) Start(ctx context.Context, rt http.RoundTripper, req *http.Reque
 func address(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
+		switch u.Scheme {
+		case "http":
+			port = "80"
+		case "https":
+			port = "443"
+		default:
+			port = "1080" // of a SOCKS proxy
+		}
 	}
 	return net.JoinHostPort(u.Hostname(), port)
 }

@@ -405,7 +405,7 @@ type submissionJSON struct {
 }
 
 func (sub submissionJSON) submission() Submission {
-	return Submission{sub.Name, sub.Fields, sub.FailedTest, sub.Denied, sub.Untested}
+	return Submission(sub)
 }
 
 type madeJSON struct {

@@ -23,8 +23,8 @@ const controlPath = "/_sandbox/"
 // maxUsedUp is how many failures that are used up the state shows.
 const maxUsedUp = 100
 
-// WithControl serves the levers as JSON over HTTP below /_sandbox/. They show every
-// token, and whoever reaches them can use the whole server.
+// WithControl serves the levers as JSON over HTTP below /_sandbox/, and a page for
+// people at /. They show every token, and whoever reaches them can use the whole server.
 //
 // A request must name the loopback interface or one of hosts (without a port) as
 // its host. A page of another origin is refused. Requests to the levers are neither
@@ -44,6 +44,7 @@ func (s *Server) handleControl() {
 	if !s.control {
 		return
 	}
+	s.handlePanel()
 	levers := http.NewServeMux()
 	lever := func(pattern string, do func(*http.Request) (int, any, error)) {
 		method, path, _ := strings.Cut(pattern, " ")

@@ -391,7 +391,7 @@ func serveClean(h http.Handler, w http.ResponseWriter, r *http.Request) {
 		p = trimmed
 	}
 	if p != path.Clean("/"+p) {
-		p = "/"
+		p = "/unclean" // which is not served
 	}
 	if p != r.URL.Path {
 		u := *r.URL

@@ -215,3 +215,23 @@ func TestTransportThatFetchesACredential(t *testing.T) {
 		})
 	})
 }
+
+// The second request of a transport that resends is canceled, so that a server that is broken for
+// long does not make a link for each try.
+func TestTransportThatResendsIsCanceled(t *testing.T) {
+	t.Parallel()
+	for _, h2 := range []bool{false, true} {
+		api := testkit.NewAPI()
+		srv, tr := testkit.Serve(t, api, h2)
+		c := testkit.ClientAt(t, srv.URL, resender(tr, false), testkit.NoRetries)
+		third := 0 // requests that got out after the second
+		for range 20 {
+			api.BeginAlways(testkit.After(testkit.AnswerJSON(500)))
+			require.ErrorIs(t, testkit.CreateLink(t.Context(), c), connectlinks.ErrOutcomeUnknown)
+			if _, made := api.Seen(); made > 2 {
+				third++
+			}
+		}
+		assert.Less(t, third, 10, "of 20, HTTP/2 %t", h2)
+	}
+}

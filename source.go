@@ -36,7 +36,7 @@ func (l SourceConnectLink) String() string { return fmt.Sprint(l) }
 // LogValue redacts the URL, like [ConnectLink.LogValue].
 func (l SourceConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
-// Source describes a connection that data is read from. LastTestResults is always empty.
+// Source describes a connection that data is read from. The documentation gives it no LastTestResults.
 type Source struct{ Connection }
 
 // SourceType describes a service that a source can belong to.

@@ -137,17 +137,7 @@ type Network struct {
 
 // NewNetwork starts an API in a bubble. What it started ends with the test.
 func NewNetwork(t testing.TB, h2 bool) *Network {
-	api := NewAPI()
-	return newNetwork(t, api, api, h2)
-}
-
-// NewNetworkOf starts a network whose server is h.
-func NewNetworkOf(t testing.TB, h http.Handler, h2 bool) *Network {
-	return newNetwork(t, NewAPI(), h, h2)
-}
-
-func newNetwork(t testing.TB, api *API, h http.Handler, h2 bool) *Network {
-	n := &Network{API: api, accepts: make(chan net.Conn), closed: make(chan struct{})}
+	n := &Network{API: NewAPI(), accepts: make(chan net.Conn), closed: make(chan struct{})}
 	n.stop = sync.OnceFunc(func() { close(n.closed) })
 	n.Transport = &http.Transport{
 		DialContext:         n.dial,
@@ -161,7 +151,7 @@ func newNetwork(t testing.TB, api *API, h http.Handler, h2 bool) *Network {
 		n.stop()
 		n.CloseConnections()
 	})
-	srv := &http.Server{Handler: h, ErrorLog: quiet, TLSConfig: ServerTLS(cert, h2)}
+	srv := &http.Server{Handler: n.API, ErrorLog: quiet, TLSConfig: ServerTLS(cert, h2)}
 	if !h2 {
 		srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	}

@@ -274,7 +274,10 @@ func TestConnectionsAreReused(t *testing.T) {
 						})
 					}
 					group.Wait()
-					assert.Equal(t, want, conns.Load(), "after round %d of answer %d", round+1, n)
+					// net/http hands a connection back a moment after the body has ended: a caller of
+					// the next round may be faster. Without reuse there would be 64 more for each round.
+					assert.LessOrEqual(t, conns.Load(), want+callers/4, "after round %d of answer %d", round+1, n)
+					assert.GreaterOrEqual(t, conns.Load(), want)
 					checkProtocol(t, api, proto == "HTTP/2")
 				}
 			}

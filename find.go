@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	searchPages = 3 // of 100 links, the newest first
-	maxLooks    = 3 // for a lost link
-	firstLook   = time.Second
+	searchPages = 3           // of 100 links, the newest first
+	maxLooks    = 3           // for a lost link
+	firstPause  = time.Second // between two looks; the next one is twice as long
 )
 
 // lostLink says how to find the link of a create whose answer was lost.
@@ -30,14 +30,16 @@ type lostLink struct {
 // find exactly one link with the redirect URI, or not the right one.
 func (s *service) findLost(ctx context.Context, k *call, lost lostLink, began time.Time) *wireLink {
 	for look := range maxLooks {
-		if look > 0 && (!pace.Fits(ctx, firstLook<<(look-1)) || pace.Sleep(ctx, firstLook<<(look-1)) != nil) {
-			return nil
+		if look > 0 {
+			if d := firstPause << (look - 1); !pace.Fits(ctx, d) || pace.Sleep(ctx, d) != nil {
+				return nil
+			}
 		}
 		pages := 1
 		if look == maxLooks-1 {
 			pages = searchPages
 		}
-		found, date, err := s.search(ctx, k, lost, pages)
+		found, date, err := s.search(ctx, lost.route, lost.redirectURI, pages, true)
 		switch {
 		case errors.Is(err, ErrRateLimited), errors.Is(err, ErrServer): // looking on would not help the API
 			return nil
@@ -54,20 +56,20 @@ func (s *service) findLost(ctx context.Context, k *call, lost lostLink, began ti
 	return nil
 }
 
-// search returns the links among the newest that have the redirect URI, and the API's time. With
-// a create, each page is one attempt.
-func (s *service) search(ctx context.Context, create *call, lost lostLink, pages int) (found []wireLink, date time.Time, err error) {
+// search returns the links among the newest that have the redirect URI, and the API's time. If
+// once is set, each page is one attempt.
+func (s *service) search(ctx context.Context, route, redirectURI string, pages int, once bool) (found []wireLink, date time.Time, err error) {
 	opts := ListOptions{PerPage: 100, Order: OrderDesc}
 	for range pages {
-		k := listCall(lost.route, opts)
-		k.once = create != nil
+		k := listCall(route, opts)
+		k.once = once
 		page, err := listWith(ctx, s, k, func(w *wireLink) wireLink { return *w })
 		if err != nil {
 			return nil, date, err
 		}
 		date = k.date
 		for i := range page.Items {
-			if page.Items[i].RedirectURI == lost.redirectURI {
+			if page.Items[i].RedirectURI == redirectURI {
 				found = append(found, page.Items[i])
 			}
 		}
@@ -98,7 +100,7 @@ func findLink[L any](ctx context.Context, s *service, route, redirectURI string,
 	if err := checkURL("redirectURI", redirectURI); err != nil {
 		return nil, err
 	}
-	found, date, err := s.search(ctx, nil, lostLink{route: route, redirectURI: redirectURI}, searchPages)
+	found, date, err := s.search(ctx, route, redirectURI, searchPages, false)
 	if err != nil {
 		return nil, err
 	}

@@ -35,10 +35,10 @@ type option func(*core) error
 
 func (option) isOption() {}
 
-// core is what the options amount to, and what the services of a client share. It
-// is behind a pointer, so that printing a Client or a service shows an address.
+// core holds the settings that the options make, and what the services of a client share. It is
+// behind a pointer, so that printing a Client or a service shows an address.
 type core struct {
-	pauses *pace.Pauses // of this client and of all that have to do with it by With
+	pauses *pace.Pauses // of this client and of all that are derived from it
 
 	source                        func(context.Context) (string, error)
 	invalidate                    func(token string) // nil if the source has none

@@ -85,7 +85,7 @@ func (s *Server) unlisted(l *link) bool {
 	return s.now().Before(l.created.Add(delay.Time))
 }
 
-// normalized is a redirect URI as NormalizeRedirect has it.
+// normalized changes a redirect URI like NormalizeRedirect.
 func normalized(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Host == "" {

@@ -32,7 +32,7 @@ type Request struct {
 	Time     time.Time // when it came
 	Method   string
 	Path     string
-	Query    url.Values  // but for a link's secret
+	Query    url.Values  // without a link's secret
 	Route    Route       // empty if it matched none
 	Header   http.Header // without Authorization; nil for the hosted pages
 	Body     string      // its first 64 KiB; empty for the hosted pages, and without a valid token

@@ -50,7 +50,7 @@ type Link struct {
 	ConnectLink  connectlinks.ConnectLink // as the API would answer now
 	Kind         Kind
 	WorkspaceID  int64     // 0 for an activation's link
-	GroupID      string    // empty but for an activation's link
+	GroupID      string    // empty, except for an activation's link
 	CreatedAt    time.Time // which the API does not tell
 	Renews       bool      // it reauthorizes a connection
 	Completed    bool      // the customer has finished: it is spent

@@ -13,7 +13,7 @@
 // A link expires, by default after 24 hours. The address of a [Start] handler does
 // not: it can be mailed and put into menus. A GET makes nothing, so that prefetch
 // and mail scanners cost no link; it shows one button, and the button's POST makes
-// the link. What is to be connected belongs into the address, not into fields of a
+// the link. What is to be connected belongs in the address, not in fields of a
 // form: an answer that offers another try posts to the same address.
 //
 // # A key for each link

@@ -35,7 +35,7 @@ type Page struct {
 	Message string // what the customer should know and do
 	Spinner bool   // the page looks again by itself, and the customer should wait for that
 
-	// Button is the text of a button, "" for none. Without Again it belongs into
+	// Button is the text of a button, "" for none. Without Again it belongs in
 	// a form with method post and no action; the form may have no other fields
 	// that matter, and should not be sent twice. OneMoment is the text of the
 	// button once it was pressed.

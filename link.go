@@ -56,7 +56,8 @@ type CreateConnectLinkParams struct {
 	// create is lost, the SDK then looks for the link by its RedirectURI, for some seconds, and
 	// returns it as if nothing had happened. If it finds none, or more than one, the error is
 	// [ErrOutcomeUnknown] as without this promise. That happens if the API changes the redirect
-	// URI or shows the link too late.
+	// URI, ignores the order of a list, or shows the link too late: after the last look, or when
+	// 300 newer links have been made.
 	//
 	// Put the random part into the path, such as https://example.com/connected/<random>. Whether
 	// the redirect keeps a query is not documented. UniqueRedirect is not sent.

@@ -9,10 +9,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
 // ending says how a create ended.
@@ -21,6 +23,7 @@ type ending struct {
 	err   error
 	looks *looks
 	gone  bool // the caller's context had ended
+	newer int  // links of the same kind that were made later, when the call ended
 }
 
 // looks records how the SDK looked for a lost link.
@@ -58,6 +61,8 @@ func (c *ending) lost() string {
 		return "a look failed: " + classify(c.looks.err)
 	case c.looks.n < 3:
 		return "the caller's deadline left no time for another look"
+	case c.newer >= 300:
+		return "made after the first look, and no longer among the newest 300 at the last"
 	}
 	return ""
 }
@@ -151,6 +156,9 @@ func (e *epoch) some() int64 {
 
 func (e *epoch) created(name string, c *ending) {
 	class := classify(c.err)
+	if errors.Is(c.err, connectlinks.ErrOutcomeUnknown) && c.lost() == "" {
+		c.newer = e.newer(name)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.calls[name] = c
@@ -164,6 +172,21 @@ func (e *epoch) created(name string, c *ending) {
 	case class == "":
 		e.violation("a create ended with an error of no type: %v", c.err)
 	}
+}
+
+// newer counts the links of the same kind that were made after a call's link.
+func (e *epoch) newer(name string) (n int) {
+	links := e.srv.Links()
+	i := slices.IndexFunc(links, func(l connectlinkstest.Link) bool { return l.ConnectLink.RedirectURI == name })
+	if i < 0 {
+		return 0 // it was not made
+	}
+	for _, l := range links {
+		if l.Kind == links[i].Kind && l.ConnectLink.ID > links[i].ConnectLink.ID {
+			n++
+		}
+	}
+	return n
 }
 
 func (e *epoch) read(what string, err error, right bool) {
@@ -261,7 +284,7 @@ func (e *epoch) account() {
 		case made[name] != 0:
 			e.violation("links %d and %d were made by one call", made[name], l.ConnectLink.ID)
 		case errors.Is(call.err, connectlinks.ErrOutcomeUnknown) && call.lost() == "":
-			e.violation("link %d was lost although its caller was waiting and every look was answered", l.ConnectLink.ID)
+			e.violation("link %d was lost although its caller was waiting and every look was answered; %d newer ones", l.ConnectLink.ID, call.newer)
 		case errors.Is(call.err, connectlinks.ErrOutcomeUnknown):
 			e.soak.lost[call.lost()]++
 		case call.err != nil:

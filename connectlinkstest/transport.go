@@ -19,7 +19,9 @@ import (
 // [testing/synctest] bubble.
 //
 // Its connections belong to the bubble that they are opened in. Before that ends,
-// close them, by CloseIdleConnections or [Server.Close].
+// close them, by CloseIdleConnections or [Server.Close]. Go 1.25.0 and 1.25.1 have a fault that
+// may end parallel bubbles with "WaitGroup.Add called from multiple synctest bubbles": use
+// Go 1.25.2 or newer, or go test -cpu 1.
 func (s *Server) Transport() *http.Transport {
 	return &http.Transport{
 		DialContext:         s.dial,

@@ -17,9 +17,9 @@
     error: "The page did not load here.",
     done: "Finished.",
   };
-  const OPEN = "Open it in a window of its own";
+  const OPEN = "Open it in a new window";
 
-  // The URL to load, or null if it is none that may be framed.
+  // Returns the URL to load in the frame, or null if src is not an http or https URL.
   const parse = (src) => {
     try {
       const url = new URL(src);
@@ -36,13 +36,13 @@
     #frame = null;
     #origin = "";
     #timer = 0;
-    #connected = false; // attributes are reported before the element is
+    #connected = false; // attributes change before the element is connected
     #onMessage = (event) => this.#receive(event);
 
     constructor() {
       super();
       const root = this.attachShadow({ mode: "open" });
-      // A sheet made by script needs no style-src.
+      // style-src does not apply to a style sheet that a script makes.
       const sheet = new CSSStyleSheet();
       sheet.replaceSync(STYLE);
       root.adoptedStyleSheets = [sheet];
@@ -56,7 +56,7 @@
 
     connectedCallback() {
       if (Object.hasOwn(this, "src")) {
-        // It was set before the element was defined.
+        // src was set before the element was defined.
         const src = this.src;
         delete this.src;
         this.src = src;
@@ -91,7 +91,7 @@
 
     #start() {
       this.#stop();
-      if (!this.hasAttribute("src")) return; // it is yet to come
+      if (!this.hasAttribute("src")) return; // it will be set later
       const url = parse(this.src);
       if (!url) return this.#fail("src");
       this.#origin = url.origin;
@@ -112,7 +112,7 @@
       this.#timer = setTimeout(() => this.#fail("timeout"), (seconds > 0 ? seconds : 20) * 1000);
     }
 
-    // After it nothing is left: no listener, no timer, no frame.
+    // Removes listener, timer and frame.
     #stop() {
       window.removeEventListener("message", this.#onMessage);
       clearTimeout(this.#timer);
@@ -147,7 +147,7 @@
       const focused = this.#focused();
       this.#stop();
       this.#say("done");
-      // The focus must not fall back to the top of the page.
+      // Otherwise the browser moves the focus to the top of the page.
       if (focused) this.#status.focus();
       if (status === "created") {
         this.#raise("created", {
@@ -174,7 +174,7 @@
       this.#raise("error", { reason });
     }
 
-    // Whether the focus is on this element or in its frame.
+    // Reports whether the focus is on this element or in its frame.
     #focused() {
       return this.shadowRoot.activeElement !== null;
     }

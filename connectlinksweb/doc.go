@@ -1,24 +1,27 @@
-// Package connectlinksweb hands connect links to customers, on net/http alone: just
-// in time by redirect, or embedded in a page.
+// Package connectlinksweb hands connect links to customers, with nothing but net/http. The
+// customer is redirected to the link's page at a click, or sees it in a frame.
 //
-//	mux.Handle("/connect/hubspot", connectlinksweb.Start(mint))                 // makes a link at the click, and sends the browser there
-//	mux.Handle("/connected/{key}", connectlinksweb.Return(check, integrations)) // the link's RedirectURI
+//	// The address of a button, in pages and mails: a click makes a link.
+//	mux.Handle("/connect/hubspot", connectlinksweb.Start(mint))
+//	// The link's RedirectURI, where the customer returns.
+//	mux.Handle("/connected/{key}", connectlinksweb.Return(check, integrations))
 //
-// mint makes the link, and stores its id in the customer's session; check looks the
-// id up and asks the API, by one of the waits, what became of the link. Both handlers
-// belong behind the platform's own sign-in: whoever gets as far as mint is given a link.
+// You write two functions. mint makes the link, and stores its id in the customer's
+// session. check looks the id up, and asks the API with one of the waits, such as
+// WaitForConnection. Put both handlers behind the platform's own sign-in, since everybody
+// who reaches mint gets a link.
 //
 // # The address never expires
 //
 // A link expires, by default after 24 hours. The address of a [Start] handler does
-// not: it can be mailed and put into menus. A GET makes nothing, so that prefetch
-// and mail scanners cost no link; it shows one button, and the button's POST makes
-// the link. What is to be connected belongs in the address, not in fields of a
-// form: an answer that offers another try posts to the same address.
+// not expire: it can be mailed, and put into menus. A GET makes no link, so prefetching
+// browsers and mail scanners do no harm. It shows one button, whose POST makes the link.
+// Put what is to be connected into the address, not into the fields of a form: a page that
+// offers another try posts to the same address.
 //
 // # A key for each link
 //
-// A customer may have two tabs open, and come back to either. To tell them apart, put
+// A customer may have two tabs open, and return to either. To tell them apart, put
 // a random key into the path of the RedirectURI, and store it in the session with the
 // link's id:
 //
@@ -32,55 +35,56 @@
 //	}
 //	session.linkIDs[key] = link.ID
 //
-// check then looks up r.PathValue("key"). It must find the key in the customer's own
-// session, or return [ErrNoLink]: anybody can type an address. Use a path, since the
+// check then looks up r.PathValue("key"). Anybody can type an address, so check returns
+// [ErrNoLink] if the key is not in the customer's own session. Use the path: the
 // service may drop or change a query. Make a new key for each call, also after
-// [connectlinks.ErrOutcomeUnknown]: the RedirectURI then tells the links apart too.
+// [connectlinks.ErrOutcomeUnknown]. Then no two links have the same RedirectURI, as the
+// param UniqueRedirect promises.
 //
 // # Two clicks
 //
-// Every POST calls mint. The button disables itself where there is script, but a
-// second tab, a browser without script or the back button posts again, and then
-// there are two links and perhaps two connections. So mint should hold a lock of the
-// session, look there for a link for the same thing, and fetch it from the API. It
-// returns that link again while it is neither expired, revoked nor used; else it makes
-// one. It keeps the keys of earlier links, since the customer of another tab may still
-// finish.
+// Every POST calls mint. With script, the button disables itself. But a second tab, a
+// browser without script or the back button can post again, and then there are two
+// links, and perhaps two connections. To prevent this, mint should
 //
-// A link of API V2 does not say whether it was used, so mint must not return it again. It
-// makes a new one for each try, and keeps all of them. check revokes the earlier ones once one
-// try has finished: at the click, the customer of the first tab may still be at work.
+//   - hold a lock of the session,
+//   - look there for a link for the same thing, and fetch it from the API,
+//   - return it if it is not expired, not revoked and not used, and otherwise make a link,
+//   - keep the keys of earlier links, since the customer may finish in another tab.
+//
+// A link of API V2 does not say whether it was used, so mint must not return it again.
+// It makes a new link for each try, and stores all of them. When one try has finished,
+// check revokes the other links. Do not revoke them at the click: the customer may still
+// be at work in another tab.
 //
 // # Sessions
 //
-// The way back from a link's page is a GET from another site. The session's cookie needs
-// SameSite=Lax: with Strict, browsers do not send it there, and the session seems lost.
-// Sessions do get lost, for example when they are in memory and the platform restarts,
-// or when the customer comes back in another browser. What was connected is connected
-// all the same. So check returns [ErrNoLink] where the session does not know the key:
-// its page sends the customer to the integrations, and does not claim that nothing was
-// connected.
+// The customer returns from the link's page with a GET from another site. Give the
+// session's cookie SameSite=Lax: with Strict, browsers do not send it with this request,
+// and the session seems lost. A session can also be lost, for example if it is in memory
+// and the platform restarts, or if the customer returns in another browser. The connection
+// is made all the same. So check returns [ErrNoLink] if the session does not know the key.
+// The page for this error makes no claim about the connection, and leads to the address of
+// [WithBack].
 //
 // # What the pages say
 //
-// The pages say only what is known. On the way back the customer may have connected,
-// whatever goes wrong with our question; so no page there says otherwise. Where only the
-// platform can help, a page offers no other try, and the error is logged as an error:
-// watch for it. [WithTexts] replaces the texts, for other languages, and [WithTemplate]
-// the page around them.
+// When check fails, the customer may still be connected. So no error page of [Return] says
+// that the customer is not connected. If only the platform can fix an error, its page
+// offers no other try. The error is logged at level Error: watch for it. [WithTexts]
+// replaces the texts, for other languages. [WithTemplate] replaces the page around them.
 //
 // # The first click
 //
-// Clicks are rare, so most find no open connection to the API, and wait for TCP and TLS
+// Clicks are rare. Most find no open connection to the API, and wait for TCP and TLS
 // first. [WithWarm] opens the connection while the customer looks at the page.
 //
-// # What is a hint, and what counts
+// # Browsers can lie
 //
-// That a browser arrives at the RedirectURI, with whatever query, and what the
-// frame of a <connect-link> reports, comes from a browser and can be forged.
-// Either says only that it is time to ask. What the API answers counts:
-// [Return] believes nothing else, and a page that has heard connectlink:created
-// should go to it, or ask its own server in the same way.
+// Two signals come from the browser, and can be forged: a request to the RedirectURI, and
+// the events of a <connect-link>. Each means only that you should ask the API now. [Return]
+// decides by the answer of check alone. A page that gets the event connectlink:created
+// should go to the address of Return, or ask its own server in the same way.
 //
 // # Embedding
 //
@@ -92,35 +96,36 @@
 // A front end that makes the element itself can POST to a [Start] handler with
 // Accept: application/json, and set src to the answer's uri.
 //
-// The element loads the link in a frame that may use the clipboard, and shows it
-// when it is ready. Messages count only if they come from that frame and from the
-// link's origin. The element raises these events, which bubble:
+// The element loads the link in a frame that may use the clipboard, and shows the frame
+// when the page reports that it is ready. Messages count only if they come from that
+// frame and from the link's origin. The element raises these events, which bubble:
 //
 //   - connectlink:loaded: the page is shown.
-//   - connectlink:created: the customer has finished. detail has id and name of
-//     the connection, as the browser tells it: a hint.
-//   - connectlink:exited: the customer has left otherwise; detail.status is
-//     "not_created", or whatever else the page said.
-//   - connectlink:error: detail.reason is "timeout" if the page has not reported
-//     within the attribute timeout (in seconds; default 20): the element then
-//     offers the link itself, and should the page report late, it is shown after
-//     all. It is "src" if src is no http or https URL.
+//   - connectlink:created: the customer has finished. detail has the connection's id and
+//     name, as the browser reports them.
+//   - connectlink:exited: the customer left without a connection. detail.status is
+//     "not_created", or another status that the page reported.
+//   - connectlink:error: detail.reason is "timeout" if the page does not report within the
+//     attribute timeout (in seconds; default 20). The element then shows the link. If the
+//     page reports later, the element shows the page. detail.reason is "src" if src is not
+//     an http or https URL.
 //
-// After created or exited the frame is gone, since the page in it is over; another
-// src starts anew. The attribute autofocus moves the focus into the page
-// when it is shown; the element's method focus does so at any time. Its height is
-// the CSS property --connect-link-height, default 40rem; its parts frame, status
-// and link can be styled with ::part. Children with slot="loading", slot="error"
-// and slot="done" replace its texts, for other languages. Where there is no
-// script, what the element contains is shown: [Element] puts a link there.
+// After created or exited the element removes the frame. Another src starts again. The
+// attribute autofocus moves the focus into the page when it is shown. The element's
+// method focus does so at any time.
 //
-// A page with a Content-Security-Policy needs [FrameOrigin] of the link in
-// frame-src, and the script in script-src; the element needs no style-src. The
-// pages of V2's links are on another host than its API, so take the origin from
-// the link.
+// The CSS property --connect-link-height sets the height; the default is 40rem. The parts
+// frame, status and link can be styled with ::part. Children with slot="loading",
+// slot="error" and slot="done" replace the texts, for other languages. Without script the
+// browser shows what the element contains: [Element] puts a link there.
 //
-// The vendor's pages can be framed only by origins that the vendor has approved,
-// and localhost is not one of them: develop with package connectlinkstest, or
-// through a tunnel whose origin is approved. Where the frame is refused nothing
-// arrives, and connectlink:error is raised. Redirecting needs no approval.
+// A page with a Content-Security-Policy needs [FrameOrigin] of the link in frame-src, and
+// the script in script-src. The element needs no style-src. The pages of V2's links are
+// on another host than the API, so take the origin from the link.
+//
+// The vendor documents frames for the links of sources only, and only for origins that it
+// has approved. We assume that it never approves localhost: develop with package
+// connectlinkstest, or through a tunnel whose origin is approved. If the frame is refused,
+// the page does not report, and the element raises connectlink:error. A redirect needs no
+// approval.
 package connectlinksweb

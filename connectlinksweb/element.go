@@ -25,8 +25,8 @@ var scriptVersion = func() string {
 }()
 
 // Script serves the <connect-link> element as one small script without
-// dependencies. At an address of [ScriptURL] it may be kept for a year; elsewhere
-// browsers ask each time whether it is still the same.
+// dependencies. Browsers may keep it for a year if its address is from [ScriptURL].
+// At another address they ask each time whether it has changed.
 func Script() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -45,19 +45,19 @@ func Script() http.Handler {
 	})
 }
 
-// ScriptURL returns the address from which a page should load the script, if [Script]
-// is at path. It adds the script's version, which lets browsers keep the script.
+// ScriptURL returns the address from which a page should load the script if [Script]
+// serves path. It adds the script's version, so that browsers can keep the script.
 func ScriptURL(path string) string { return path + "?v=" + scriptVersion }
 
 var elementTemplate = template.Must(template.New("element").Parse(
 	`{{if .URL}}<connect-link src="{{.URL}}" title="{{.Title}}"><a href="{{.URL}}" rel="noreferrer">{{.Title}}</a></connect-link>` +
 		`{{else}}<connect-link src="" title="{{.Title}}">This link cannot be opened.</connect-link>{{end}}`))
 
-// Element returns the markup of a <connect-link> for the link. It contains the link's
-// URL: do not store the page, nor show it to anyone else. Without script it is an
-// ordinary link. If the link's URL is not an http or https URL, it is left
-// out, and the element says that the link cannot be opened. Its texts are English: for
-// another language, write the markup yourself.
+// Element returns the markup of a <connect-link> for the link. The markup contains the
+// link's URL, which is a secret: do not store the page, and show it to nobody else.
+// Without script the browser shows an ordinary link. If the link's URL is not an http or
+// https URL, Element leaves it out, and the element says that the link cannot be opened.
+// The texts are English. For another language, write the markup yourself.
 func Element(link connectlinks.ConnectLink) template.HTML {
 	var data struct{ URL, Title string }
 	if _, reason := httpx.ParseURL(link.URL); reason == "" {
@@ -75,8 +75,8 @@ func Element(link connectlinks.ConnectLink) template.HTML {
 }
 
 // FrameOrigin returns the origin of the link's page, such as https://app.getcensus.com,
-// for frame-src in a page's Content-Security-Policy. It is empty, which allows no
-// frame, if the link's URL is not an http or https URL with a plain host.
+// for frame-src in a page's Content-Security-Policy. If the link's URL is not an http or
+// https URL with a plain host, it returns "", which allows no frame.
 func FrameOrigin(link connectlinks.ConnectLink) string {
 	u, reason := httpx.ParseURL(link.URL)
 	if reason != "" || !plainHost(u) {
@@ -89,8 +89,8 @@ func FrameOrigin(link connectlinks.ConnectLink) string {
 	return u.Scheme + "://" + strings.TrimSuffix(host, ":")
 }
 
-// plainHost reports whether the host can stand in a header: net/url lets through
-// what would end a directive there.
+// plainHost reports whether the host is safe in a Content-Security-Policy. net/url accepts
+// characters that end a directive there.
 func plainHost(u *url.URL) bool {
 	return !strings.ContainsFunc(u.Host, func(r rune) bool {
 		switch {

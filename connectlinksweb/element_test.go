@@ -36,7 +36,7 @@ func TestElement(t *testing.T) {
 	}
 }
 
-// What breaks out of an attribute elsewhere stays in it here.
+// Characters that end an attribute in HTML are escaped.
 func TestElementEscapes(t *testing.T) {
 	got := string(connectlinksweb.Element(connectlinks.ConnectLink{Type: `x' onload='y`, URL: `https://h/?a="><script>alert(1)</script>`}))
 	assert.NotContains(t, got, "<script")
@@ -102,7 +102,7 @@ func TestScript(t *testing.T) {
 	assert.Equal(t, http.StatusNotModified, resp.StatusCode)
 	assert.Empty(t, body)
 
-	// Another version's address must not keep this one's script.
+	// The address of another version must not cache this script.
 	for _, target := range []string{"/connect-link.js", "/connect-link.js?v=", "/connect-link.js?v=AAAAAAAAAAAAAAAA"} {
 		resp, _ = get(target)
 		assert.Equal(t, http.StatusOK, resp.StatusCode)

@@ -17,7 +17,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
-// session is what a platform remembers of a customer.
+// session holds what a platform stores for a customer.
 type session struct {
 	mu      sync.Mutex
 	linkIDs map[string]int64 // by the key in the link's RedirectURI
@@ -41,16 +41,16 @@ func (s *session) linkID(key string) (int64, bool) {
 	return id, ok
 }
 
-// Both handlers, and what a customer does with them.
+// A customer clicks, connects, and returns.
 func Example() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
 	client := srv.Client()
-	customer := &session{linkIDs: map[string]int64{}} // looked up by a cookie in real life
+	customer := &session{linkIDs: map[string]int64{}} // a platform looks it up by a cookie
 
 	mux := http.NewServeMux()
 	mux.Handle("/connect/hubspot", connectlinksweb.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
-		customer.mu.Lock() // two clicks, one link
+		customer.mu.Lock() // so that two clicks make one link
 		defer customer.mu.Unlock()
 		if link, ok := customer.open(r.Context(), client); ok {
 			return link.ConnectLink, nil
@@ -100,13 +100,15 @@ func Example() {
 	// a guess: 404
 }
 
-// A page that embeds a link, and the policy that lets it.
+// A page embeds a link, with a Content-Security-Policy that allows it.
 func ExampleElement() {
 	link := connectlinks.ConnectLink{Type: "hubspot", URL: "https://app.getcensus.com/pbc?auth=example"}
 	page := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("Content-Security-Policy", "script-src 'self'; frame-src "+connectlinksweb.FrameOrigin(link))
-		fmt.Fprintf(w, "<script src=%q defer></script>\n%s", connectlinksweb.ScriptURL("/connect-link.js"), connectlinksweb.Element(link))
+		w.Header().Set("Content-Security-Policy",
+			"script-src 'self'; frame-src "+connectlinksweb.FrameOrigin(link))
+		fmt.Fprintf(w, "<script src=%q defer></script>\n%s",
+			connectlinksweb.ScriptURL("/connect-link.js"), connectlinksweb.Element(link))
 	}
 	w := httptest.NewRecorder()
 	page(w, httptest.NewRequest("GET", "/embed", nil))
@@ -134,7 +136,7 @@ func ExampleStart_json() {
 	// 200 {"id":469,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=example","expiration":"2026-07-22T23:42:47Z","expired":false,"revoked":false}
 }
 
-// The script at an address that browsers may keep for a year.
+// A page loads the script from an address that browsers may keep for a year.
 func ExampleScript() {
 	mux := http.NewServeMux()
 	mux.Handle("GET /connect-link.js", connectlinksweb.Script())
@@ -144,8 +146,7 @@ func ExampleScript() {
 	// Output: public, max-age=31536000, immutable
 }
 
-// Texts in another language, and a handler per request, since the language depends on
-// the customer.
+// The language depends on the customer, so Start is called for each request.
 func ExampleWithTexts() {
 	german := connectlinksweb.Texts{
 		Lang:     "de",
@@ -154,7 +155,7 @@ func ExampleWithTexts() {
 		TryAgainIn: func(pause time.Duration) string {
 			return fmt.Sprintf("Bitte versuchen Sie es in %.0f Sekunden noch einmal.", math.Ceil(pause.Seconds()))
 		},
-		// and so on: what is missing stays English
+		// and so on: empty fields stay English
 	}
 	mint := func(http.ResponseWriter, *http.Request) (connectlinks.ConnectLink, error) {
 		return connectlinks.ConnectLink{URL: "https://app.getcensus.com/pbc?auth=example"}, nil
@@ -182,7 +183,7 @@ func ExampleWithTexts() {
 	// <button id="connectlink-start" type="submit" data-pressed="Einen Moment…">Weiter</button>
 }
 
-// A handler per request, where the title depends on it.
+// The title depends on the request, so Start is called for each request.
 func ExampleWithTitle() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/connect/{type}", func(w http.ResponseWriter, r *http.Request) {

@@ -12,29 +12,29 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// ErrNoLink is what check of [Return] returns if the session knows no link: after a
-// lost session, or a bookmark. Its page claims nothing about the connection.
+// ErrNoLink tells [Return] that the session knows no such link, for example because the
+// session was lost. check returns it. Its page makes no claim about the connection.
 var ErrNoLink = errors.New("connectlinksweb: the session knows no link")
 
-// Error answers an error of the SDK as [Start] and [Return] do, with a page, or
-// JSON if the request prefers it, that says what to do and nothing that is secret,
-// and logs it:
+// Error answers err, an error of the SDK, like [Start] and [Return], and logs it. The
+// answer is a page, or JSON if the request prefers it. It says what to do, and holds no
+// secret:
 //
 //   - 404: [ErrNoLink]
 //   - 410: the link has expired or was revoked
-//   - 429, with Retry-After: the API or the client's rate limiter asked to wait
-//   - 500: only the platform can mend it (an [*connectlinks.InputError], and every
-//     4xx of the API except 408 and 429); trying again is not offered
-//   - 500: anything that is not in this list, such as an error of the platform's own
-//   - 502: the API could not be reached, gave no usable answer, or its answer to a
-//     create was lost
+//   - 429, with Retry-After: the API or the client's rate limiter refused for a while
+//   - 500: only the platform can fix it (an [*connectlinks.InputError], or any 4xx of the
+//     API except 408 and 429); the page offers no other try
+//   - 500: an error that is not in this list, such as one of the platform's own
+//   - 502: the API was not reached, its answer was an error or not usable, or its answer
+//     to a create was lost
 //   - 503, with Retry-After: the API is not available
 //   - 503, without it: the request's context was cancelled before there was an answer
 //   - 504: something took too long
 //
-// A context that was cancelled is logged at Debug only: the client has given the
-// request up, or the server is shutting down. [WithErrorHandler] has no effect on
-// Error: it may call it.
+// If the request's context was cancelled, the error is logged at level Debug only: the
+// client has gone, or the server is shutting down. Error ignores [WithErrorHandler], so
+// that an error handler can call Error.
 func Error(w http.ResponseWriter, r *http.Request, err error, opts ...Option) {
 	s := newSettings(opts)
 	s.onError = nil
@@ -44,8 +44,8 @@ func Error(w http.ResponseWriter, r *http.Request, err error, opts ...Option) {
 
 // fail answers an error.
 func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
-	// Nothing tells a client that went away from a server that shuts down, and a
-	// client that still listens must get an answer.
+	// The client has gone, or the server is shutting down. The context does not say which,
+	// and in the second case the client needs an answer.
 	cancelled := errors.Is(r.Context().Err(), context.Canceled)
 	if s.onError != nil && !cancelled {
 		s.onError(w, r, err)
@@ -85,34 +85,34 @@ func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case returning(r):
 		p.Button, p.Again = s.texts.TryAgain, customersLook(r)
 		if a.soon {
-			s.lookAgain(w, r, a.pause) // the customer may well have finished
+			s.lookAgain(w, r, a.pause)
 		}
 	case r.Method == http.MethodPost:
 		p.Button = s.texts.TryAgain
-		// The form's POST must say where it comes from.
+		// With no-referrer, browsers send the form with Origin: null.
 		w.Header().Set("Referrer-Policy", "same-origin")
 	}
 	s.show(w, r, p)
 }
 
-// problem is an answer without a link, in JSON.
+// problem is the JSON of an error, and of "not yet".
 type problem struct {
 	Status     int    `json:"status"`
 	Message    string `json:"message"`
 	RetryAfter int64  `json:"retry_after,omitempty"` // in seconds
 }
 
-// answer is what a customer is told about an error.
+// answer describes the page for an error.
 type answer struct {
 	kind   Kind
 	status int
 	text   Text
-	pause  time.Duration // before another try; 0 if nobody asked for one
+	pause  time.Duration // until another try; 0 if the error names none
 	again  bool          // another try can help
-	soon   bool          // and soon, so that a page may look again by itself
+	soon   bool          // Return's page may look again by itself
 }
 
-const defaultPause = 10 * time.Second // where the API asks for one, and does not say how long
+const defaultPause = 10 * time.Second // if the API refuses for a while without a Retry-After
 
 // answer chooses what to tell a customer about err.
 func (t *Texts) answer(err error) answer {
@@ -144,7 +144,7 @@ func (t *Texts) answer(err error) answer {
 		return answer{kind: KindError, status: http.StatusGatewayTimeout, text: t.TimedOut, again: true, soon: true}
 	case status != 0, errors.Is(err, connectlinks.ErrBadResponse), errors.Is(err, connectlinks.ErrOutcomeUnknown):
 		return answer{kind: KindError, status: http.StatusBadGateway, text: t.BadAnswer, again: true}
-	case errors.As(err, new(net.Error)): // of the API, or of the platform's own
+	case errors.As(err, new(net.Error)): // from the SDK, or from other code of the platform
 		return answer{kind: KindError, status: http.StatusBadGateway, text: t.Failed, again: true}
 	}
 	return answer{kind: KindError, status: http.StatusInternalServerError, text: t.Failed, again: true}

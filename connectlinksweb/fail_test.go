@@ -28,13 +28,13 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
-// timedOut is an error such as the SDK's own time-out.
+// timedOut is an error like the SDK's own timeout.
 type timedOut struct{}
 
 func (timedOut) Error() string { return "no answer within 30s" }
 func (timedOut) Timeout() bool { return true }
 
-// limiterRefused is an error such as the SDK's where a limiter refuses.
+// limiterRefused is an error like the SDK's if a limiter refuses.
 type limiterRefused struct{}
 
 func (limiterRefused) Error() string {
@@ -42,13 +42,13 @@ func (limiterRefused) Error() string {
 }
 func (limiterRefused) Is(target error) bool { return target == connectlinks.ErrRateLimited }
 
-// said is what a page says, and what it offers, in order.
+// said holds the texts of a page, and the links and buttons that it offers, in order.
 type said struct {
 	title, message string
 	offers         []string
 }
 
-// read reads a page as a customer does.
+// read returns the texts that a customer sees on a page.
 func read(t *testing.T, w *httptest.ResponseRecorder) said {
 	t.Helper()
 	body := w.Body.String()
@@ -84,8 +84,8 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 		closed     = "The service that we connect you with is not available. Please try again in "
 		cannot     = "This cannot be connected at the moment. We have been told."
 		cannotTell = "We cannot find out at the moment. We have been told."
-		expired    = "The page you were on has expired, and we have no word that you finished. Please start again."
-		revoked    = "The page you were on was withdrawn, and we have no word that you finished. Please start again."
+		expired    = "The page you were on has expired, and we cannot confirm that you finished. Please start again."
+		revoked    = "The page you were on was withdrawn, and we cannot confirm that you finished. Please start again."
 		noLink     = "We cannot tell what became of your connection. Look at your integrations."
 	)
 	type test struct {
@@ -214,8 +214,7 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 	}
 }
 
-// Start has nothing to say when its limiter refuses but to come back; Return has no
-// word yet.
+// If the limiter refuses, Start asks the customer to try again, and Return answers "not yet".
 func TestALimiterThatRefuses(t *testing.T) {
 	err := fmt.Errorf("connectlinks: POST /api/v1/x: %w", limiterRefused{})
 	w := ask(connectlinksweb.Start((&minter{err: err}).mint, silent), "POST", "/")
@@ -227,12 +226,12 @@ func TestALimiterThatRefuses(t *testing.T) {
 	assert.Equal(t, http.StatusAccepted, w.Code)
 	assert.Equal(t, "2; url=?connectlink_look=1", w.Header().Get("Refresh"))
 
-	// A limiter that names a pause is an APIError.
+	// The error of a limiter that names a pause is an APIError.
 	w = ask(connectlinksweb.Return(checking(&connectlinks.APIError{StatusCode: 429, RetryAfter: time.Minute}), connected, silent), "GET", "/")
 	assert.Equal(t, http.StatusTooManyRequests, w.Code)
 }
 
-// Sixty customers come back at once, more than the client's limiter lets through.
+// Sixty customers return at once, more than the client's limiter lets through.
 func TestManyCustomersAtALimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
@@ -261,7 +260,7 @@ func TestManyCustomersAtALimiter(t *testing.T) {
 		assert.Equal(t, 60, count[http.StatusOK]+count[http.StatusAccepted], count)
 		assert.Positive(t, count[http.StatusAccepted])
 
-		// The limiter's queue is longer than this customer's request may last.
+		// The wait for the limiter is longer than this customer's request may last.
 		for range 40 {
 			wg.Go(func() { ask(back, "GET", "/connected") })
 		}
@@ -277,7 +276,7 @@ func TestManyCustomersAtALimiter(t *testing.T) {
 
 func TestAnErrorWithoutAWayBack(t *testing.T) {
 	for err, want := range map[error]said{
-		connectlinks.ErrLinkExpired:             {"This took too long", "The page you were on has expired, and we have no word that you finished. Please start again.", nil},
+		connectlinks.ErrLinkExpired:             {"This took too long", "The page you were on has expired, and we cannot confirm that you finished. Please start again.", nil},
 		connectlinksweb.ErrNoLink:               {"Your connection", "We cannot tell what became of your connection. Look at your integrations.", nil},
 		&connectlinks.APIError{StatusCode: 403}: {"We do not know whether you are connected", "We cannot find out at the moment. We have been told.", nil},
 	} {

@@ -39,22 +39,22 @@ func newSettings(opts []Option) *settings {
 }
 
 // WithTitle sets the title of the page of [Start], such as "Connect HubSpot". If the
-// title depends on the request, call Start for each request: that costs little.
+// title depends on the request, call Start for each request, which is cheap.
 func WithTitle(title string) Option { return func(s *settings) { s.title = title } }
 
 // WithBack sets the address of the page that the customer came from, such as the
-// list of integrations. The pages link to it. If a link has expired or was revoked, the
-// customer starts again there.
+// list of integrations. The pages link to it. After an expired or revoked link, this is
+// where the customer starts again. By default the pages have no such link.
 func WithBack(address string) Option { return func(s *settings) { s.back = address } }
 
 // WithTemplate replaces the built-in page. The template is executed with a [Page].
-// If that fails, the built-in page is shown. The Content-Security-Policy of such
-// pages is left to the platform. If it sets none, it is frame-ancestors 'self'.
+// If that fails, the built-in page is shown. The platform sets the Content-Security-Policy
+// of such a page. If it sets none, the policy is frame-ancestors 'self'.
 func WithTemplate(t *template.Template) Option { return func(s *settings) { s.template = t } }
 
-// WithErrorHandler replaces the answer to an error of mint or check, and its record in
-// the log. The header already says that the answer must not be stored. The handler can
-// call [Error] for the usual answer:
+// WithErrorHandler sets a handler that answers errors of mint and check. The errors are
+// then not logged. The header already says that the answer must not be stored. The handler
+// can call [Error], which answers and logs as usual:
 //
 //	connectlinksweb.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) {
 //		if errors.Is(err, errNoPlan) {
@@ -64,20 +64,23 @@ func WithTemplate(t *template.Template) Option { return func(s *settings) { s.te
 //		connectlinksweb.Error(w, r, err)
 //	})
 //
-// It is not called if the request's context was cancelled, if the request was refused
-// before mint (another method, another origin), or if the customer has not finished yet.
+// The handler is not called in these cases:
+//
+//   - The request's context was cancelled.
+//   - The request was refused before mint: another method, another origin.
+//   - The customer has not finished yet.
 func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error)) Option {
 	return func(s *settings) { s.onError = h }
 }
 
-// WithLogger sets where errors are logged, one record each: the status that was
-// answered, the pattern that the request matched, the error. The default is
-// [slog.Default]; a logger with [slog.DiscardHandler] logs nothing.
+// WithLogger sets the logger. Each error is one record, with the status of the answer, the
+// pattern that the request matched, and the error. The default is [slog.Default]. A logger
+// with [slog.DiscardHandler] logs nothing.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
 
 // WithCrossOriginProtection replaces the check that a POST to [Start] comes from the
-// platform's own origin, for a front end on another one. Its own deny handler answers
-// what it refuses.
+// platform's own origin. It is for a front end on another origin. If p refuses a request,
+// the deny handler of p answers it.
 func WithCrossOriginProtection(p *http.CrossOriginProtection) Option {
 	return func(s *settings) { s.protection = p }
 }
@@ -86,17 +89,20 @@ func WithCrossOriginProtection(p *http.CrossOriginProtection) Option {
 // The default is 5 seconds. Keep it below the server's WriteTimeout.
 func WithWait(d time.Duration) Option { return func(s *settings) { s.wait = d } }
 
-// WithWarm makes the page of [Start] prepare for the click. A GET writes the whole page
-// and then calls warm, which should open a connection to the API, so that the POST does
-// not wait for TCP and TLS. The customer sees the page at once. The call ends after 5 seconds, since a click that reuses the HTTP/1.1
-// connection of the page waits for it; it does not end when the customer's browser or a
-// proxy closes that connection. Its error is logged at Debug only: the click will tell.
+// WithWarm makes the page of [Start] prepare for the click. A GET writes the whole page,
+// which the customer sees at once, and then calls warm. warm should open a connection to
+// the API, like [connectlinks.Client.Warm], so that the POST does not wait for TCP and TLS.
 //
-// Where the ResponseWriter cannot flush, warm is not called.
+// The context of warm ends after 5 seconds, because a click on the same HTTP/1.1 connection
+// waits for warm. It does not end when the browser or a proxy closes that connection. An
+// error of warm is logged at level Debug only: if the API cannot be reached, the click
+// reports it.
+//
+// If the ResponseWriter cannot flush, warm is not called.
 func WithWarm(warm func(context.Context) error) Option { return func(s *settings) { s.warm = warm } }
 
-// WithRefresh sets after how long the "not yet" page of [Return] looks again for
-// the first time. The time doubles with each look, up to 30 seconds. After about a
-// quarter of an hour only the customer can look again. The default is 2 seconds; with 0
-// the page never looks again by itself.
+// WithRefresh sets how long the "not yet" page of [Return] waits before it looks again.
+// The time doubles with each look, up to 30 seconds. After about a quarter of an hour the
+// page stops, and only the customer can look again. The default is 2 seconds. With 0 the
+// page never looks again by itself.
 func WithRefresh(d time.Duration) Option { return func(s *settings) { s.refresh = d } }

@@ -14,36 +14,36 @@ import (
 	"strings"
 )
 
-// Kind is what a [Page] is there for.
+// Kind names the purpose of a [Page].
 type Kind string
 
 // The kinds of pages.
 const (
-	KindStart   Kind = "start"   // of Start: the button that makes a link
-	KindWaiting Kind = "waiting" // of Return: the customer has not finished, as far as the API knows
-	KindEnded   Kind = "ended"   // of Return: the link has expired or was revoked
-	KindNoLink  Kind = "nolink"  // of Return: the session knows no link
-	KindError   Kind = "error"   // something went wrong
+	KindStart   Kind = "start"   // Start's page, with the button that makes a link
+	KindWaiting Kind = "waiting" // Return's page if the API reports no connection yet
+	KindEnded   Kind = "ended"   // Return's page if the link has expired or was revoked
+	KindNoLink  Kind = "nolink"  // Return's page for ErrNoLink
+	KindError   Kind = "error"   // the page for any other error
 )
 
-// Page is what a template of [WithTemplate] is executed with.
+// Page holds what a template of [WithTemplate] shows.
 type Page struct {
 	Kind    Kind
-	Status  int    // of the answer
+	Status  int    // the HTTP status of the answer
 	Lang    string // for the attribute lang
-	Title   string // of WithTitle, or what went wrong
+	Title   string // the title of WithTitle, or what went wrong
 	Message string // what the customer should know and do
 	Spinner bool   // the page looks again by itself, and the customer should wait for that
 
-	// Button is the text of a button, "" for none. Without Again it belongs in
-	// a form with method post and no action; the form may have no other fields
-	// that matter, and should not be sent twice. OneMoment is the text of the
-	// button once it was pressed.
+	// Button is the text of a button. If it is empty, the page has no button. If Again is
+	// empty, put the button into a form with method post and no action. Fields of that form
+	// are ignored. The form should not be sent twice: OneMoment is the text of the button
+	// after it was pressed.
 	Button, OneMoment string
-	// Again is the address that the button leads to by GET.
+	// Again, if not empty, is the address that the button leads to by GET.
 	Again string
-	// Back is the address of WithBack, and BackText what to call it. With BackFirst
-	// it is the first thing to do, before Button.
+	// Back is the address of WithBack, and BackText is the text of the link to it. If
+	// BackFirst is set, show this link before Button.
 	Back, BackText string
 	BackFirst      bool
 }
@@ -56,7 +56,7 @@ var (
 	//go:embed page.js
 	jsFile string
 
-	// A browser hashes what its parser makes of the ends of lines.
+	// A browser turns \r\n into \n before it hashes a style or a script.
 	pageCSS = strings.ReplaceAll(cssFile, "\r\n", "\n")
 	pageJS  = strings.ReplaceAll(jsFile, "\r\n", "\n")
 
@@ -65,18 +65,18 @@ var (
 		"script": func() template.JS { return template.JS(pageJS) },
 	}).Parse(pageHTML))
 
-	// There is no form-action: browsers apply it to the redirect that answers the
-	// form too, and where that leads is known only when the link is made.
+	// There is no form-action: browsers also apply it to the redirect after the form, and
+	// its target is known only when the link is made.
 	policy = "default-src 'none'; base-uri 'none'; frame-ancestors 'self'; style-src " + hash(pageCSS) + "; script-src " + hash(pageJS)
 )
 
-// hash is how a Content-Security-Policy names an inline text.
+// hash returns the source expression for an inline text in a Content-Security-Policy.
 func hash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// private marks an answer as the customer's alone.
+// private sets the header of every answer, which is for this customer only.
 func private(w http.ResponseWriter) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
@@ -115,7 +115,7 @@ func (s *settings) show(w http.ResponseWriter, r *http.Request, p Page) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(body.Bytes()) // who does not listen any more misses nothing
+	_, _ = w.Write(body.Bytes()) // an error means that the client has gone
 }
 
 func (s *settings) logger() *slog.Logger {
@@ -125,5 +125,5 @@ func (s *settings) logger() *slog.Logger {
 	return s.log
 }
 
-// logContext keeps the request's values, for handlers that log a trace.
+// logContext keeps the request's values, for a slog.Handler that logs a trace id.
 func logContext(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }

@@ -8,7 +8,7 @@
     button.disabled = true;
     button.textContent = button.dataset.pressed;
   });
-  // The back button brings the page back as it was left.
+  // The back button shows the page as the customer left it.
   window.addEventListener("pageshow", function () {
     button.disabled = false;
     button.textContent = text;

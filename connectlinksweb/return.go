@@ -10,28 +10,30 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// Return answers at the links' RedirectURI, where the customer comes back to.
+// Return answers requests to the links' RedirectURI, where the customer returns.
 //
-// check looks up in the customer's session which link this is about, and asks the
-// API with the fitting WaitFor... and the request's context, which ends after the
-// time of [WithWait]. If it returns nil, connected answers, to the request without
-// that limit. If that time runs out ([context.DeadlineExceeded]), or the client's
-// rate limiter refuses, the answer is 202 with a page that says "not yet" and looks
-// again by itself, with script or without, at growing intervals; or JSON, if the
-// request prefers it. A customer who cancelled may be sent here too: after three looks
-// the page says "If you did not finish, start again", and its first button leads to
-// the address of [WithBack].
+// check looks up in the customer's session which link was used. It then asks the API with
+// the WaitFor... method of the link's kind and the request's context, which ends after the
+// time of [WithWait]. check writes no answer. What check returns decides:
 //
-// If check returns [ErrNoLink], the answer is 404 with a page that claims nothing about
-// the connection. [connectlinks.ErrLinkExpired] and [connectlinks.ErrLinkRevoked] are
-// answered with 410 and a page that leads to the address of WithBack to start again.
-// [Error] answers all other errors, including deadlines that check set itself. Since
-// the customer may be connected, those pages do not say otherwise.
+//   - nil: connected answers. Its request has no such time limit.
+//   - [context.DeadlineExceeded] after that time, or a refusal of the client's rate
+//     limiter: 202 with a "not yet" page, or JSON if the request prefers it.
+//   - [ErrNoLink]: 404 with a page that makes no claim about the connection.
+//   - [connectlinks.ErrLinkExpired] or [connectlinks.ErrLinkRevoked]: 410 with a page
+//     that leads to the address of [WithBack], to start again.
+//   - Any other error, also of a deadline that check set itself: see [Error]. The page does
+//     not say that the customer is not connected, because that is not known.
 //
-// Return does not believe the query: anybody can type it. It keeps one number there,
-// how often the page has looked.
+// The "not yet" page looks again by itself, with script or without, at growing intervals:
+// see [WithRefresh]. A customer who cancelled may get here too. So from the third look on
+// the page says "If you did not finish, start again.", and its first button leads to the
+// address of WithBack.
 //
-// Only GET and HEAD are answered. No answer may be stored.
+// Return reads one number from the query: how often the page has looked. It trusts nothing
+// else there, since anybody can type it.
+//
+// Methods other than GET and HEAD are refused with 405. No answer may be stored.
 func Return(check func(w http.ResponseWriter, r *http.Request) error, connected http.Handler, opts ...Option) http.Handler {
 	if check == nil || connected == nil {
 		panic("connectlinksweb: Return without check or connected")
@@ -48,7 +50,7 @@ func Return(check func(w http.ResponseWriter, r *http.Request) error, connected 
 		err := check(w, r.WithContext(ctx))
 		cancel()
 		private(w)
-		// Other deadlines are the server's, or of check's own making.
+		// Other deadlines are the server's, or check set them itself.
 		ranOut := !time.Now().Before(limit) && errors.Is(err, context.DeadlineExceeded)
 		switch {
 		case err == nil:
@@ -61,13 +63,14 @@ func Return(check func(w http.ResponseWriter, r *http.Request) error, connected 
 	})
 }
 
-// refusedByLimiter reports whether a rate limiter of the platform's own refused
-// the call, and not the API.
+// refusedByLimiter reports whether the client's rate limiter refused the call. A 429 of
+// the API is an APIError, and so is a limiter's error that names a pause.
 func refusedByLimiter(err error) bool {
 	return errors.Is(err, connectlinks.ErrRateLimited) && !errors.As(err, new(*connectlinks.APIError))
 }
 
-// returnKey marks the request of an error, so that Error knows whose it is.
+// returnKey marks requests to Return, so that Error, called by an error handler, chooses
+// the texts of Return.
 type returnKey struct{}
 
 func returning(r *http.Request) bool { return r.Context().Value(returnKey{}) != nil }
@@ -85,7 +88,7 @@ func (s *settings) notYet(w http.ResponseWriter, r *http.Request) {
 	p.Spinner = s.lookAgain(w, r, 0)
 	looksAgain := p.Spinner
 	if looks(r) >= asksAt {
-		// Most likely the customer cancelled, and was sent here all the same.
+		// Most likely the customer cancelled: the service may redirect here then, too.
 		p.Message += " " + t.IfNotFinished
 		p.BackFirst, p.BackText, p.Spinner = true, t.StartAgain, false
 	}
@@ -96,9 +99,9 @@ func (s *settings) notYet(w http.ResponseWriter, r *http.Request) {
 }
 
 const (
-	lookParam  = "connectlink_look" // how many looks there were before this one
+	lookParam  = "connectlink_look" // the number of looks before this one
 	asksAt     = 2                  // the third look
-	lastLook   = 28                 // 2 s, 4 s, ... 30 s: a quarter of an hour, waits included
+	lastLook   = 28                 // a quarter of an hour: pauses of 2 s to 30 s, and the waits
 	maxRefresh = 30 * time.Second
 )
 
@@ -110,8 +113,8 @@ func looks(r *http.Request) int {
 	return max(n, 0)
 }
 
-// lookAgain makes the page load itself again, unless it has done so often enough.
-// atLeast is how long the API has asked to wait.
+// lookAgain sets the header that loads the page again, and reports whether it did: not
+// after the last look. The pause is at least atLeast, the API's Retry-After.
 func (s *settings) lookAgain(w http.ResponseWriter, r *http.Request, atLeast time.Duration) bool {
 	look := looks(r)
 	if s.refresh <= 0 || look >= lastLook {
@@ -128,12 +131,12 @@ func (s *settings) lookAgain(w http.ResponseWriter, r *http.Request, atLeast tim
 	return true
 }
 
-// customersLook is the address of a look that the customer asks for. The page then
-// looks often again, and does not forget that it has asked whether the customer finished.
+// customersLook returns the address of the button "Look again". Its look number is at most
+// asksAt: the intervals are short again, and the page still says IfNotFinished.
 func customersLook(r *http.Request) string { return address(r, min(looks(r)+1, asksAt)) }
 
-// address is that of this page, after so many looks. It begins with the query:
-// where the handler is mounted does not matter.
+// address returns the relative URL of this page with the look number. It has only a query,
+// so it works wherever the handler is mounted.
 func address(r *http.Request, look int) string {
 	query := r.URL.Query()
 	query.Del(lookParam)

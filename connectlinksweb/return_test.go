@@ -31,7 +31,7 @@ func checking(err error) func(http.ResponseWriter, *http.Request) error {
 	return func(http.ResponseWriter, *http.Request) error { return err }
 }
 
-// notYet is a check that waits as long as it may, and has no word by then.
+// notYet is a check that waits until its context ends.
 func notYet(_ http.ResponseWriter, r *http.Request) error {
 	<-r.Context().Done()
 	return r.Context().Err()
@@ -121,11 +121,11 @@ func TestReturnLooksAgainLessAndLessOften(t *testing.T) {
 	assert.Equal(t, "3600; url=?connectlink_look=10", ask(h, "GET", "/connected?connectlink_look=9").Header().Get("Refresh"))
 }
 
-// A customer who cancelled is here too, and must not wait for nothing.
+// A customer who cancelled may return here too, and must not wait in vain.
 func TestReturnAsksAfterThreeLooks(t *testing.T) {
 	const (
 		title = "Not connected yet"
-		none  = "We have no word yet that you are connected."
+		none  = "We cannot confirm yet that you are connected."
 		start = " If you did not finish, start again."
 		looks = " This page looks again by itself."
 	)
@@ -188,7 +188,7 @@ func TestReturnErrorHandler(t *testing.T) {
 	assert.Equal(t, []error{gone, throttled}, got)
 }
 
-// A wait of the SDK runs into Return's limit; then the customer finishes.
+// A wait of the SDK reaches Return's limit. Then the customer finishes.
 func TestReturnWaitsForTheAPI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
@@ -224,7 +224,7 @@ func TestReturnWaitsForTheAPI(t *testing.T) {
 	})
 }
 
-// The server's own deadline for a request is no "not yet": looking again would
+// The server's own deadline for a request is an error, not "not yet": another look would
 // not help.
 func TestReturnUnderADeadlineOfTheServer(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now())

@@ -15,14 +15,15 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
 )
 
-// Start makes a link when the customer asks for it, and sends the browser there.
+// Start makes a link when the customer clicks, and redirects the browser to it.
 //
-// GET and HEAD make nothing: they answer a page with one button. POST calls mint
-// and redirects to the link's URL with 303; if JSON is what the request prefers
-// (Accept: application/json), the answer is the link as JSON, for a front end that
-// embeds it. mint has the ResponseWriter to set a cookie with; it writes no answer.
-// It should store the link's id in the session, and on API V1 return a link that the session
-// still has open: see the package documentation.
+// GET and HEAD are answered with a page that has one button, and make no link. POST calls
+// mint, and redirects to the link's URL with 303. If the request prefers JSON (Accept:
+// application/json), the answer is the link as JSON, for a front end that embeds it.
+//
+// mint can set a cookie with the ResponseWriter, but writes no answer. It should store the
+// link's id in the session. On API V1 it should return a link of the session that is still
+// open: see the package documentation.
 //
 // A POST from another origin is refused with 403, other methods with 405. [Error]
 // answers and logs the errors of mint.
@@ -57,7 +58,7 @@ func Start(mint func(w http.ResponseWriter, r *http.Request) (connectlinks.Conne
 		private(w)
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
-			// The form's POST must say where it comes from.
+			// With no-referrer, browsers send the form with Origin: null.
 			w.Header().Set("Referrer-Policy", "same-origin")
 			s.show(w, r, Page{
 				Kind: KindStart, Status: http.StatusOK, Title: s.title,
@@ -74,8 +75,8 @@ func Start(mint func(w http.ResponseWriter, r *http.Request) (connectlinks.Conne
 	})
 }
 
-// denied answers a POST from another origin. It offers no button that would send
-// it again from here.
+// denied answers a POST from another origin. Its page has no button: the button would send
+// the POST again, from this origin.
 func (s *settings) denied(w http.ResponseWriter, r *http.Request) {
 	text := s.texts.OtherSite
 	if prefersJSON(r) {
@@ -87,12 +88,12 @@ func (s *settings) denied(w http.ResponseWriter, r *http.Request) {
 
 const warmLimit = 5 * time.Second
 
-// prepare calls warm once the customer has the page.
+// prepare sends the page to the customer, and then calls warm.
 func (s *settings) prepare(w http.ResponseWriter, r *http.Request) {
 	if http.NewResponseController(w).Flush() != nil {
 		return
 	}
-	// Proxies close the connection when they have the page. The click comes all the same.
+	// Proxies close the connection when they have the page. The customer can click all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), warmLimit)
 	defer cancel()
 	if err := s.warm(ctx); err != nil {
@@ -105,7 +106,8 @@ func notAllowed(w http.ResponseWriter, allow string) {
 	http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
 }
 
-// checkURL does not quote the URL.
+// checkURL refuses a link without a usable URL. Its error does not quote the URL, which is
+// a secret.
 func checkURL(link connectlinks.ConnectLink) error {
 	if _, reason := httpx.ParseURL(link.URL); reason != "" {
 		return fmt.Errorf("%w: the URL of link %d %s", connectlinks.ErrBadResponse, link.ID, reason)
@@ -123,9 +125,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-// prefersJSON reports whether the request names JSON and wants nothing that a
-// browser shows more. A wildcard names nothing: it is what fetch sends of its own
-// accord, and browsers send too.
+// prefersJSON reports whether the request's Accept ranks JSON above HTML. Wildcards do not
+// count, since fetch and browsers send them by default.
 func prefersJSON(r *http.Request) bool {
 	var json, html float64
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {

@@ -36,7 +36,7 @@ var testLink = connectlinks.ConnectLink{
 	RedirectURI: "https://platform.example/connected",
 }
 
-// minter counts what it mints.
+// minter counts the links that it makes.
 type minter struct {
 	link  connectlinks.ConnectLink
 	err   error
@@ -249,7 +249,7 @@ func TestOwnTemplate(t *testing.T) {
 	assert.Contains(t, log.String(), "NoSuchField")
 }
 
-// The errors of a real client are told apart as those above are.
+// The errors of a real client get the same answers.
 func TestErrorsOfTheClient(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -334,7 +334,7 @@ func TestAClientThatWentAwayIsNoError(t *testing.T) {
 	assert.Empty(t, log.String())
 }
 
-// A server that shuts down ends its BaseContext. The customer still listens.
+// A server that shuts down ends its BaseContext. The customer still needs an answer.
 func TestAServerThatShutsDownAnswers(t *testing.T) {
 	for _, method := range []string{"POST", "GET"} {
 		for _, accept := range []string{"text/html", "application/json"} {

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Texts holds all that the pages say, for [WithTexts]. An empty field keeps its
+// Texts holds all texts of the pages, for [WithTexts]. An empty field keeps its
 // English text.
 type Texts struct {
 	Lang string // the language of the texts, for the attribute lang, such as "de" or "pt-BR"
 
 	// The pages of Start.
 	Start     Text // before the click; WithTitle replaces the title
-	OtherSite Text // another site has sent the form
+	OtherSite Text // the form came from another site
 
 	// The pages of Return.
-	Waiting       Text   // the API does not know yet that the customer has finished
+	Waiting       Text   // the API reports no connection yet
 	LooksAgain    string // added to Waiting if the page looks again by itself
-	IfNotFinished string // added to Waiting after three looks: StartAgain is the first button then
+	IfNotFinished string // added to Waiting from the third look on; StartAgain is then the first button
 	Expired       Text   // the link has expired
 	Revoked       Text   // the link was revoked
-	NoLink        Text   // ErrNoLink: it must not say what became of the connection
-	CannotTell    Text   // like CannotConnect: the customer may be connected
-	NotSure       string // the title of the pages below, on the way back: the customer may be connected
+	NoLink        Text   // ErrNoLink; must make no claim about the connection
+	CannotTell    Text   // replaces CannotConnect, since the customer may be connected
+	NotSure       string // replaces the other titles below, since the customer may be connected
 
-	// What went wrong.
-	CannotConnect Text // only the platform can mend it, and it is in the log
+	// Errors.
+	CannotConnect Text // only the platform can fix it; the log has the error
 	Busy          Text // the API or the client's rate limiter refuses for a while; TryAgainIn follows
 	Unavailable   Text // the API is not available; TryAgainIn follows
 	Interrupted   Text // the request's context was cancelled
@@ -34,24 +34,24 @@ type Texts struct {
 	BadAnswer     Text // the API gave no usable answer
 	Failed        Text // anything else
 
-	// TryAgainIn returns the sentence that says when to try again. The pause is longer
-	// than zero: perhaps a fraction of a second, perhaps centuries.
+	// TryAgainIn returns the sentence that says when to try again. The pause is positive.
+	// It can be a fraction of a second, or many years.
 	TryAgainIn func(time.Duration) string
 
 	// Buttons.
-	Continue, OneMoment string // of Start's page, and what the button says after the click
+	Continue, OneMoment string // the button of Start's page, before and after the click
 	TryAgain, LookAgain string
-	StartAgain, Back    string // both lead to the address of WithBack
+	StartAgain, Back    string // links to the address of WithBack
 }
 
-// Text is what a page says: what has happened, and what the customer should do.
+// Text says what has happened, and what the customer should do.
 type Text struct{ Title, Message string }
 
-// WithTexts replaces what the pages say, for another language. If the language depends
-// on the request, call [Start] or [Return] for each request: that costs little.
+// WithTexts replaces the texts of the pages, for another language. If the language depends
+// on the request, call [Start] or [Return] for each request, which is cheap.
 func WithTexts(t Texts) Option { return func(s *settings) { s.texts = t } }
 
-// english is complete.
+// english returns the default texts. No field is empty.
 func english() Texts {
 	return Texts{
 		Lang: "en",
@@ -59,11 +59,11 @@ func english() Texts {
 		Start:     Text{"Connect your account", "You continue on a secure page, and come back here when you are done."},
 		OtherSite: Text{"Not accepted", "This was sent from another site. Open the page here, and try again."},
 
-		Waiting:       Text{"Not connected yet", "We have no word yet that you are connected."},
+		Waiting:       Text{"Not connected yet", "We cannot confirm yet that you are connected."},
 		LooksAgain:    "This page looks again by itself.",
 		IfNotFinished: "If you did not finish, start again.",
-		Expired:       Text{"This took too long", "The page you were on has expired, and we have no word that you finished. Please start again."},
-		Revoked:       Text{"This was cancelled", "The page you were on was withdrawn, and we have no word that you finished. Please start again."},
+		Expired:       Text{"This took too long", "The page you were on has expired, and we cannot confirm that you finished. Please start again."},
+		Revoked:       Text{"This was cancelled", "The page you were on was withdrawn, and we cannot confirm that you finished. Please start again."},
 		NoLink:        Text{"Your connection", "We cannot tell what became of your connection. Look at your integrations."},
 		CannotTell:    Text{"We do not know whether you are connected", "We cannot find out at the moment. We have been told."},
 		NotSure:       "We do not know yet whether you are connected",
@@ -84,12 +84,12 @@ func english() Texts {
 	}
 }
 
-// complete fills in English where t is empty.
+// complete sets the empty fields of t to the English texts.
 func (t *Texts) complete() {
 	fill(reflect.ValueOf(t).Elem(), reflect.ValueOf(english()))
 }
 
-// fill sets the fields of v that are empty, also those of structs in it.
+// fill sets the empty fields of v, also in nested structs, to the values of from.
 func fill(v, from reflect.Value) {
 	for i := range v.NumField() {
 		switch field := v.Field(i); {
@@ -114,7 +114,7 @@ func tryAgainIn(d time.Duration) string {
 	return fmt.Sprintf("Please try again in %d hours.", (n+3599)/3600)
 }
 
-// seconds rounds up.
+// seconds returns d in seconds, rounded up.
 func seconds(d time.Duration) int64 {
 	n := int64(d / time.Second)
 	if d%time.Second > 0 {

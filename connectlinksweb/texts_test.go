@@ -34,8 +34,7 @@ func marked(v reflect.Value, prefix string) (names []string) {
 	return names
 }
 
-// Nothing English is left on any page when all texts are replaced, and every text
-// has its place.
+// If all texts are replaced, no page has English left, and every text is on some page.
 func TestTextsOfAnotherLanguage(t *testing.T) {
 	var texts connectlinksweb.Texts
 	names := marked(reflect.ValueOf(&texts).Elem(), "")

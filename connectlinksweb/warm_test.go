@@ -18,7 +18,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinksweb"
 )
 
-// The customer has the whole page while warm is at work, and may go away then.
+// The customer has the whole page while warm runs, and may leave.
 func TestWarmAfterThePage(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		t.Run(map[bool]string{false: "HTTP/1.1", true: "HTTP/2"}[http2], func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestWarmAfterThePage(t *testing.T) {
 				_, limited := ctx.Deadline()
 				assert.True(t, limited)
 				assert.Equal(t, "value", ctx.Value(key{}))
-				<-(<-page).Done() // the customer is gone
+				<-(<-page).Done() // the customer has left
 				ended <- ctx.Err()
 				return nil
 			}))
@@ -96,7 +96,7 @@ func TestWarmIsLimited(t *testing.T) {
 	})
 }
 
-// A page that cannot be flushed would wait for warm.
+// If the page cannot be flushed, the customer would wait for warm.
 func TestNoWarmWithoutFlush(t *testing.T) {
 	w := httptest.NewRecorder()
 	h := connectlinksweb.Start((&minter{}).mint, connectlinksweb.WithWarm(func(context.Context) error {

@@ -27,8 +27,9 @@
 //
 //	key := rand.Text() // of crypto/rand
 //	link, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{
-//		Type:        "hubspot",
-//		RedirectURI: "https://platform.example/connected/" + key,
+//		Type:           "hubspot",
+//		RedirectURI:    "https://platform.example/connected/" + key,
+//		UniqueRedirect: true, // if the response is lost, the SDK finds the link by its address
 //	})
 //	if err != nil {
 //		return connectlinks.ConnectLink{}, err

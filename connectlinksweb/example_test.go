@@ -57,8 +57,9 @@ func Example() {
 		}
 		key := rand.Text()
 		link, err := client.Destinations.CreateConnectLink(r.Context(), connectlinks.CreateConnectLinkParams{
-			Type:        "hubspot",
-			RedirectURI: "https://platform.example/connected/" + key,
+			Type:           "hubspot",
+			RedirectURI:    "https://platform.example/connected/" + key,
+			UniqueRedirect: true,
 		})
 		if err != nil {
 			return connectlinks.ConnectLink{}, err

@@ -6,8 +6,7 @@ import (
 	"strconv"
 )
 
-// The endpoints. Each is called with the server's mutex held, and a token of the
-// right kind.
+// The endpoints. Callers hold the server's mutex, and have checked the token.
 
 func (res *resource) createLink(c *call) answer {
 	params, refusal := c.params()
@@ -134,8 +133,8 @@ func (res *resource) deleteConnection(c *call) answer {
 	return c.json(http.StatusOK, map[string]string{"status": "deleted"})
 }
 
-// ownsLink is whether the token sees the link: a workspace its own, the personal
-// token those of all groups.
+// ownsLink reports whether the token sees the link. A workspace's token sees the workspace's
+// own links, the personal token sees the links of all groups.
 func (res *resource) ownsLink(c *call, l *link) bool {
 	return l.kind == res.kind && (c.workspace == nil || c.workspace.ID == l.workspace)
 }
@@ -144,7 +143,7 @@ func (res *resource) owns(c *call, conn *connection) bool {
 	return conn.kind == res.kind && !conn.deleted && (c.workspace == nil || c.workspace.ID == conn.workspace)
 }
 
-// link is the one that the path names, nil if there is none.
+// link returns the link that the path names, or nil.
 func (res *resource) link(c *call) *link {
 	id, err := strconv.ParseInt(c.r.PathValue("connect_link_id"), 10, 64)
 	if l := c.state.byID[id]; err == nil && l != nil && res.ownsLink(c, l) {
@@ -153,7 +152,7 @@ func (res *resource) link(c *call) *link {
 	return nil
 }
 
-// connection is the one that the path names, nil if there is none.
+// connection returns the connection that the path names, or nil.
 func (res *resource) connection(c *call) *connection {
 	name := c.r.PathValue(res.connID)
 	for _, conn := range c.state.connections {
@@ -168,9 +167,10 @@ func (res *resource) connection(c *call) *connection {
 	return nil
 }
 
-// v2Source answers with a source of V1, or one that activations read.
+// v2Source answers with a source of V1, or with one that activations read.
 //
-// Assumption: V1 and V2 share the ids of sources. No source is made by V2 here.
+// Assumption: V1 and V2 share the ids of sources. This server has no V2 endpoint that
+// makes a source.
 func (c *call) v2Source() answer {
 	id, _ := strconv.ParseInt(c.r.PathValue("source_id"), 10, 64)
 	for _, conn := range c.state.connections {
@@ -198,7 +198,7 @@ func (c *call) listWorkspaces() answer {
 	return c.list(data)
 }
 
-// namedWorkspace returns the one that the path names, nil if there is none.
+// namedWorkspace returns the workspace that the path names, or nil.
 func (c *call) namedWorkspace() *Workspace {
 	id, err := strconv.ParseInt(c.r.PathValue("workspace_id"), 10, 64)
 	if err != nil {
@@ -242,7 +242,7 @@ func (c *call) notFound() answer {
 	return c.refuse(http.StatusNotFound, fmt.Sprintf("There is nothing at %s", c.r.URL.Path))
 }
 
-// text is v if it is a string.
+// text returns v if it is a string, and "" otherwise.
 func text(v any) string {
 	s, _ := v.(string)
 	return s

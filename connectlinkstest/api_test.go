@@ -67,7 +67,7 @@ func TestRoutes(t *testing.T) {
 	assert.EqualValues(t, "POST /pbc", connectlinkstest.RouteSubmitPage)
 }
 
-// A kind of link, and what its endpoints are called.
+// kind names the endpoints of one kind of link.
 type kind struct {
 	name, links, conns, renew, create, own string
 	personal                               bool
@@ -99,7 +99,7 @@ func (k kind) api(t *testing.T, opts ...connectlinkstest.Option) api {
 	return a
 }
 
-// connectionID is what a path calls the connection that srv.Complete returned.
+// connectionID returns the id, for a path, of the connection that srv.Complete returned.
 func (k kind) connectionID(c connectlinkstest.Made) string {
 	if k.personal {
 		return c.ActivationID
@@ -140,7 +140,7 @@ func TestLink(t *testing.T) {
 	}
 }
 
-// Two clients decide whether a link can be used again by different fields of it.
+// Two clients check different fields to decide whether a link can be used again.
 func TestLinkFieldsAgree(t *testing.T) {
 	for _, k := range kinds()[:2] {
 		for name, lever := range map[string]struct {
@@ -220,7 +220,7 @@ func TestConnectionFields(t *testing.T) {
 	_, err = a.srv.CompleteWith(linkID(a.activation()), connectlinkstest.Submission{Untested: true})
 	require.NoError(t, err)
 
-	// Blank out what cannot be known beforehand.
+	// Replace what differs in each run.
 	fetch := func(a api, path string) string {
 		conn := a.get(path)["data"].([]any)[0].(map[string]any)
 		for _, object := range []any{conn, conn["source_connection"], conn["destination_connection"]} {
@@ -256,7 +256,7 @@ func TestConnectionFields(t *testing.T) {
 		fetch(a.personal(), "/api/v2/activations"))
 }
 
-// A source of V1 names its group on V2 only.
+// Only V2 names the group of a V1 source.
 func TestV2Source(t *testing.T) {
 	a := newAPI(t)
 	a.srv.SetNow(time.Date(2026, 11, 2, 15, 4, 5, 0, time.UTC))
@@ -273,7 +273,7 @@ func TestV2Source(t *testing.T) {
 			made.ID, workspace.GroupID, v1["created_at"], v1["last_tested_at"]), body)
 	}
 
-	// The source that an activation reads has the activation's group.
+	// An activation and its source have the same group.
 	made, err := a.srv.Complete(linkID(a.personal().create("/api/v2/activation_connect_links", fmt.Sprintf(`{"type":"hubspot","group_id":%q}`, acme.GroupID))))
 	require.NoError(t, err)
 	activation := a.personal().get("/api/v2/activations/" + made.ActivationID)["data"].(map[string]any)
@@ -310,7 +310,7 @@ func TestReauthorization(t *testing.T) {
 		for _, body := range []string{"", `{"redirect_uri":"https://acme.example/again"}`} {
 			t.Run(k.name+" "+body, func(t *testing.T) {
 				a := k.api(t)
-				// The clock stands still, more or less: the test must move on all the same.
+				// It may all happen within a millisecond: last_tested_at must change nevertheless.
 				made, err := a.srv.CompleteWith(linkID(a.create(k.links, k.create)), connectlinkstest.Submission{Name: "Ours"})
 				require.NoError(t, err)
 				path := k.conns + "/" + k.connectionID(made)
@@ -478,7 +478,7 @@ func TestEveryCollectionIsPaginatedButSourceTypes(t *testing.T) {
 	}
 }
 
-// What one front end asks for before anything else.
+// One front end requests these lists before anything else.
 func TestEmptyPages(t *testing.T) {
 	a := newAPI(t)
 	for _, path := range []string{"/syncs", "/sources/1/filter_segments", "/sync_management_links"} {
@@ -495,7 +495,7 @@ func TestOutsideTheSandbox(t *testing.T) {
 	assert.Contains(t, answer["message"], "outside the sandbox")
 }
 
-// Types have no age: they come in the order of the catalogue.
+// Types have no creation time: lists have them in the order of the catalogue.
 func TestTypesComeInCatalogueOrder(t *testing.T) {
 	a := newAPI(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{PaginatedSourceTypes: true}))
 	a.srv.AddSourceType(connectlinkstest.Type{ServiceName: "added_last"})
@@ -550,7 +550,7 @@ func TestWorkspaces(t *testing.T) {
 	a.personal().do(http.StatusNotFound, http.MethodGet, "/api/v1/workspaces/x/api_key", "")
 }
 
-// A workspace sees nothing of another: not in lists, and by id it is not there.
+// A workspace sees nothing of another workspace, neither in lists nor by id.
 func TestWorkspacesAreApart(t *testing.T) {
 	a := newAPI(t)
 	other := a.as(a.srv.AddWorkspace("Acme").Token)
@@ -572,7 +572,7 @@ func TestWorkspacesAreApart(t *testing.T) {
 	}
 }
 
-// The id of one thing is never the id of another.
+// No two things have the same id.
 func TestKindsAreApart(t *testing.T) {
 	a := newAPI(t)
 	links := map[string]map[string]any{"source": a.source(), "destination": a.destination(), "activation": a.activation()}
@@ -614,7 +614,7 @@ func TestTokens(t *testing.T) {
 			resp, _ := a.as(right).raw(method, path, "")
 			assert.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, resp.StatusCode)
 
-			// Some clients, and the addresses that the vendor's UI shows, use HTTP Basic.
+			// Some clients, and URLs in the vendor's UI, use HTTP Basic.
 			basic := func(user, password string) int {
 				t.Helper()
 				req := a.as("").request(method, path, "")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// settings are the fields, by their names outside of Go.
+// settings returns pointers to the fields, by their names in flags and JSON.
 func (a *Assumptions) settings() map[string]any {
 	return map[string]any{
 		"unknown_type_status":     &a.UnknownTypeStatus,
@@ -29,9 +29,9 @@ func (a *Assumptions) settings() map[string]any {
 	}
 }
 
-// Set sets a field by its name in snake_case, from a flag for example: word_status and
-// true, unknown_type_status and 404, list_delay_time and 2s. An error names the field,
-// or the names that there are.
+// Set sets a field by its name in snake_case, for a flag or a configuration file. Examples
+// are word_status and true, unknown_type_status and 404, list_delay_time and 2s. It refuses
+// a value that the field cannot have. The error for an unknown name lists all names.
 func (a *Assumptions) Set(name, value string) error {
 	all := a.settings()
 	var err error
@@ -67,7 +67,7 @@ func (a *Assumptions) Set(name, value string) error {
 	return nil
 }
 
-// values are the fields' values, for JSON.
+// values returns the values of the fields, for JSON.
 func (a Assumptions) values() map[string]any {
 	all := a.settings()
 	for name, field := range all {

@@ -8,70 +8,70 @@ import (
 	"time"
 )
 
-// Assumptions are answers to questions that the API's documentation leaves open,
-// for [WithAssumptions]. The zero value of each field is the server's own choice.
+// Assumptions answers questions that the API's documentation leaves open, for
+// [WithAssumptions]. The zero value of each field is the server's own choice.
 type Assumptions struct {
-	// UnknownTypeStatus is V1's answer to a link for a type that does not exist,
-	// or that no link can be made for. Assumption: 422. (V2 documents 400.)
+	// UnknownTypeStatus is V1's answer to a create whose type does not exist, or takes no
+	// links. Assumption: 422. (V2 documents 400.)
 	UnknownTypeStatus int
 
-	// WrongTokenStatus is the answer to a workspace's token where a personal one
-	// is needed, and the other way round. Assumption: 403.
+	// WrongTokenStatus is the answer to a workspace's token on an endpoint that needs a
+	// personal token, and the other way round. Assumption: 403.
 	WrongTokenStatus int
 
-	// RevokeAgainStatus is the answer to revoking a link that is expired, revoked
-	// or spent. Assumption: 200, and it is revoked, or still is.
+	// RevokeAgainStatus is the answer to revoking a link that is expired, revoked or
+	// spent. Assumption: 200, and the link is revoked.
 	RevokeAgainStatus int
 
-	// RefuseBasic answers HTTP Basic with 401. Assumption: it is accepted, with the user
-	// name bearer and the token as the password.
+	// RefuseBasic answers HTTP Basic with 401. Assumption: HTTP Basic is accepted, with
+	// the user name bearer and the token as the password.
 	RefuseBasic bool
 
-	// WordStatus makes V1's error bodies carry a word as their status, "not_found" or
-	// "error". Assumption: they carry the HTTP status, {"status": 404, ...}, as V2's do.
+	// WordStatus puts a word into the status of V1's error bodies: "not_found" or "error".
+	// Assumption: they have the HTTP status, {"status": 404, ...}, like V2's.
 	WordStatus bool
 
-	// PaginatedSourceTypes makes /source_types answer in pages. Assumption: all
-	// types are on one page, and there is no pagination object.
+	// PaginatedSourceTypes answers /source_types in pages. Assumption: all types are on
+	// one page, without a pagination object.
 	PaginatedSourceTypes bool
 
-	// ExpireSpentLinks makes a link expired from the moment its connection is
-	// made. Assumption: only the connection's id on it tells (which a V2 link does
-	// not have); it expires when it would have.
+	// ExpireSpentLinks makes a link expire when its connection is made. Assumption: it
+	// expires at its usual time. Only the connection's id shows that it is spent, and a V2
+	// link does not have that.
 	ExpireSpentLinks bool
 
-	// KeepRevokedLinks leaves a revoked link's expired and expiration as they were.
-	// Assumption: it expires when it is revoked, so that clients that look at
-	// either come to the same conclusion.
+	// KeepRevokedLinks does not change expired and expiration when a link is revoked.
+	// Assumption: a link expires when it is revoked, so clients see a dead link whichever
+	// field they check.
 	KeepRevokedLinks bool
 
-	// ShortActivationNames calls an activation's two objects source and
-	// destination. Assumption: source_connection and destination_connection.
+	// ShortActivationNames names an activation's two objects source and destination.
+	// Assumption: source_connection and destination_connection.
 	ShortActivationNames bool
 
-	// NoTypeOnDestinations leaves type out of V1's destinations, as older answers
-	// did. Assumption: it is there.
+	// NoTypeOnDestinations leaves type out of V1's destinations, like older answers.
+	// Assumption: they have a type.
 	NoTypeOnDestinations bool
 
 	// ListDelay keeps a new link out of lists for a while. Assumption: a link is
 	// listed at once.
 	ListDelay ListDelay
 
-	// IgnoreOrder makes every list come oldest first, whatever order a request asks
-	// for. Assumption: order is heeded, and the default is newest first.
+	// IgnoreOrder sorts every list oldest first, whatever order a request asks for.
+	// Assumption: the request's order is used, and the default is newest first.
 	IgnoreOrder bool
 
-	// NormalizeRedirect changes a redirect URI that is sent: scheme and host become
-	// lower case, the scheme's own port is left out, and the path ends with a slash.
-	// https://App.Example.com/done becomes https://app.example.com/done/. What is not
-	// an absolute URL stays. Assumption: it comes back exactly as it was sent.
+	// NormalizeRedirect changes each redirect URI that a request sends. Scheme and host
+	// become lower case, the scheme's default port is removed, and the path ends with a
+	// slash: https://App.Example.com/done becomes https://app.example.com/done/. Only
+	// absolute URLs are changed. Assumption: answers have the redirect URI as it was sent.
 	NormalizeRedirect bool
 }
 
-// ListDelay says for how long a new link is in no list. Its own endpoints know it at
-// once. If both fields are set, both must be over.
+// ListDelay sets how long lists do not have a new link. The link can be fetched by its id
+// at once. If both fields are set, both must have passed.
 type ListDelay struct {
-	Looks int           // how many requests for a list come too early; each page is one
+	Looks int           // the number of list requests without the link; each page is a request
 	Time  time.Duration // by the server's clock
 }
 
@@ -85,7 +85,7 @@ func (s *Server) unlisted(l *link) bool {
 	return s.now().Before(l.created.Add(delay.Time))
 }
 
-// normalized changes a redirect URI like NormalizeRedirect.
+// normalized returns a redirect URI as NormalizeRedirect changes it.
 func normalized(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Host == "" {

@@ -110,7 +110,7 @@ func TestAssumptions(t *testing.T) {
 	})
 }
 
-// listed returns the ids that a list answers with.
+// listed returns the ids in a list.
 func (a api) listed(path string) []string {
 	a.t.Helper()
 	ids := []string{}
@@ -141,7 +141,7 @@ func TestListDelayByLooks(t *testing.T) {
 	}
 }
 
-// A look of another customer is not one of this customer's.
+// List requests of another customer do not count for this customer's links.
 func TestListDelayIsForEachWorkspace(t *testing.T) {
 	a := newAPI(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{
 		ListDelay: connectlinkstest.ListDelay{Looks: 1},

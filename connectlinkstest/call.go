@@ -13,30 +13,30 @@ import (
 
 const (
 	maxBody     = 1 << 20  // bytes of a request
-	maxKept     = 64 << 10 // bytes of a body that are remembered
-	maxRequests = 10_000   // that are remembered
+	maxKept     = 64 << 10 // bytes of a body in a Request
+	maxRequests = 10_000   // of Server.Requests
 )
 
-// A call is a request that is being answered.
+// A call is a request to answer.
 type call struct {
 	*Server
 	endpoint  *endpoint
 	r         *http.Request
 	body      []byte
-	workspace *Workspace // whose token it carries; nil for the personal token
+	workspace *Workspace // the workspace of its token; nil for the personal token
 }
 
-// Request is a request that the server has got. It holds no secrets: none of the
-// server's tokens, no link's secret, nothing that a customer enters.
+// Request describes a request that the server received. It holds no secrets: no token of
+// the server, no link's secret, and nothing that a customer entered.
 type Request struct {
-	Time     time.Time // when it came
+	Time     time.Time // when it came, by the server's clock
 	Method   string
 	Path     string
 	Query    url.Values  // without a link's secret
-	Route    Route       // empty if it matched none
-	Header   http.Header // without Authorization; nil for the hosted pages
+	Route    Route       // empty if no route matched
+	Header   http.Header // without Authorization and cookies; nil for the hosted pages
 	Body     string      // its first 64 KiB; empty for the hosted pages, and without a valid token
-	Caller   string      // the name of the workspace whose token it had, "personal", or empty
+	Caller   string      // the name of the token's workspace, "personal", or empty
 	Status   int         // of the answer; 0 if there is none, or none yet
 	Duration time.Duration
 }
@@ -50,7 +50,7 @@ func (r Request) clone() Request {
 // serve answers a request.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 	start := time.Now()
-	// Read it all: only then does net/http watch whether the client goes away.
+	// net/http notices that the client goes away only after the body was read.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if tooLarge := new(http.MaxBytesError); err != nil && !errors.As(err, &tooLarge) {
 		panic(http.ErrAbortHandler)
@@ -109,7 +109,7 @@ func (c *call) carryOut(tooLarge bool) (*Request, Failure, answer) {
 	return record, f, c.endpoint.handle(c)
 }
 
-// authorize finds out whose token the request has, and refuses a wrong one.
+// authorize returns the name of the token's owner, and the answer if the token is wrong.
 func (c *call) authorize() (caller string, refusal *answer) {
 	token, have := c.token(), noToken
 	if token == c.personal {
@@ -134,10 +134,10 @@ func (c *call) authorize() (caller string, refusal *answer) {
 	return caller, &a
 }
 
-// token returns the token that the request carries, empty if there is none.
+// token returns the request's token, or "".
 //
-// Assumption: as a password of HTTP Basic, with the user name bearer, it counts too,
-// unless RefuseBasic is set.
+// Assumption: the password of HTTP Basic with the user name bearer is a token too, unless
+// RefuseBasic is set.
 func (c *call) token() string {
 	if user, password, ok := c.r.BasicAuth(); ok && user == "bearer" && !c.assume.RefuseBasic {
 		return password
@@ -151,7 +151,7 @@ func (c *call) token() string {
 func (c *call) record(caller string) *Request {
 	path := c.r.URL.Path
 	if u, err := url.ParseRequestURI(c.r.RequestURI); err == nil {
-		path = u.Path // as it was sent: ServeHTTP cleans it
+		path = u.Path // as it was sent, before ServeHTTP cleaned it
 	}
 	r := &Request{
 		Time: c.now(), Method: c.r.Method, Path: c.redact(path),
@@ -171,7 +171,7 @@ func (c *call) record(caller string) *Request {
 	if caller != "" {
 		r.Body = c.redact(string(c.body))
 		if len(r.Body) > maxKept {
-			r.Body = strings.Clone(r.Body[:maxKept]) // without the rest in memory
+			r.Body = strings.Clone(r.Body[:maxKept]) // so that the rest can be freed
 		}
 	}
 	r.Header = http.Header{}
@@ -187,8 +187,7 @@ func (c *call) record(caller string) *Request {
 	return r
 }
 
-// redact takes out the server's own tokens, should a client put one where it does
-// not belong.
+// redact removes the server's own tokens, which a client may have put in the wrong place.
 func (c *call) redact(text string) string {
 	text = strings.ReplaceAll(text, c.personal, "REDACTED")
 	for _, ws := range c.state.workspaces {
@@ -197,7 +196,7 @@ func (c *call) redact(text string) string {
 	return text
 }
 
-// params is the request's body, a JSON object or nothing.
+// params returns the request's body, which is a JSON object or empty.
 func (c *call) params() (map[string]any, *answer) {
 	if len(c.body) == 0 {
 		return nil, nil

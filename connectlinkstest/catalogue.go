@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Type is a kind of service that a source or a destination can be.
+// Type describes a service that can be a source or a destination.
 type Type struct {
-	ServiceName       string // what a link's type takes, such as postgres
-	Label             string // for people, such as PostgreSQL
+	ServiceName       string // the type of a link, such as postgres
+	Label             string // the name for people, such as PostgreSQL
 	DocumentationSlug string
 	NotLinkable       bool     // no link can be made for it
 	NotViaAPI         bool     // creatable_via_api is false
@@ -19,7 +19,7 @@ type Type struct {
 	Fields            []Field
 }
 
-// Field is something that a customer enters to connect.
+// Field describes a value that a customer enters to connect.
 type Field struct {
 	ID             string
 	Label          string
@@ -27,7 +27,7 @@ type Field struct {
 	Placeholder    string
 	Hint           string
 	Required       bool
-	Password       bool // its value is used once, and not kept
+	Password       bool // the value is used for the tests only, and not stored
 	PossibleValues []string
 }
 
@@ -40,11 +40,11 @@ func (t Type) clone() Type {
 	return t
 }
 
-// check says what is wrong with a customer's values.
+// check returns an error if the type does not take the values.
 func (t Type) check(values map[string]string) error {
 	for _, id := range slices.Sorted(maps.Keys(values)) {
 		if !slices.ContainsFunc(t.Fields, func(f Field) bool { return f.ID == id }) {
-			// Not kept either: whether it is a secret is unknown.
+			// The value is not in the error, because it may be a secret.
 			return fmt.Errorf("type %s has no field %q", t.ServiceName, id)
 		}
 	}
@@ -56,10 +56,11 @@ func (t Type) check(values map[string]string) error {
 	return nil
 }
 
-// name is what people call it.
+// name returns the name for people.
 func (f Field) name() string { return cmp.Or(f.Label, f.ID) }
 
-// problem is what is wrong with a value, without it, or empty.
+// problem says what is wrong with a value, without the value. It returns "" if the value is
+// right.
 func (f Field) problem(value string) string {
 	switch {
 	case value == "" && f.Required:
@@ -70,8 +71,8 @@ func (f Field) problem(value string) string {
 	return ""
 }
 
-// fill gives what the customer did not enter a believable value: the one in
-// known, or the placeholder.
+// fill returns values, with a plausible value for each field that the customer did not
+// enter: the one in known, or the placeholder.
 func (t Type) fill(values, known map[string]string) map[string]string {
 	filled := maps.Clone(values)
 	if filled == nil {
@@ -95,7 +96,7 @@ func (t Type) fill(values, known map[string]string) map[string]string {
 	return filled
 }
 
-// public is the part of a customer's values that may be kept.
+// public returns the values that may be stored: those of fields that are not passwords.
 func (t Type) public(values map[string]string) map[string]string {
 	kept := map[string]string{}
 	for _, f := range t.Fields {
@@ -115,11 +116,10 @@ const (
 	stepFails    = "failure"
 )
 
-// wrongValue is what a customer enters to see a test fail.
+// wrongValue is the value that makes a test fail.
 const wrongValue = "wrong"
 
-// test is what the service does with a customer's values. It ends with the first
-// step that fails.
+// test runs the automated tests. It ends with the first step that fails.
 func (t Type) test(values map[string]string) []step {
 	for _, f := range t.Fields {
 		if !f.Password && values[f.ID] == wrongValue {
@@ -134,8 +134,8 @@ func (t Type) test(values map[string]string) []step {
 	return []step{{name: stepConnect}, {name: stepLogIn}}
 }
 
-// try runs the tests of what a customer enters. The error is an ErrTestFailed, or says
-// what the type does not take.
+// try checks and tests what a customer enters. The error is an ErrTestFailed, or names a
+// value that the type does not take.
 func (t Type) try(sub Submission) ([]step, error) {
 	if err := t.check(sub.Fields); err != nil {
 		return nil, fmt.Errorf("connectlinkstest: %w", err)
@@ -156,19 +156,19 @@ func (t Type) try(sub Submission) ([]step, error) {
 	return steps, nil
 }
 
-// deny is what the service does if the customer refuses consent.
+// deny returns the steps of the tests if the customer refuses consent.
 func (t Type) deny() []step {
 	return []step{{name: stepConnect}, {name: stepLogIn, failure: cmp.Or(t.Label, t.ServiceName) + " was not authorized: access denied"}}
 }
 
-// testSteps are the names of all steps, in their order.
+// testSteps returns the names of all steps, in their order.
 func testSteps() []string { return []string{stepConnect, stepLogIn} }
 
 // A step is one automated test of a connection.
 type step struct {
 	name    string
-	failure string // empty if it has succeeded
-	field   string // the id of the field that it failed by, if it is known
+	failure string // empty if it succeeded
+	field   string // the id of the field that was wrong, if it is known
 }
 
 func failed(steps []step) bool {
@@ -183,10 +183,10 @@ func password(id, label string) Field {
 	return Field{ID: id, Label: label, Required: true, Password: true}
 }
 
-// sourceTypes is the catalogue that a server begins with.
+// sourceTypes returns the source types of a new server.
 //
-// Assumption: which types exist, and their fields; the documentation shows the
-// shape, and a few service names.
+// Assumption: the types and their fields. The documentation shows the shape, and a few
+// service names.
 func sourceTypes() []Type {
 	database := func(name, label, host, port, db string) Type {
 		return Type{
@@ -248,7 +248,7 @@ func sourceTypes() []Type {
 	}
 }
 
-// destinationTypes is the catalogue that a server begins with. Assumption: see
+// destinationTypes returns the destination types of a new server. Assumption: see
 // [sourceTypes].
 func destinationTypes() []Type {
 	oauth := func(name, label, slug string) Type {

@@ -79,7 +79,7 @@ func TestClientPanicsOnBadOptions(t *testing.T) {
 	}
 }
 
-// As ExampleWithoutListener shows.
+// This is the test of ExampleWithoutListener.
 func TestClientInBubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
@@ -98,7 +98,7 @@ func TestClientInBubble(t *testing.T) {
 	})
 }
 
-// However fast a customer is: what is done after a moment is later than it.
+// A customer's action is later than any time before it, however fast the customer is.
 func TestTimesMoveOn(t *testing.T) {
 	test := func(t *testing.T, srv *connectlinkstest.Server) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

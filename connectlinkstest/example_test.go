@@ -48,7 +48,7 @@ func Example() {
 	// connected: HubSpot true
 }
 
-// Version 2 takes the personal access token, and a group.
+// V2 needs the personal access token and a group.
 func ExampleServer_PersonalClient() {
 	ctx := context.Background()
 	srv := connectlinkstest.NewServer()
@@ -71,8 +71,7 @@ func ExampleServer_PersonalClient() {
 	// Output: wandering_aimlessly glimmering_donkey
 }
 
-// A customer who enters values, of which the password is not kept, and whose
-// connection fails its test.
+// A customer enters values, and the connection fails its test. The password is not stored.
 func ExampleServer_CompleteWith() {
 	ctx := context.Background()
 	srv := connectlinkstest.NewServer()
@@ -105,8 +104,8 @@ func ExampleServer_CompleteWith() {
 	// {"database":"analytics","hostname":"db.acme.example","port":"5432","user":"activations"}
 }
 
-// The answer to a create is lost after the link was made. The SDK does not repeat
-// it, which would make a second one.
+// The answer to a create is lost after the link was made. The SDK does not repeat the
+// create, since that would make a second link.
 func ExampleServer_Fail() {
 	ctx := context.Background()
 	srv := connectlinkstest.NewServer()
@@ -128,7 +127,7 @@ func ExampleServer_Fail() {
 	// links: 1
 }
 
-// The API throttles, once.
+// The API throttles once.
 func ExampleServer_Fail_status() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -147,7 +146,7 @@ func ExampleServer_Fail_status() {
 	// Output: true
 }
 
-// A day passes.
+// After a day the link has expired.
 func ExampleServer_Advance() {
 	ctx := context.Background()
 	srv := connectlinkstest.NewServer()
@@ -169,7 +168,7 @@ func ExampleServer_Advance() {
 	// connectlinkstest: the link cannot be used: it has expired
 }
 
-// Two workspaces, each with a token of its own.
+// Two workspaces have their own tokens, and do not see each other's links.
 func ExampleServer_AddWorkspace() {
 	ctx := context.Background()
 	srv := connectlinkstest.NewServer()
@@ -183,11 +182,11 @@ func ExampleServer_AddWorkspace() {
 		return
 	}
 	_, err = theirs.Sources.GetConnectLink(ctx, link.ID)
-	fmt.Println("another's link is not found:", errors.Is(err, connectlinks.ErrNotFound))
-	// Output: another's link is not found: true
+	fmt.Println("not found:", errors.Is(err, connectlinks.ErrNotFound))
+	// Output: not found: true
 }
 
-// The day after the retirement of API V1.
+// V1 was retired.
 func ExampleServer_RetireV1() {
 	ctx := context.Background()
 	srv := connectlinkstest.NewServer()
@@ -199,13 +198,13 @@ func ExampleServer_RetireV1() {
 	_, err := srv.Client().Destinations.List(ctx, connectlinks.ListOptions{})
 	fmt.Println("V1 is gone:", errors.Is(err, connectlinks.ErrNotFound))
 	_, err = srv.PersonalClient().Activations.List(ctx, connectlinks.ListOptions{})
-	fmt.Println("V2 goes on:", err == nil)
+	fmt.Println("V2 continues:", err == nil)
 	// Output:
 	// V1 is gone: true
-	// V2 goes on: true
+	// V2 continues: true
 }
 
-// One customer had connected HubSpot before; the other's requests fail.
+// One customer connected HubSpot earlier. The requests of the other customer fail.
 func ExampleServer_AddConnection() {
 	ctx := context.Background()
 	srv := connectlinkstest.NewServer()
@@ -228,18 +227,18 @@ func ExampleServer_AddConnection() {
 		return
 	}
 	fmt.Println(theirs.Items[0].Name)
-	fmt.Println("still to happen:", len(srv.Unfired()))
+	fmt.Println("unfired:", len(srv.Unfired()))
 	_, err = srv.Client().Destinations.List(ctx, connectlinks.ListOptions{})
 	fmt.Println("forbidden:", errors.Is(err, connectlinks.ErrForbidden))
-	fmt.Println("still to happen:", len(srv.Unfired()))
+	fmt.Println("unfired:", len(srv.Unfired()))
 	// Output:
 	// HubSpot
-	// still to happen: 1
+	// unfired: 1
 	// forbidden: true
-	// still to happen: 0
+	// unfired: 0
 }
 
-// What was asked, and on whose behalf.
+// The server recorded the request, and whose token it had.
 func ExampleServer_Requests() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -253,7 +252,7 @@ func ExampleServer_Requests() {
 	// Sandbox GET /api/v1/sources/7 404
 }
 
-// A customer in a browser, without one: a key that is wrong, and another try.
+// A customer enters a wrong key on the hosted page, and tries again. No browser is needed.
 func Example_hostedPage() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -281,7 +280,7 @@ func Example_hostedPage() {
 	// connected: true
 }
 
-// The pages are on an origin of their own, and only one platform may embed them.
+// The pages have their own origin, and only one platform may embed them.
 func ExampleWithPagesListener() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -305,7 +304,7 @@ func ExampleWithPagesListener() {
 	// with the pages: true
 }
 
-// Code that knows the real API's address reaches the server all the same.
+// Code that uses the real API's address reaches the server.
 func ExampleServer_Transport() {
 	srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
 	defer srv.Close()
@@ -327,8 +326,7 @@ func ExampleServer_Transport() {
 	// Output: Sandbox
 }
 
-// In a bubble of testing/synctest an hour passes at once. This is a test, and has
-// no output.
+// In a bubble of testing/synctest an hour passes at once. The test has no output.
 func ExampleWithoutListener() {
 	testPatience := func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

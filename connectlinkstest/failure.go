@@ -11,51 +11,51 @@ import (
 	"time"
 )
 
-// Failure is a way for answers to go wrong, for [Server.Fail]. Delay, Drip and Cut
-// may be combined, with a Status or with the true answer.
+// Failure describes how answers fail, for [Server.Fail]. Delay, Drip and Cut can be
+// combined. They apply to the answer of Status, or to the true answer if Status is 0.
 //
-// The request is carried out, and its link made, if the failure lets the true
-// answer through, if only in part, or if CarryOut is set. A Failure with nothing but
-// Times and Route lets that many answers through unharmed, before later failures.
+// The server carries out the request if it sends the true answer, even a part of it. It
+// also carries out the request if CarryOut is set. A Failure with only Times and Route lets
+// this many answers pass, before later failures apply.
 type Failure struct {
-	// Route is which answers fail. Empty: the whole API, routes that do not exist
-	// included, and not the hosted pages.
+	// Route selects the requests. Empty: all requests to the API, also to routes that do
+	// not exist, but not to the hosted pages.
 	Route Route
 
-	// Token is the one token whose requests fail. Empty: every request.
+	// Token selects the requests with this token. Empty: all requests.
 	Token string
 
-	// Times is how many answers fail. 0 means once, and -1 always, until StopFailing.
+	// Times is how many answers fail. 0 means once. -1 means always, until StopFailing.
 	Times int
 
-	// Status, if not 0, answers with this status, Header and Body instead of the
-	// true answer. Without a Content-Type in Header, Body is JSON.
+	// Status, if not 0, replaces the true answer by this status, Header and Body. Without
+	// a Content-Type in Header, the answer says that Body is JSON.
 	Status int
 	Header http.Header // with a Status only
 	Body   string      // with a Status only
 
-	// Delay is how long the answer is in coming. The work is done before.
+	// Delay is the time before the answer. The request is carried out before it.
 	Delay time.Duration
 
-	// Drip is how long each byte of the body is in coming.
+	// Drip is the time before each byte of the body.
 	Drip time.Duration
 
 	// Cut closes the connection in the middle of the body.
 	Cut bool
 
-	// Reset resets the connection without an answer (after Delay). A client that
-	// uses net/http repeats a GET by itself, once, if its connection was not new.
+	// Reset resets the connection without an answer, after Delay. net/http itself then
+	// repeats a GET once, if its connection was not new.
 	Reset bool
 
-	// Hang never answers. It ends when the client gives up or the server is closed.
+	// Hang never answers, until the client gives up or the server is closed.
 	Hang bool
 
-	// CarryOut carries the request out although its answer is lost: the link is
+	// CarryOut carries out the request although the true answer is not sent. The link is
 	// made, and the client does not learn of it.
 	CarryOut bool
 }
 
-// queued is a failure that was asked for.
+// queued is a failure that Fail added.
 type queued struct {
 	Failure
 	left  int // how many more answers fail; -1: no end
@@ -87,8 +87,8 @@ func (f Failure) check() error {
 
 func (f Failure) carriesOut() bool { return f.CarryOut || f.Status == 0 && !f.Reset && !f.Hang }
 
-// takeFailure returns how the answer to the request fails, and counts it; the zero
-// Failure if it does not.
+// takeFailure returns the failure for the answer to the request, and counts it. It returns
+// the zero Failure if there is none.
 func (c *call) takeFailure() Failure {
 	e := c.endpoint
 	for i, f := range c.failures {
@@ -110,15 +110,15 @@ func (c *call) takeFailure() Failure {
 	return Failure{}
 }
 
-// answer is what is sent.
+// answer is an HTTP response.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// deliver sends a as f says. begin is called just before the first byte, so that
-// the status is on record when the client has it.
+// deliver sends a with the failure f. It calls begin just before the first byte, so that
+// the status is recorded before the client sees it.
 func deliver(w http.ResponseWriter, r *http.Request, f Failure, a answer, begin func(status int)) {
 	wait(r.Context(), f.Delay)
 	if f.Hang {
@@ -178,7 +178,7 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// reset resets the connection, or closes it where there is no such thing.
+// reset resets the connection, or closes it if it cannot be reset.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

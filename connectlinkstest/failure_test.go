@@ -20,7 +20,7 @@ import (
 
 const create = "POST /api/v1/source_connect_links"
 
-// attempt creates a link, and returns as much of the answer as there is.
+// attempt creates a link, and returns the part of the answer that arrives.
 func (a api) attempt() (status int, body string, err error) {
 	resp, err := a.http.Do(a.request(http.MethodPost, "/api/v1/source_connect_links", `{"type":"postgres"}`))
 	if err != nil {
@@ -65,7 +65,7 @@ func TestFailWithPage(t *testing.T) {
 	a.source()
 }
 
-// Failures are used in the order in which they were added, each by its own route.
+// Failures are used in the order in which they were added, each for its own route.
 func TestFailOrder(t *testing.T) {
 	a := newAPI(t)
 	require.NoError(t, a.srv.Fail(
@@ -125,7 +125,7 @@ func TestFailForToken(t *testing.T) {
 	assert.Equal(t, 500, status(acme, "/nowhere"))
 	assert.Equal(t, 200, status(acme, "/api/v1/sources"))
 
-	// However the token is sent.
+	// The token may be sent with HTTP Basic, too.
 	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Token: acme.token, Status: 500}))
 	req := a.request(http.MethodGet, "/api/v1/sources", "")
 	req.SetBasicAuth("bearer", acme.token)
@@ -228,7 +228,7 @@ func TestFailRefusesNonsense(t *testing.T) {
 	a.source() // none was added
 }
 
-// both runs a test over TCP and over memory.
+// both runs a test over TCP, and through memory.
 func both(t *testing.T, test func(t *testing.T, a api)) {
 	t.Run("TCP", func(t *testing.T) { test(t, newAPI(t)) })
 	t.Run("memory", func(t *testing.T) { test(t, inMemory(t)) })
@@ -263,7 +263,7 @@ func TestFailCut(t *testing.T) {
 	})
 }
 
-// The answer that is lost after the link was made.
+// The answer is lost after the link was made.
 func TestFailCarryOut(t *testing.T) {
 	for name, test := range map[string]struct {
 		failure connectlinkstest.Failure
@@ -367,8 +367,8 @@ func TestFailHang(t *testing.T) {
 	})
 }
 
-// A client that gives up ends what it was waiting for: no goroutine is left for
-// the bubble to complain about, and nothing for Close to wait for.
+// If a client gives up, its delayed request ends. No goroutine stays in the bubble, and
+// Close has nothing to wait for.
 func TestGivingUp(t *testing.T) {
 	for name, f := range map[string]connectlinkstest.Failure{
 		"Delay": {Delay: time.Hour, Times: -1},
@@ -438,7 +438,7 @@ func TestTransport(t *testing.T) {
 	})
 }
 
-// A server outside a bubble, reached from several bubbles and over TCP as well.
+// Several bubbles use a server outside of them, which also serves TCP.
 func TestTransportFromBubbles(t *testing.T) {
 	a := newAPI(t)
 	a.source()

@@ -13,7 +13,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
-// api talks to a server as any client would: net/http, literal bodies, and maps.
+// api sends requests to a server without the SDK: with net/http, literal bodies and maps.
 type api struct {
 	t     testing.TB
 	srv   *connectlinkstest.Server
@@ -33,7 +33,7 @@ func newAPI(t testing.TB, opts ...connectlinkstest.Option) api {
 	}}
 }
 
-// inMemory is newAPI without sockets, for bubbles.
+// inMemory returns an api without sockets, for bubbles.
 func inMemory(t testing.TB, opts ...connectlinkstest.Option) api {
 	t.Helper()
 	srv := connectlinkstest.NewServer(append(opts, connectlinkstest.WithoutListener())...)
@@ -63,7 +63,7 @@ func (a api) request(method, path, body string) *http.Request {
 	return req
 }
 
-// raw sends a request and returns the answer, its body read.
+// raw sends a request, and returns the answer and its body.
 func (a api) raw(method, path, body string) (*http.Response, string) {
 	a.t.Helper()
 	resp, err := a.http.Do(a.request(method, path, body))
@@ -74,7 +74,7 @@ func (a api) raw(method, path, body string) (*http.Response, string) {
 	return resp, string(answer)
 }
 
-// do sends a request and wants this status and a JSON object.
+// do sends a request. It fails unless the answer has this status and a JSON object.
 func (a api) do(status int, method, path, body string) map[string]any {
 	a.t.Helper()
 	resp, answer := a.raw(method, path, body)
@@ -90,7 +90,7 @@ func (a api) get(path string) map[string]any {
 	return a.do(http.StatusOK, http.MethodGet, path, "")
 }
 
-// create makes a link; path is its collection's.
+// create makes a link. path is the path of the collection.
 func (a api) create(path, body string) map[string]any {
 	a.t.Helper()
 	return a.do(http.StatusCreated, http.MethodPost, path, body)["data"].(map[string]any)
@@ -114,7 +114,7 @@ func (a api) activation() map[string]any {
 // linkID returns the id of a link that the API answered with, for a lever.
 func linkID(link map[string]any) int64 { return int64(link["id"].(float64)) }
 
-// id is an id in a path.
+// id formats an id for a path.
 func id(object map[string]any, key string) string {
 	return strconv.Itoa(int(object[key].(float64)))
 }

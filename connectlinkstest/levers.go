@@ -10,25 +10,25 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// Submission is what a customer enters on the hosted page, and how it goes.
+// Submission describes what a customer enters on the hosted page, and the result. The zero
+// value connects.
 type Submission struct {
-	// Name is the connection's name. Empty: the type's label, or for a
-	// reauthorization the name that it has.
+	// Name is the connection's name. Empty: the type's label, or for a reauthorization the
+	// old name.
 	Name string
 
-	// Fields are the values of the type's configuration fields, by id. What is
-	// missing is filled in. The value "wrong" makes the tests fail, for which see
-	// ErrTestFailed.
+	// Fields are the values of the type's configuration fields, by id. Missing fields are
+	// filled in. The value "wrong" makes the tests fail with ErrTestFailed.
 	Fields map[string]string
 
-	// FailedTest, if not empty, is the error message of a test that fails, and the
-	// connection is made all the same, with last_test_succeeded false.
+	// FailedTest, if not empty, is the error message of a test that fails. The connection
+	// is made nevertheless, and its last_test_succeeded is false.
 	//
 	// Assumption: a customer can keep a connection whose test fails.
 	FailedTest string
 
-	// Denied refuses the consent that a type without fields asks for: the tests fail,
-	// for which see ErrTestFailed.
+	// Denied refuses the consent that a type without fields asks for. The tests fail with
+	// ErrTestFailed.
 	Denied bool
 
 	// Untested makes a connection that was never tested: its last_test_succeeded
@@ -36,39 +36,39 @@ type Submission struct {
 	Untested bool
 }
 
-// Made is what a customer made or renewed with a link.
+// Made names the connection that a customer made or renewed with a link.
 type Made struct {
 	Kind         Kind
-	ID           int64  // of the source or destination; of an activation's destination connection
-	ActivationID string // of the activation, empty for other kinds
+	ID           int64  // the source, the destination, or the activation's destination connection
+	ActivationID string // empty for sources and destinations
 	Type         string
 	Name         string
 }
 
-// Link is a link as the service sees it.
+// Link describes a link, with what the API does not tell.
 type Link struct {
-	ConnectLink  connectlinks.ConnectLink // as the API would answer now
+	ConnectLink  connectlinks.ConnectLink // as the API would return it now
 	Kind         Kind
 	WorkspaceID  int64     // 0 for an activation's link
-	GroupID      string    // empty, except for an activation's link
-	CreatedAt    time.Time // which the API does not tell
+	GroupID      string    // set for an activation's link only
+	CreatedAt    time.Time // by the server's clock
 	Renews       bool      // it reauthorizes a connection
-	Completed    bool      // the customer has finished: it is spent
-	Cancelled    int       // how often a customer has left it
-	ConnectionID int64     // of what it has made, or renews; 0 if there is none yet
-	ActivationID string    // likewise, for an activation's link
+	Completed    bool      // the customer has finished, and the link is spent
+	Cancelled    int       // how many times a customer cancelled
+	ConnectionID int64     // the connection that it made or renews; 0 if there is none yet
+	ActivationID string    // the activation, for an activation's link; "" if there is none yet
 }
 
-// Complete finishes the flow of the link with this id, of any kind, as a customer
-// would: the connection is made, or renewed if the link reauthorizes one, and the
-// link is spent. It fails with [ErrUnknownLink] or [ErrDeadLink].
+// Complete finishes the flow of the link with this id, of any kind, as a customer would.
+// It makes the connection, or renews it if the link reauthorizes one. The link is then
+// spent. It fails with [ErrUnknownLink] or [ErrDeadLink].
 func (s *Server) Complete(id int64) (Made, error) {
 	return s.CompleteWith(id, Submission{})
 }
 
-// CompleteWith does what [Server.Complete] does for a customer who enters sub. If
-// the tests of what was entered fail, the error is an [ErrTestFailed] and the link
-// stays open.
+// CompleteWith finishes the flow like [Server.Complete], with what the customer enters. If
+// a test of sub fails, the error is [ErrTestFailed], and the link stays open. It also fails
+// if sub has a field that the type does not have, or a value that the field does not take.
 func (s *Server) CompleteWith(id int64, sub Submission) (Made, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ func (s *Server) CompleteWith(id int64, sub Submission) (Made, error) {
 	return c.made(), nil
 }
 
-// filled adds to a customer's values what is missing.
+// filled returns the customer's values, with the missing fields filled in.
 func (s *Server) filled(l *link, values map[string]string) map[string]string {
 	typ, _ := s.state.typeNamed(l.kind, l.typ)
 	var known map[string]string
@@ -94,8 +94,8 @@ func (s *Server) filled(l *link, values map[string]string) map[string]string {
 	return typ.fill(values, known)
 }
 
-// Cancel leaves the link's page without connecting, as a customer would. The link
-// stays open. It fails with [ErrUnknownLink] or [ErrDeadLink].
+// Cancel leaves the link's page without a connection, as a customer would. The link stays
+// open. It fails with [ErrUnknownLink] or [ErrDeadLink].
 func (s *Server) Cancel(id int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,7 @@ func (s *Server) cancel(l *link) error {
 	return nil
 }
 
-// Expire makes the link expire now. [Server.Advance] does so for all links. It fails
+// Expire makes the link expire now. To let all links expire, use [Server.Advance]. It fails
 // with [ErrUnknownLink].
 func (s *Server) Expire(id int64) error {
 	s.mu.Lock()
@@ -140,8 +140,8 @@ func (s *Server) Revoke(id int64) error {
 	return nil
 }
 
-// Links are all links that were ever made, oldest first: also those whose answer
-// was lost.
+// Links returns all links that were ever made, oldest first. This includes links whose
+// answer was lost.
 func (s *Server) Links() []Link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,8 +162,7 @@ func (s *Server) Links() []Link {
 	return all
 }
 
-// Requests are the requests that the server has got, oldest first, the last
-// 10,000 of them.
+// Requests returns the last 10,000 requests that the server received, oldest first.
 func (s *Server) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,10 +173,12 @@ func (s *Server) Requests() []Request {
 	return all
 }
 
-// Fail makes answers fail as the failures say. Each answer takes the first of all
-// failures, those of earlier calls included, that is for its route and not used
-// up. An error, about a route that is not served, a token that is not one of the
-// server's, or a failure that contradicts itself, means that none was added.
+// Fail adds failures of answers, after those of earlier calls. Each answer takes the first
+// failure that is for its route and token, and that has answers left to fail.
+//
+// It refuses a route that is not served, a token that the server does not have, and a
+// failure whose fields contradict each other. After an error, none of the failures was
+// added.
 func (s *Server) Fail(failures ...Failure) error {
 	for _, f := range failures {
 		if err := f.check(); err != nil {
@@ -198,14 +199,14 @@ func (s *Server) Fail(failures ...Failure) error {
 	return nil
 }
 
-// knows reports whether token is a workspace's or the personal one.
+// knows reports whether token is the token of a workspace, or the personal token.
 func (s *Server) knows(token string) bool {
 	return token == s.personal || slices.ContainsFunc(s.state.workspaces, func(ws *Workspace) bool { return ws.Token == token })
 }
 
-// Unfired returns the failures that have not happened yet, each with Times as often as
-// it is still to happen. One that lasts (-1) has happened once an answer failed by it.
-// At the end of a test, none should be left.
+// Unfired returns the failures that have answers left to fail. Times is how many are left.
+// A failure with Times -1 is left out after it has failed one answer. At the end of a test,
+// none should be left.
 func (s *Server) Unfired() []Failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +222,7 @@ func (s *Server) Unfired() []Failure {
 	return all
 }
 
-// StopFailing forgets all failures. Answers that are failing already go on.
+// StopFailing removes all failures. Answers that already fail are not affected.
 func (s *Server) StopFailing() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -209,7 +209,7 @@ func TestClock(t *testing.T) {
 	assert.Contains(t, a.source()["expiration"], "2027-01-16T00:0")
 }
 
-// Clients compare what they find later with the time of an answer.
+// Clients compare the time of an answer with times that they find later.
 func TestDate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := inMemory(t)
@@ -319,10 +319,10 @@ func TestRequestsAreBounded(t *testing.T) {
 	assert.Equal(t, "/10000", requests[9_999].Path)
 }
 
-// The server keeps the beginning of a body, and only of a caller that it knows.
+// The server stores the beginning of a body, and only if it knows the token.
 func TestRequestBodiesAreBounded(t *testing.T) {
 	a := newAPI(t)
-	// The token stands across the boundary, where a cut would hide it from redaction.
+	// The token crosses the limit. If the body were cut first, redaction would not find it.
 	long := strings.Repeat("x", 64<<10-20) + a.srv.Token() + strings.Repeat("y", 512<<10)
 	for _, test := range []struct {
 		name, token, path string
@@ -345,7 +345,7 @@ func TestRequestBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// A kept beginning must not keep the rest in memory.
+// The stored beginning must not keep the rest of the body in memory.
 func TestRequestBodiesAreReleased(t *testing.T) {
 	a := inMemory(t)
 	body := strings.Repeat("x", 1<<20)
@@ -431,7 +431,7 @@ func TestAddGroup(t *testing.T) {
 	assert.Equal(t, "decent_dropsy", activation.(map[string]any)["group_id"])
 }
 
-// Two customers who share a personal token, and things that belong to nobody.
+// Two customers share a personal token, and some links name no group.
 func TestHideGroup(t *testing.T) {
 	a := newAPI(t).personal()
 	a.srv.AddGroup("decent_dropsy")
@@ -510,8 +510,8 @@ func TestAddTypes(t *testing.T) {
 	a.do(http.StatusUnprocessableEntity, http.MethodPost, "/api/v1/source_connect_links", `{"type":"postgres"}`)
 }
 
-// Values of password fields, and tokens, are nowhere: not in answers, not in what
-// the levers show, and not in the server's memory.
+// Values of password fields, and tokens, are neither in answers, nor in what the levers
+// show, nor in the server's memory.
 func TestNoSecretIsKept(t *testing.T) {
 	const secret = "hunter2-the-secret"
 	a := newAPI(t)
@@ -532,7 +532,7 @@ func TestNoSecretIsKept(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 
-	// A client that puts its tokens everywhere.
+	// A client puts its tokens into every part of a request.
 	token := a.srv.Token()
 	req = a.request(http.MethodPost, "/api/v1/source_connect_links?token="+token, `{"type":"`+token+`"}`)
 	req.Header.Set("X-Token", token)
@@ -561,7 +561,7 @@ func TestNoSecretIsKept(t *testing.T) {
 	}
 }
 
-// holds finds text in any string that v leads to.
+// holds reports whether any string that v references contains text.
 func holds(v reflect.Value, text string, seen map[uintptr]bool) bool {
 	switch v.Kind() {
 	case reflect.String:
@@ -619,7 +619,7 @@ func TestConcurrentClients(t *testing.T) {
 	assert.Len(t, ids, 2*clients)
 }
 
-// use pulls the levers that there are, to race with others.
+// use calls all levers, to race with other goroutines.
 func use(srv *connectlinkstest.Server, link map[string]any) error {
 	srv.Links()
 	srv.Requests()

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// RateLimit limits the requests per second of each token. The API answers those above
-// it with 429 and Retry-After, and does not carry them out. A second's worth, at least
-// one, may come at once. 0 switches the limit off; a number that is negative or not
-// finite is an error. The limit goes by [time.Now], whatever the server's clock says.
+// RateLimit limits the requests per second of each token. Requests above the limit are
+// answered with 429 and Retry-After, and are not carried out. The burst
+// is the number of requests of one second, at least one. 0 removes the limit. A number that
+// is negative or not finite is an error. The limit uses [time.Now], not the server's clock.
 //
 // Assumption: all of it. No limit is documented.
 func (s *Server) RateLimit(perSecond float64) error {
@@ -27,7 +27,7 @@ func (s *Server) RateLimit(perSecond float64) error {
 	return nil
 }
 
-// limited returns the answer to a request above its token's rate limit, nil for others.
+// limited returns the answer to a request above its token's rate limit, or nil.
 func (c *call) limited(caller string) *answer {
 	if c.rate == 0 || caller == "" {
 		return nil

@@ -63,7 +63,7 @@ func TestRateLimit(t *testing.T) {
 	})
 }
 
-// A client that comes back when it was told to is let in.
+// A client that waits for Retry-After succeeds.
 func TestRateLimitSaysWhenToComeBack(t *testing.T) {
 	for _, perSecond := range []float64{0.01, 0.1, 0.3, 0.9, 1, 1.5, 50} {
 		t.Run(fmt.Sprint(perSecond), func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestRateLimitIsForTheAPI(t *testing.T) {
 		a.as("guessed").do(http.StatusUnauthorized, http.MethodGet, "/api/v1/workspace", "")
 	}
 
-	// A request over the limit uses up no failure.
+	// A request above the limit does not count for a failure.
 	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 502, Body: "{}"}))
 	a.do(http.StatusTooManyRequests, http.MethodGet, "/api/v1/workspace", "")
 	require.NoError(t, a.srv.RateLimit(0))

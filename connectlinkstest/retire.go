@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// RetireV1 makes everything below /api/v1 answer as after the retirement of API V1,
-// whatever the token. V2 goes on. The pages of V1's links say that the link cannot be
-// used, and levers answer them with [ErrDeadLink].
+// RetireV1 answers all requests below /api/v1 as after the retirement of API V1, with any
+// token. V2 continues. The pages of V1's links say that the link cannot be used, and levers
+// fail for such links with [ErrDeadLink]. status chooses the answer:
 //
-//   - 200: with a page of HTML
-//   - 301, 302, 303, 307 or 308: with a redirect to the server's own /
-//   - 400 to 599: with a JSON error that does not mention the retirement
+//   - 200: a page of HTML
+//   - 301, 302, 303, 307 or 308: a redirect to the server's own /
+//   - 400 to 599: a JSON error that does not mention the retirement
 //   - 0: V1 is back
 //
-// Another status is an error. Assumption: all of it. What V1 will answer after its
-// retirement is not documented.
+// Another status is an error. Assumption: all of it. The documentation does not say what V1
+// will answer after its retirement.
 func (s *Server) RetireV1(status int) error {
 	switch {
 	case status == 0, status == http.StatusOK, isRedirect(status), status >= 400 && status < 600:
@@ -37,8 +37,8 @@ func isRedirect(status int) bool {
 	return false
 }
 
-// retiredV1 returns the answer to a request of V1 after its retirement, nil before it
-// and for other requests.
+// retiredV1 returns the answer to a request of V1 after its retirement. It returns nil
+// before the retirement, and for other requests.
 func (c *call) retiredV1() *answer {
 	if c.retired == 0 || !strings.HasPrefix(c.r.URL.Path+"/", "/api/v1/") {
 		return nil

@@ -16,8 +16,8 @@ func TestRetireV1(t *testing.T) {
 	for _, test := range []struct {
 		status      int
 		contentType string
-		body        string // "" stands for HTML
-		location    string // below the server
+		body        string // "": HTML
+		location    string // relative to the server
 	}{
 		{200, "text/html; charset=utf-8", "", ""},
 		{301, "", "", "/"},
@@ -57,14 +57,14 @@ func TestRetireV1(t *testing.T) {
 			retired(a, http.MethodGet, "/api/v1/never_there")
 			assert.Len(t, a.srv.Links(), 1, "nothing was carried out")
 
-			// V2 goes on, from end to end.
+			// V2 continues to work.
 			link := a.activation()
 			made, err := a.srv.Complete(linkID(link))
 			require.NoError(t, err)
 			a.personal().get("/api/v2/activations/" + made.ActivationID)
 			a.do(http.StatusNotFound, http.MethodGet, "/nowhere", "")
 
-			// A V1 link is of no use any more.
+			// A V1 link cannot be used any more.
 			_, err = a.srv.Complete(linkID(before))
 			require.ErrorIs(t, err, connectlinkstest.ErrDeadLink)
 			resp, page := a.raw(http.MethodGet, strings.TrimPrefix(before["uri"].(string), a.srv.URL), "")
@@ -87,7 +87,7 @@ func TestRetireV1Refuses(t *testing.T) {
 	a.source()
 }
 
-// A failure that is asked for comes first, as everywhere.
+// Failures come before the retirement.
 func TestRetiredV1Fails(t *testing.T) {
 	a := newAPI(t)
 	require.NoError(t, a.srv.RetireV1(http.StatusGone))

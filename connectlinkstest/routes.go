@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Route is an endpoint: a method, a space and a path, as the SDK's doc comments and
-// [net/http.ServeMux] write them.
+// Route names an endpoint: a method, a space and a path, like a pattern of
+// [net/http.ServeMux].
 type Route string
 
-// The endpoints about sources.
+// Endpoints for sources.
 const (
 	RouteCreateSourceConnectLink         Route = "POST /api/v1/source_connect_links"
 	RouteListSourceConnectLinks          Route = "GET /api/v1/source_connect_links"
@@ -23,7 +23,7 @@ const (
 	RouteDeleteSource                    Route = "DELETE /api/v1/sources/{source_id}"
 )
 
-// The endpoints about destinations.
+// Endpoints for destinations.
 const (
 	RouteCreateDestinationConnectLink         Route = "POST /api/v1/destination_connect_links"
 	RouteListDestinationConnectLinks          Route = "GET /api/v1/destination_connect_links"
@@ -37,7 +37,7 @@ const (
 	RouteDeleteDestination                    Route = "DELETE /api/v1/destinations/{destination_id}"
 )
 
-// The endpoints about activations, all of V2.
+// Endpoints for activations, and all others of V2.
 const (
 	RouteCreateActivationConnectLink         Route = "POST /api/v2/activation_connect_links"
 	RouteListActivationConnectLinks          Route = "GET /api/v2/activation_connect_links"
@@ -52,7 +52,7 @@ const (
 	RouteGetV2Source                         Route = "GET /api/v2/sources/{source_id}"
 )
 
-// The endpoints about workspaces.
+// Endpoints for workspaces.
 const (
 	RouteGetCurrentWorkspace Route = "GET /api/v1/workspace"
 	RouteListWorkspaces      Route = "GET /api/v1/workspaces"
@@ -60,8 +60,8 @@ const (
 	RouteGetWorkspaceAPIKey  Route = "GET /api/v1/workspaces/{workspace_id}/api_key"
 )
 
-// Endpoints that the SDK does not call, and some front ends do. The sandbox answers
-// the lists with an empty page, and the create with a 404.
+// Endpoints that some front ends call, but not the SDK. The server answers the lists with
+// an empty page, and the create with a 404.
 const (
 	RouteListSyncs                Route = "GET /api/v1/syncs"
 	RouteListFilterSegments       Route = "GET /api/v1/sources/{source_id}/filter_segments"
@@ -75,7 +75,7 @@ const (
 	RouteSubmitPage Route = "POST " + pagePath
 )
 
-// Routes returns the API's endpoints that a server has.
+// Routes returns the API's endpoints that a server serves.
 func Routes() []Route {
 	var all []Route
 	for _, e := range endpoints() {
@@ -86,9 +86,9 @@ func Routes() []Route {
 	return all
 }
 
-// An endpoint is a route, whose token it takes, and what it does.
+// An endpoint is a route, the kind of token that it takes, and its handler.
 type endpoint struct {
-	route  Route // empty for requests that match none
+	route  Route // empty for requests that match no route
 	token  tokenKind
 	page   bool               // one of the hosted pages, whose requests hold secrets
 	handle func(*call) answer // called with s.mu held
@@ -108,8 +108,8 @@ func (r Route) served() bool {
 	return slices.ContainsFunc(endpoints(), func(e *endpoint) bool { return e.route == r })
 }
 
-// A resource is one of the three things that links are made for. They have the same
-// endpoints, under other names.
+// A resource is one of the three kinds of connections. They have the same endpoints, under
+// other names.
 type resource struct {
 	kind   Kind
 	connID string // the placeholder of a connection's id

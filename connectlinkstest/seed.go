@@ -18,17 +18,16 @@ type Seed struct {
 	// GroupID is the group of an activation. Empty: the first one.
 	GroupID string
 
-	// CreatedAt is when it was made, and tested. Zero: now. The order of lists is that
-	// of the calls, whatever CreatedAt says.
+	// CreatedAt is when it was made and tested. Zero: now. Lists are in the order of the
+	// calls, not of CreatedAt.
 	CreatedAt time.Time
 
-	// Submission is what was entered.
 	Submission
 }
 
-// AddConnection makes a connection without a link, as somebody in the vendor's own
-// pages would. It fails if the seed contradicts the catalogue or itself, or if a test
-// fails as in [Server.CompleteWith].
+// AddConnection makes a connection without a link, like somebody in the vendor's own
+// application. It fails if the kind, type, workspace or group does not exist, or does not
+// fit the others. It also fails for a Submission that fails in [Server.CompleteWith].
 func (s *Server) AddConnection(seed Seed) (Made, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +53,7 @@ func (s *Server) AddConnection(seed Seed) (Made, error) {
 	return c.made(), nil
 }
 
-// own sets whose connection c is.
+// own sets the workspace or the group of c.
 func (s *Server) own(c *connection, seed Seed) error {
 	switch seed.Kind {
 	case KindSource, KindDestination:

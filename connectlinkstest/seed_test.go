@@ -17,7 +17,7 @@ func TestAddConnection(t *testing.T) {
 	for _, k := range kinds() {
 		t.Run(k.name, func(t *testing.T) {
 			a := k.api(t)
-			// One through a link, to compare with.
+			// To compare, make one with a link.
 			linked, err := a.srv.Complete(linkID(a.create(k.links, k.create)))
 			require.NoError(t, err)
 			seeded, err := a.srv.AddConnection(connectlinkstest.Seed{Kind: linked.Kind, Type: linked.Type})
@@ -45,7 +45,7 @@ func TestAddConnection(t *testing.T) {
 	}
 }
 
-// child returns an object in another, an empty one if there is none.
+// child returns the object with this name in another, or an empty object.
 func child(object map[string]any, key string) map[string]any {
 	inner, _ := object[key].(map[string]any)
 	return inner
@@ -69,7 +69,7 @@ func TestAddConnectionOfOthers(t *testing.T) {
 	assert.Equal(t, acme.GroupID, a.personal().get("/api/v2/activations/" + made.ActivationID)["data"].(map[string]any)["group_id"])
 }
 
-// The order of a list is not that of created_at.
+// Lists are not sorted by created_at.
 func TestAddConnectionOfThePast(t *testing.T) {
 	a := newAPI(t)
 	old := time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)

@@ -15,14 +15,14 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// Server is an Activations API of its own, with no state but what was put into it
-// since [NewServer]. All methods are safe for concurrent use.
+// Server serves the API. Make it with [NewServer]. It shares no state with other servers.
+// All methods are safe for concurrent use.
 type Server struct {
 	// URL is the base URL, without a trailing slash: http://127.0.0.1:41873.
 	URL string
 
-	// PagesURL is the base URL of the hosted pages, which links point to: URL,
-	// unless [WithPagesListener] says otherwise.
+	// PagesURL is the base URL of the hosted pages, which links point to. It is the same
+	// as URL, except with [WithPagesListener].
 	PagesURL string
 
 	config
@@ -35,16 +35,16 @@ type Server struct {
 	mu       sync.Mutex // guards what follows
 	state    state
 	offset   time.Duration // what Advance and SetNow have added to the clock
-	retired  int           // what V1 answers since it was retired; 0: it was not
+	retired  int           // the status of V1 after its retirement; 0 before
 	rate     float64       // requests per second of a token; 0: no limit
 	limiters map[*Workspace]*rate.Limiter
 	failures []*queued
-	usedUp   []*queued // failures that have happened as often as they should
+	usedUp   []*queued // failures that have no answers left to fail
 	requests []*Request
 	pipes    map[net.Conn]struct{} // open in-memory connections; nil once closed
 }
 
-// config is what the options amount to.
+// config holds what the options set.
 type config struct {
 	listener      net.Listener
 	pagesListener net.Listener
@@ -52,48 +52,47 @@ type config struct {
 	lifetime      time.Duration
 	assume        Assumptions
 	requestLog    func(Request)
-	embedOrigins  string // as frame-ancestors has them
-	token         string // the first workspace's, at the start
+	embedOrigins  string // the value of frame-ancestors
+	token         string // the first workspace's token, after NewServer and Reset
 	personal      string // the personal access token
 	further       []further
 	control       bool
 	controlHosts  []string
-	err           error // of an option
+	err           error // the last error of an option
 }
 
 // Option configures a [Server].
 type Option func(*config)
 
-// WithListener serves on l, which [Server.Close] closes, instead of on a free port
-// of the loopback interface.
+// WithListener serves on l. The default is a free port of the loopback interface.
+// [Server.Close] closes l.
 func WithListener(l net.Listener) Option {
 	return func(c *config) { c.listener = l }
 }
 
-// WithoutListener makes a server that only [Server.Transport], and so the clients
-// of [Server.Client], can reach. It is the way to have a server inside a
-// [testing/synctest] bubble.
+// WithoutListener makes a server without a network listener, for use inside a
+// [testing/synctest] bubble. Only [Server.Transport] reaches it, which the clients of
+// [Server.Client] and [Server.PersonalClient] use.
 func WithoutListener() Option {
 	return func(c *config) { c.unheard = true }
 }
 
-// WithPagesListener serves the hosted pages of all links on l, which
-// [Server.Close] closes: on an origin of their own, [Server.PagesURL], where the
-// API is not, while they are not where the API is. On the real service that is so
-// for V2's links, and not for V1's. [Server.Transport] does not reach them.
+// WithPagesListener serves the hosted pages of all links on l, at [Server.PagesURL]. The
+// API is not served there. The pages are not served on the API's origin, and
+// [Server.Transport] does not reach them. On the real service, only the pages of V2's links
+// have their own origin. [Server.Close] closes l.
 func WithPagesListener(l net.Listener) Option {
 	return func(c *config) { c.pagesListener = l }
 }
 
-// WithEmbedOrigins approves the origins whose pages may have a link's page in a
-// frame: https://app.example.com, or in the manner of a Content-Security-Policy
-// https://*.example.com, http://192.0.2.1:* or *, which is every one. They replace
-// the default; with none, a link's page is in no frame. [NewServer] panics if one
-// is not an origin.
+// WithEmbedOrigins sets the origins that may show a link's page in a frame, such as
+// https://app.example.com. The forms of a Content-Security-Policy are allowed too:
+// https://*.example.com, http://192.0.2.1:*, and * for every origin. Without any origin, no
+// page may be framed. [NewServer] panics if one of them is not an origin.
 //
-// The default is every origin of the loopback interface (localhost, its
-// subdomains, 127.0.0.1) and the pages' own. Assumption: the real service approves
-// origins one by one, and none on localhost.
+// The default is every origin of the loopback interface (localhost, its subdomains,
+// 127.0.0.1) and the pages' own origin. Assumption: the real service approves single
+// origins, and none on localhost.
 func WithEmbedOrigins(origins ...string) Option {
 	return func(c *config) {
 		var err error
@@ -103,26 +102,27 @@ func WithEmbedOrigins(origins ...string) Option {
 	}
 }
 
-// WithLinkLifetime sets after how long links expire. The default is 24 hours.
+// WithLinkLifetime sets how long links live. The default is 24 hours.
 func WithLinkLifetime(d time.Duration) Option {
 	return func(c *config) { c.lifetime = d }
 }
 
-// WithAssumptions sets what the documentation leaves open.
+// WithAssumptions sets the server's answers to questions that the documentation leaves
+// open. The default is the zero [Assumptions].
 func WithAssumptions(a Assumptions) Option {
 	return func(c *config) { c.assume = a }
 }
 
-// WithRequestLog calls log after each answer, or failure to answer, from the
-// request's goroutine, so of several at once. Nothing in a [Request] is a secret.
+// WithRequestLog calls log after each request, whether it was answered or not. Calls come
+// from the goroutines of the requests, so log must be safe for concurrent use. A [Request]
+// holds no secret.
 func WithRequestLog(log func(Request)) Option {
 	return func(c *config) { c.requestLog = log }
 }
 
-// NewServer starts a server on the loopback interface. The caller should call
-// Close when finished. Like [net/http/httptest.NewServer] it panics if it cannot
-// listen, and besides only on what an option refuses: [WithEmbedOrigins],
-// [WithToken], [WithPersonalToken], [WithWorkspace].
+// NewServer starts a server on the loopback interface. Call Close when finished. It panics
+// if it cannot listen, like [net/http/httptest.NewServer]. It also panics if an option
+// refuses its value: [WithEmbedOrigins], [WithToken], [WithPersonalToken] or [WithWorkspace].
 func NewServer(opts ...Option) *Server {
 	s := &Server{
 		config: config{
@@ -171,7 +171,7 @@ func (s *Server) handleAll() {
 	if s.pagesListener != nil {
 		s.pages = http.NewServeMux()
 		handle(s.pages, "/", &endpoint{page: true, handle: (*call).noPage})
-		// What is sent there by mistake is a secret all the same.
+		// A request for a page here is a mistake, but its query still holds a secret.
 		handle(s.mux, pagePath, &endpoint{page: true, handle: (*call).noRoute})
 	}
 	handle(s.pages, pagePath, &endpoint{page: true, handle: (*call).otherMethod})
@@ -196,7 +196,7 @@ func listen() net.Listener {
 	return l
 }
 
-// address is where clients on this machine find l.
+// address returns the host and port by which clients on this machine reach l.
 func address(l net.Listener) string {
 	addr := l.Addr().String()
 	if host, port, err := net.SplitHostPort(addr); err == nil && net.ParseIP(host).IsUnspecified() {
@@ -205,15 +205,15 @@ func address(l net.Listener) string {
 	return addr
 }
 
-// Close stops the server and cuts off every connection, so that a request that is
-// slow or hangs by script ends too. It may be called more than once.
+// Close stops the server and closes every connection. This also ends requests that a
+// [Failure] delays or hangs. It may be called more than once.
 func (s *Server) Close() {
 	s.closeOnce.Do(s.shutDown)
 }
 
-// Reset brings the server back to its start: the same tokens work, ids begin again, the
-// clock is right, and nothing else is left. Options stay. Answers that are on their
-// way go on.
+// Reset brings the server back to its first state. The options and the first tokens apply
+// again, ids begin again, and the clock is right. Links, connections, requests and failures
+// are gone. Answers that are being sent are still sent.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,29 +222,30 @@ func (s *Server) Reset() {
 	s.state = s.begin()
 }
 
-// Token is the API key of the first workspace.
+// Token returns the API key of the first workspace.
 func (s *Server) Token() string { return s.Workspace().Token }
 
-// PersonalToken is the personal access token: it is asked for by V2 and by the
-// endpoints about all workspaces, and refused by all others.
+// PersonalToken returns the personal access token. V2 and the endpoints below
+// /api/v1/workspaces require it. All other endpoints refuse it.
 func (s *Server) PersonalToken() string { return s.personal }
 
-// Group returns the id of the group that the server begins with, the first
-// workspace's.
+// Group returns the id of the first workspace's group.
 func (s *Server) Group() string { return firstGroup }
 
-// AddGroup makes a group with this id, which V2's links can be made in. Each workspace
-// has one already.
+// AddGroup adds a group, in which V2 links can be made. If there is a group with this id, it
+// does nothing. Each workspace has a group already: see [Workspace].
 func (s *Server) AddGroup(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.addGroup(id, s.now())
 }
 
-// HideGroup leaves group_id out of every answer about what belongs to the group, now
-// and later: links, activations and sources that say of nobody that they are theirs.
+// HideGroup leaves group_id out of every answer about the group's links, activations and
+// sources. It also affects objects that are made later. If there is no group with this id,
+// HideGroup adds it.
 //
-// Assumption: group_id is there. The documentation does not promise it.
+// Assumption: answers have group_id unless HideGroup was called. The documentation does not
+// promise it.
 func (s *Server) HideGroup(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -252,7 +253,7 @@ func (s *Server) HideGroup(id string) {
 	s.state.groups[id].hidden = true
 }
 
-// Workspace is a workspace and its API key.
+// Workspace describes a workspace, with its API key.
 type Workspace struct {
 	ID             int64
 	Name           string
@@ -260,16 +261,15 @@ type Workspace struct {
 	CreatedAt      time.Time
 	Token          string // secret-token:...
 
-	// GroupID is the group that V2 finds the workspace's sources in. Assumption: a
-	// workspace has one group, and no other workspace has it.
+	// GroupID is the group of the workspace's sources in V2. Assumption: a workspace has
+	// one group, which no other workspace has.
 	GroupID string
 }
 
-// Workspace is the workspace that the server begins with, whose token
-// [Server.Client] uses.
+// Workspace returns the first workspace, whose token [Server.Client] uses.
 func (s *Server) Workspace() Workspace { return s.Workspaces()[0] }
 
-// Workspaces are all workspaces, oldest first.
+// Workspaces returns all workspaces, oldest first.
 func (s *Server) Workspaces() []Workspace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -280,16 +280,17 @@ func (s *Server) Workspaces() []Workspace {
 	return all
 }
 
-// AddWorkspace makes another workspace, with a token and a group of its own. A client
-// of it is srv.Client(connectlinks.WithToken(ws.Token)).
+// AddWorkspace adds a workspace, with a random token and its own group. For a client of
+// this workspace, call srv.Client(connectlinks.WithToken(ws.Token)). [Server.Reset] removes
+// the workspace; see also [WithWorkspace].
 func (s *Server) AddWorkspace(name string) Workspace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return *s.state.addWorkspace(name, newToken(), s.now())
 }
 
-// RotateToken gives a workspace a new token, which it returns. The old one is
-// answered with 401 from now on.
+// RotateToken gives a workspace a new token, and returns it. The old token is answered
+// with 401 from now on. It fails if there is no such workspace.
 func (s *Server) RotateToken(workspaceID int64) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -301,12 +302,12 @@ func (s *Server) RotateToken(workspaceID int64) (string, error) {
 	return ws.Token, nil
 }
 
-// AddSourceType adds a type of source to the catalogue, in place of one with the
+// AddSourceType adds a source type to the catalogue. It replaces a source type with the
 // same ServiceName.
 func (s *Server) AddSourceType(t Type) { s.addType(KindSource, t) }
 
-// AddDestinationType does for destinations and activations, which have the same
-// types, what [Server.AddSourceType] does for sources.
+// AddDestinationType adds a type of destinations and activations to the catalogue. It
+// replaces one with the same ServiceName.
 func (s *Server) AddDestinationType(t Type) { s.addType(KindDestination, t) }
 
 func (s *Server) addType(k Kind, t Type) {
@@ -315,11 +316,11 @@ func (s *Server) addType(k Kind, t Type) {
 	s.state.addType(k, t.clone())
 }
 
-// Client returns a client of the server with the first workspace's token: for
-// sources, destinations and the workspace itself. Activations and the list of
-// workspaces answer it with 403; [Server.PersonalClient] is for them. Options replace
-// what the server sets: connectlinks.WithToken(ws.Token) makes it a client of another
-// workspace. Client panics on a wrong option.
+// Client returns a client of the server with the first workspace's token, for Sources,
+// Destinations and Workspaces.Current. For Activations and other workspaces the server
+// answers 403: use [Server.PersonalClient]. Options replace what the server sets. With
+// connectlinks.WithToken(ws.Token) it is a client of another workspace. Client panics if an
+// option refuses its value.
 func (s *Server) Client(opts ...connectlinks.Option) *connectlinks.Client {
 	c, err := s.client(s.Token(), opts)
 	if err != nil {
@@ -328,9 +329,9 @@ func (s *Server) Client(opts ...connectlinks.Option) *connectlinks.Client {
 	return c
 }
 
-// PersonalClient returns a client of the server with the personal access token: for
-// activations, and for workspaces, except Workspaces.Current. It takes options, and
-// panics, like [Server.Client].
+// PersonalClient returns a client of the server with the personal access token, for
+// Activations, and for Workspaces except Workspaces.Current. It takes options, and panics,
+// like [Server.Client].
 func (s *Server) PersonalClient(opts ...connectlinks.Option) *connectlinks.Client {
 	c, err := s.client(s.PersonalToken(), opts)
 	if err != nil {
@@ -343,7 +344,7 @@ func (s *Server) client(token string, opts []connectlinks.Option) (*connectlinks
 	c, err := connectlinks.NewClient(
 		connectlinks.WithBaseURL(s.URL),
 		connectlinks.WithHTTPClient(&http.Client{Transport: s.transport}),
-		// The address of WithListener may be one of a private network.
+		// The address of WithListener may be in a private network.
 		connectlinks.WithPlaintextHTTP(),
 		connectlinks.WithToken(token),
 	)
@@ -353,45 +354,46 @@ func (s *Server) client(token string, opts []connectlinks.Option) (*connectlinks
 	return c.With(opts...)
 }
 
-// Now is the server's time.
+// Now returns the time of the server's clock.
 func (s *Server) Now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now()
 }
 
-// Advance moves the server's clock by d.
+// Advance moves the server's clock forward by d, or back if d is negative.
 func (s *Server) Advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offset += d
 }
 
-// SetNow sets the server's clock to t, from where it goes on.
+// SetNow sets the server's clock to t. The clock runs on from there.
 func (s *Server) SetNow(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offset = time.Until(t)
 }
 
-// now is [time.Now], which is a fake in a synctest bubble, and what was added to it.
+// now returns [time.Now] plus the offset of Advance and SetNow. In a synctest bubble,
+// time.Now is the bubble's clock.
 func (s *Server) now() time.Time { return time.Now().Add(s.offset) }
 
-// ServeHTTP answers a request, for tests that want a [net/http.Handler]. Links
-// still point to s.PagesURL.
+// ServeHTTP answers a request, for tests that need a [net/http.Handler]. Links still point
+// to s.PagesURL.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { serveClean(s.mux, w, r) }
 
 func (s *Server) servePages(w http.ResponseWriter, r *http.Request) { serveClean(s.pages, w, r) }
 
 func serveClean(h http.Handler, w http.ResponseWriter, r *http.Request) {
-	// A trailing slash makes no difference to the API, and a ServeMux would answer
-	// an unclean path with a redirect.
+	// The API ignores a trailing slash. A ServeMux would answer an unclean path with a
+	// redirect.
 	p := r.URL.Path
 	if trimmed := strings.TrimSuffix(p, "/"); trimmed != "" && r.URL.RawPath == "" {
 		p = trimmed
 	}
 	if p != path.Clean("/"+p) {
-		p = "/unclean" // which is not served
+		p = "/unclean" // no route
 	}
 	if p != r.URL.Path {
 		u := *r.URL

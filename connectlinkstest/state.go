@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Kind is what a link makes.
+// Kind names what a link makes: a source, a destination or an activation.
 type Kind string
 
 // The kinds of links and connections.
@@ -20,7 +20,7 @@ const (
 	KindActivation  Kind = "activation"
 )
 
-// types is where a kind's types are found: activations have the destinations'.
+// types returns the kind whose types k has: activations have the types of destinations.
 func (k Kind) types() Kind {
 	if k == KindActivation {
 		return KindDestination
@@ -28,33 +28,40 @@ func (k Kind) types() Kind {
 	return k
 }
 
-// What a lever can be told; for [errors.Is].
+// Errors of the levers, for [errors.Is].
 var (
+	// ErrUnknownLink reports that there is no link with the id.
 	ErrUnknownLink = errors.New("connectlinkstest: no such link")
-	ErrDeadLink    = errors.New("connectlinkstest: the link cannot be used") // expired, revoked, spent, its connection is gone, or V1 is
-	ErrTestFailed  = errors.New("connectlinkstest: the connection's test failed")
+
+	// ErrDeadLink reports that the link is expired, revoked or spent. It also reports that
+	// the connection that the link renews was deleted, or that V1 was retired.
+	ErrDeadLink = errors.New("connectlinkstest: the link cannot be used")
+
+	// ErrTestFailed reports that a test of what the customer entered failed. The link
+	// stays open.
+	ErrTestFailed = errors.New("connectlinkstest: the connection's test failed")
 )
 
 const firstGroup = "wandering_aimlessly" // groupName(0)
 
-// state is everything that the service remembers.
+// state is all that the service stores.
 type state struct {
-	seq         int64 // the id given out last
+	seq         int64 // the last id
 	workspaces  []*Workspace
 	groups      map[string]*group
 	types       map[Kind][]Type
-	links       []*link // oldest first, as are the connections
-	connections []*connection
+	links       []*link       // oldest first
+	connections []*connection // oldest first
 	byID        map[int64]*link
 	bySecret    map[string]*link
-	activations int // how many there have been
+	activations int // how many were ever made
 }
 
 // group is a Fivetran group, with the warehouse that its activations read.
 type group struct {
 	id        string
 	warehouse *connection // in no list
-	hidden    bool        // answers do not name it
+	hidden    bool        // answers leave group_id out
 }
 
 type link struct {
@@ -90,7 +97,7 @@ type connection struct {
 	deleted      bool
 }
 
-// newState is the state at the start; token is the first workspace's.
+// newState returns the state of a new server. token is the first workspace's token.
 func newState(token string, now time.Time) state {
 	st := state{
 		seq:      100,
@@ -161,7 +168,8 @@ func (st *state) typeNamed(k Kind, name string) (Type, bool) {
 	return Type{}, false
 }
 
-// addLink files l, whose kind, type, owner, redirect URI and connection are set.
+// addLink adds l to the state, with an id, times and a URL. The caller has set its kind,
+// type, owner, redirect URI and connection.
 func (s *Server) addLink(l *link) *link {
 	now := s.now()
 	l.id = s.state.nextID()
@@ -186,8 +194,8 @@ func (s *Server) find(id int64) (*link, error) {
 
 func (l *link) expired(now time.Time) bool { return !now.Before(l.expires) }
 
-// dead says why the link cannot be used any more, in words for a customer. It is empty
-// if the link can be used.
+// dead returns the reason why the link cannot be used any more, for the customer. It
+// returns "" if the link can be used.
 func (s *Server) dead(l *link) string {
 	switch {
 	case l.spent:
@@ -204,7 +212,7 @@ func (s *Server) dead(l *link) string {
 	return ""
 }
 
-// expire makes a link expire now, unless it has.
+// expire makes a link expire now, unless it has expired already.
 func (l *link) expire(now time.Time) {
 	if !l.expired(now) {
 		l.expires = millis(now)
@@ -218,7 +226,7 @@ func (s *Server) revoke(l *link) {
 	l.revoked = true
 }
 
-// A testError says which step of the automated tests failed.
+// A testError is an ErrTestFailed that names the step that failed.
 type testError struct{ steps []step }
 
 func (e *testError) Error() string {
@@ -228,9 +236,9 @@ func (e *testError) Error() string {
 
 func (e *testError) Unwrap() error { return ErrTestFailed }
 
-// connect is a customer who enters sub on the hosted page: the values are checked
-// and tested, the connection is made or renewed, and the link is spent. If it
-// returns an error, nothing has changed.
+// connect acts as a customer who enters sub on the hosted page. It checks and tests the
+// values, makes or renews the connection, and spends the link. If it returns an error,
+// nothing has changed.
 func (s *Server) connect(l *link, sub Submission) (*connection, error) {
 	now := s.now()
 	if why := s.dead(l); why != "" {
@@ -255,8 +263,7 @@ func (s *Server) connect(l *link, sub Submission) (*connection, error) {
 	return l.conn, nil
 }
 
-// fill gives the connection what a customer entered, and the result of the tests at
-// the time of tested.
+// fill stores what the customer entered, and the result of the tests at the time tested.
 func (c *connection) fill(typ Type, sub Submission, steps []step, tested time.Time) {
 	if sub.Name != "" {
 		c.name = sub.Name
@@ -268,7 +275,8 @@ func (c *connection) fill(typ Type, sub Submission, steps []step, tested time.Ti
 	}
 }
 
-// addConnection files c with its ids and a name. Its kind, type, owner and time are set.
+// addConnection adds c to the state, with ids and a name. The caller has set its kind,
+// type, owner and time.
 func (st *state) addConnection(c *connection, typ Type) {
 	c.id, c.name = st.nextID(), cmp.Or(typ.Label, c.typ)
 	if c.kind == KindActivation {
@@ -282,12 +290,12 @@ func (c *connection) made() Made {
 	return Made{Kind: c.kind, ID: c.id, ActivationID: c.activationID, Type: c.typ, Name: c.name}
 }
 
-// millis is t as the API tells it.
+// millis returns t with the precision of the API's times.
 func millis(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// later is when what a customer does is done: the next moment that the API can
-// tell, after now, and after t even if the clock stands still, so that whoever
-// remembers what time it was sees that something has happened since.
+// later returns the time of a customer's action: the next millisecond after now, and after
+// t even if the clock stands still. So a client that stored a time before the action sees
+// that the action came later.
 func later(t, now time.Time) time.Time {
 	next := millis(now).Add(time.Millisecond)
 	if !next.After(t) {
@@ -296,21 +304,21 @@ func later(t, now time.Time) time.Time {
 	return next
 }
 
-// activationName returns the id of the nth activation, in Fivetran's manner.
+// activationName returns the id of the nth activation, like Fivetran's ids.
 func activationName(n int) string {
 	return coin(n,
 		[]string{"glimmering", "patient", "wistful", "sturdy", "candid", "nimble", "mellow", "radiant"},
 		[]string{"donkey", "heron", "lantern", "meadow", "otter", "pebble", "sparrow", "willow"})
 }
 
-// groupName returns the id of the nth workspace's group, in Fivetran's manner.
+// groupName returns the id of the nth workspace's group, like Fivetran's ids.
 func groupName(n int) string {
 	return coin(n,
 		[]string{"wandering", "humming", "sailing", "juggling", "whistling", "dancing"},
 		[]string{"aimlessly", "boldly", "cheerfully", "gently", "quietly", "tirelessly"})
 }
 
-// coin returns the nth of the names that a word of first and one of second make.
+// coin returns the nth combination of a word of first and a word of second.
 func coin(n int, first, second []string) string {
 	name := first[n%len(first)] + "_" + second[n/len(first)%len(second)]
 	if round := n / (len(first) * len(second)); round > 0 {

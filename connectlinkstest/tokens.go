@@ -5,36 +5,37 @@ import (
 	"regexp"
 )
 
-// tokenForm is what a Bearer token may consist of, and a colon: workspaces have one.
+// tokenForm matches a Bearer token (RFC 6750) with colons, which workspace tokens have.
 var tokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/:=-]+$`)
 
-// WithToken sets the first workspace's token, so that a client's configuration outlives
-// a restart. The default is random. [NewServer] panics if the token is empty or has
-// characters that no token has.
+// WithToken sets the first workspace's token, so that clients need no new configuration
+// after a restart. By default the token is random. [NewServer] panics if token is empty or
+// has a character that tokens cannot have.
 func WithToken(token string) Option {
 	return func(c *config) { c.setToken("WithToken", &c.token, token) }
 }
 
-// WithPersonalToken does for the personal access token what [WithToken] does for the
-// first workspace's.
+// WithPersonalToken sets the personal access token. By default it is random. [NewServer]
+// panics for the same tokens as in [WithToken].
 func WithPersonalToken(token string) Option {
 	return func(c *config) { c.setToken("WithPersonalToken", &c.personal, token) }
 }
 
 func (c *config) setToken(option string, to *string, token string) {
 	if !tokenForm.MatchString(token) {
-		c.err = fmt.Errorf("%s: that is not a token", option) // without it: it may be one
+		c.err = fmt.Errorf("%s: that is not a token", option) // not quoted: it may be a secret
 		return
 	}
 	*to = token
 }
 
-// further is a workspace that the server begins with, beyond the first.
+// further is a workspace of WithWorkspace.
 type further struct{ name, token string }
 
-// WithWorkspace begins with another workspace, beyond the first, whose token, random if
-// it is empty, stays the same after [Server.Reset]. It may be given more than once.
-// [NewServer] panics if it is not a token.
+// WithWorkspace adds a workspace to the server's first state. If token is empty, the server
+// makes a random one. The workspace and its token are there again after [Server.Reset]. The
+// option may be given more than once. [NewServer] panics if token has a character that tokens
+// cannot have.
 func WithWorkspace(name, token string) Option {
 	return func(c *config) {
 		f := further{name, newToken()}
@@ -45,7 +46,7 @@ func WithWorkspace(name, token string) Option {
 	}
 }
 
-// begin is the state at the start.
+// begin returns the server's first state.
 func (s *Server) begin() state {
 	st := newState(s.token, s.now())
 	for _, f := range s.further {

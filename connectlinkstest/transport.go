@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// Transport is a new transport that reaches the server through memory, whatever
-// host a request names, and whether its scheme is http or https: no socket is
-// opened and no goroutine waits for the network, so that it works in a
-// [testing/synctest] bubble.
+// Transport returns a new transport that reaches the server through memory. It ignores the
+// host of a request, and takes http and https. It opens no socket and no goroutine waits
+// for the network, so it works in a [testing/synctest] bubble.
 //
-// Its connections belong to the bubble that they are opened in. Before that ends,
-// close them, by CloseIdleConnections or [Server.Close]. Go 1.25.0 and 1.25.1 have a fault that
-// may end parallel bubbles with "WaitGroup.Add called from multiple synctest bubbles": use
-// Go 1.25.2 or newer, or go test -cpu 1.
+// A connection belongs to the bubble in which it is opened. Close it before the bubble ends,
+// with CloseIdleConnections or [Server.Close].
+//
+// Go 1.25.0 and 1.25.1 have a bug that can end parallel bubbles with "WaitGroup.Add called
+// from multiple synctest bubbles". Use Go 1.25.2 or newer, or go test -cpu 1.
 func (s *Server) Transport() *http.Transport {
 	return &http.Transport{
 		DialContext:         s.dial,
@@ -50,15 +50,15 @@ func (s *Server) dial(context.Context, string, string) (net.Conn, error) {
 	if !open {
 		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: net.ErrClosed}
 	}
-	// A server for each connection: one http.Server must not be shared by bubbles.
-	// Serve returns after the one connection, which then has its own goroutine.
+	// Bubbles must not share an http.Server, so each connection has its own. Serve returns
+	// after the one connection, which has its own goroutine.
 	_ = (&http.Server{Handler: s}).Serve(&oneConn{conn: server})
 	return client, nil
 }
 
 func (s *Server) serveListener(l net.Listener, h http.Handler) {
 	hs := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	s.stops = append(s.stops, hs.Close, l.Close) // Serve may not have got to l
+	s.stops = append(s.stops, hs.Close, l.Close) // hs does not close l before Serve has begun
 	go func() { _ = hs.Serve(l) }()
 }
 
@@ -99,8 +99,8 @@ func (pipeAddr) String() string  { return "pipe" }
 // pipeEnd is an end of an in-memory connection that can be reset.
 type pipeEnd struct {
 	net.Conn
-	reset  *atomic.Bool // set it, then Close
-	heard  *atomic.Bool // the other end has done so
+	reset  *atomic.Bool // to reset, set it before Close
+	heard  *atomic.Bool // the other end has reset the connection
 	closed func()
 }
 
@@ -114,7 +114,7 @@ func (c *pipeEnd) Write(b []byte) (int, error) {
 	return n, c.orReset("write", err)
 }
 
-// orReset is what TCP would say.
+// orReset returns err, or the error of TCP if the other end has reset the connection.
 func (c *pipeEnd) orReset(op string, err error) error {
 	if c.heard.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe)) {
 		return &net.OpError{Op: op, Net: "pipe", Err: os.NewSyscallError(op, syscall.ECONNRESET)}

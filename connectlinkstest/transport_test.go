@@ -13,7 +13,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
-// pipeListener is a listener whose connections have deadlines by the bubble's clock.
+// pipeListener is a listener whose connections use the bubble's clock for deadlines.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// What goes over the wire, in the API's names.
+// The JSON of the API's answers.
 
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 func timestamp(t time.Time) string { return t.UTC().Format(timeFormat) }
 
-// orNull is v, or JSON's null where v is its type's zero.
+// orNull returns a pointer to v, or nil (null in JSON) if v is zero.
 func orNull[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -40,8 +40,7 @@ func (c *call) ok(status int, word string, data any) answer {
 	}{word, data})
 }
 
-// list answers with a page of all, which is oldest first, in the order that was asked
-// for.
+// list answers with a page of all, in the request's order. all is sorted oldest first.
 func (c *call) list(all []any) answer {
 	if c.r.URL.Query().Get("order") != "asc" && !c.assume.IgnoreOrder {
 		slices.Reverse(all)
@@ -49,7 +48,7 @@ func (c *call) list(all []any) answer {
 	return c.listInOrder(all)
 }
 
-// listInOrder answers with the page of all that was asked for.
+// listInOrder answers with the requested page of all.
 func (c *call) listInOrder(all []any) answer {
 	query := c.r.URL.Query()
 	p := pagination{
@@ -79,7 +78,7 @@ func (c *call) listInOrder(all []any) answer {
 	}{"success", p, orNull(next), data})
 }
 
-// positive is the number in text, or otherwise if it is none above 0.
+// positive returns the number in text, or otherwise if text is not a number above 0.
 func positive(text string, otherwise int) int {
 	if n, err := strconv.Atoi(text); err == nil && n > 0 {
 		return n
@@ -102,7 +101,7 @@ func (c *call) refuse(status int, message string) answer {
 	return c.json(status, body)
 }
 
-// railsError is what a Rails host answers where no code of its own does.
+// railsError is the body of a Rails server's own errors.
 type railsError struct {
 	Status int    `json:"status"`
 	Error  string `json:"error"`
@@ -159,8 +158,8 @@ func (c *call) linkJSON(l *link) any {
 	}{body, c.groupID(l.group)}
 }
 
-// connectionBody is what a source, a destination and an activation's destination
-// connection have in common.
+// connectionBody has the fields that sources, destinations and the destination connections
+// of activations share.
 type connectionBody struct {
 	CreatedAt         string            `json:"created_at"`
 	LastTestSucceeded *bool             `json:"last_test_succeeded"`
@@ -182,7 +181,7 @@ type stepError struct {
 	Message string `json:"message"`
 }
 
-// parts returns what the JSON of a connection has in every version and kind.
+// parts returns the parts of a connection's JSON that every kind and version has.
 func (conn *connection) parts() (connectionBody, testResults) {
 	body := connectionBody{CreatedAt: timestamp(conn.created), ConnectionDetails: conn.details}
 	results := testResults{Steps: []testStep{}}
@@ -265,7 +264,7 @@ func (c *call) v2SourceJSON(conn *connection, group string) any {
 	}{conn.id, c.groupID(group), conn.name, conn.typ, body, results}
 }
 
-// groupID returns what answers call a group: nothing, if it is hidden.
+// groupID returns the group_id of answers: id, or "" if the group is hidden.
 func (c *call) groupID(id string) string {
 	if c.state.groups[id].hidden {
 		return ""
@@ -332,7 +331,7 @@ type workspaceBody struct {
 	Name               string   `json:"name"`
 	OrganizationID     int64    `json:"organization_id"`
 	CreatedAt          string   `json:"created_at"`
-	NotificationEmails []string `json:"notification_emails,omitzero"` // only where one workspace is asked for by its id
+	NotificationEmails []string `json:"notification_emails,omitzero"` // only of a workspace fetched by its id
 	APIKey             string   `json:"api_key,omitempty"`
 }
 

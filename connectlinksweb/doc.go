@@ -80,7 +80,7 @@
 // Clicks are rare. Most find no open connection to the API, and wait for TCP and TLS
 // first. [WithWarm] opens the connection while the customer looks at the page.
 //
-// # Browsers can lie
+// # Signals from the browser
 //
 // Two signals come from the browser, and can be forged: a request to the RedirectURI, and
 // the events of a <connect-link>. Each means only that you should ask the API now. [Return]

@@ -1,14 +1,13 @@
-// Quickstart makes a connect link, and prints it with its expiry and what to do next:
+// Quickstart makes a connect link, and prints it, its expiry, and what to do next:
 //
 //	go run ./examples/quickstart [-kind KIND] [-type hubspot] [-group ID] [-redirect-uri URL]
 //
-// KIND chooses what the link connects, and so the version of the API: destination (the
-// default) or source speaks V1, activation speaks V2.
+// KIND is destination (the default) or source, for API V1, or activation, for API V2.
 //
-// With CENSUS_API_TOKEN in the environment (for activations, CENSUS_PERSONAL_ACCESS_TOKEN)
-// it talks to the real service, in the region of CENSUS_BASE_URL. Without it talks to a
-// sandbox of its own. The sandbox and its link live as long as the program: until Enter at
-// a terminal, and otherwise not at all.
+// If CENSUS_API_TOKEN is set (for activations, CENSUS_PERSONAL_ACCESS_TOKEN), it uses the
+// real service, at CENSUS_BASE_URL. Otherwise it starts a sandbox. The sandbox and its link
+// live as long as the program. At a terminal, the program runs until you press Enter.
+// Without a terminal, it ends at once.
 package main
 
 import (
@@ -49,8 +48,8 @@ func terminal(f *os.File) bool {
 	return err != nil || !os.SameFile(info, null)
 }
 
-// run keeps the sandbox open until the person presses Enter. The person is nil if there is
-// nobody.
+// run makes a link and prints it. It keeps the sandbox open until the person presses Enter.
+// person is nil without a terminal.
 func run(ctx context.Context, args []string, getenv func(string) string, person io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	kind := flags.String("kind", "destination", "what to connect: destination or source, by API V1;\nor activation, by API V2")
@@ -91,7 +90,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, person 
 		left := time.Until(link.ExpiresAt).Round(time.Minute)
 		fmt.Fprintf(out, "It expires on %s, in %s.\n", link.ExpiresAt.Local().Format("2 January 2006 at 15:04 MST"), left)
 	}
-	fmt.Fprintln(out, "Next: send your customer there. Treat the link as a password: who has it can connect an account.")
+	fmt.Fprintln(out, "Next: send your customer there. Treat the link as a password: whoever has it can connect an account.")
 	if !sandbox {
 		return nil
 	}

@@ -108,7 +108,7 @@ func TestFlagsSayWhichVersionOfTheAPI(t *testing.T) {
 	assert.Contains(t, string(out), "or activation, by API V2")
 }
 
-// TestMain is the program itself for [process].
+// TestMain runs the program itself in the processes of [process].
 func TestMain(m *testing.M) {
 	if os.Getenv("QUICKSTART_TEST_PROCESS") != "" {
 		main()

@@ -11,7 +11,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/examples/internal/pseudoterminal"
 )
 
-// At a terminal the link's page can be opened until Enter.
+// At a terminal, the link's page can be opened until Enter is pressed.
 func TestStaysUntilEnterOnTerminal(t *testing.T) {
 	term := pseudoterminal.New(t)
 	cmd := process(t)

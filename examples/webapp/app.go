@@ -24,21 +24,21 @@ import (
 type config struct {
 	PublicURL string // where customers reach the app
 	Tenants   []tenant
-	Sandbox   bool          // say so on the pages
-	Wait      time.Duration // how long the way back may take to find out; default 5 s
+	Sandbox   bool          // the pages say that this is a sandbox
+	Wait      time.Duration // the limit of WithWait; default 5 s
 	Log       *slog.Logger
 }
 
 // tenant is a customer of the platform.
 type tenant struct {
 	ID, Name string
-	kinds    []kind // what can be connected, in the order of display
+	kinds    []kind // the kinds of connections, in the order of display
 
 	// warm opens a connection to the API before it is needed.
 	warm func(context.Context) error
 }
 
-// newTenant returns a tenant that sees what c sees: on V1 a workspace, on V2 a group.
+// newTenant returns a tenant whose data c sees: a workspace on V1, a group on V2.
 func newTenant(id, name, api string, c *connectlinks.Client) tenant {
 	return tenant{ID: id, Name: name, kinds: newKinds(api, c), warm: c.Warm}
 }
@@ -54,7 +54,7 @@ func (t *tenant) kind(name string) (kind, error) {
 
 type app struct {
 	config
-	host      string // of PublicURL, as browsers send it
+	host      string // the host of PublicURL, as browsers send it
 	sessions  sessions
 	templates *template.Template
 	types     typeCache
@@ -98,7 +98,7 @@ func newApp(cfg config) (http.Handler, error) {
 	return a.secure(http.NewCrossOriginProtection().Handler(mux)), nil
 }
 
-// routes are the patterns of all requests that the app answers.
+// routes returns the patterns and handlers of all requests that the app answers.
 func (a *app) routes() map[string]http.Handler {
 	return map[string]http.Handler{
 		"GET /static/app.css":          http.HandlerFunc(static),
@@ -125,12 +125,12 @@ func static(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, files, r.URL.Path)
 }
 
-// policy has no form-action: browsers apply it to the redirect to a link too.
+// policy has no form-action, because browsers also apply it to the redirect to a link.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// secure sets what all answers have in common. It refuses other hosts, since
-// an attacker can point a host name here (DNS rebinding): to a browser, the attacker's
-// page and this app are then one origin.
+// secure sets the headers of all answers, and refuses other hosts. An attacker can point a
+// host name at this app (DNS rebinding). For a browser, the attacker's page and this app
+// then have the same origin.
 func (a *app) secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.EqualFold(r.Host, a.host) {
@@ -145,13 +145,14 @@ func (a *app) secure(next http.Handler) http.Handler {
 	})
 }
 
-// signedIn leads to the sign-in and back, if it must.
+// signedIn calls next with the session. Without a session, it redirects to the sign-in page,
+// which leads back.
 func (a *app) signedIn(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		sess := a.sessions.of(r)
 		if sess == nil {
-			// For a POST, the GET of the same address shows a button, or is not there.
+			// After a POST, the GET of the same address shows a button, or is not found.
 			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 			return
 		}
@@ -159,7 +160,7 @@ func (a *app) signedIn(next http.HandlerFunc) http.Handler {
 	})
 }
 
-// view is what every page of the app has.
+// view is the data of a page.
 type view struct {
 	Title   string
 	Tenant  *tenant // nil if nobody is signed in
@@ -184,7 +185,7 @@ func (a *app) render(w http.ResponseWriter, r *http.Request, status int, name, t
 	_, _ = w.Write(body.Bytes())
 }
 
-// options are those of package connectlinksweb, with the app's own look.
+// options returns the options for connectlinksweb, with the app's own page.
 func (a *app) options(title string) []connectlinksweb.Option {
 	return []connectlinksweb.Option{
 		connectlinksweb.WithTitle(title),
@@ -196,7 +197,7 @@ func (a *app) options(title string) []connectlinksweb.Option {
 	}
 }
 
-// fail answers an error on the way to a connection.
+// fail answers an error of a request to connect.
 func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
 	a.failWith(w, r, err, connectlinksweb.Texts{})
 }
@@ -209,8 +210,8 @@ func (a *app) failWith(w http.ResponseWriter, r *http.Request, err error, texts 
 	connectlinksweb.Error(w, r, err, append(a.options(""), connectlinksweb.WithTexts(texts))...)
 }
 
-// notFound is errNotFound if the API does not know what the customer asked for. A 404
-// for anything else is not the customer's: the plan lacks connect links, say.
+// notFound returns errNotFound for a 404 about what the customer asked for. Any other 404
+// is an error of the platform: for example, its plan has no connect links.
 func notFound(err error) error {
 	if errors.Is(err, connectlinks.ErrNotFound) {
 		return errNotFound
@@ -239,7 +240,7 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, local(r.PostFormValue("next")), http.StatusSeeOther)
 }
 
-// local is next if it is an address of this app that can be got, else home.
+// local returns next if it is an address of this app that answers a GET, and otherwise home.
 func local(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(next, "/") ||
@@ -254,7 +255,7 @@ func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 }
 
-// section is what the integrations page shows of a kind.
+// section holds what the integrations page shows for a kind.
 type section struct {
 	Kind        string
 	Types       []integration
@@ -262,7 +263,7 @@ type section struct {
 	Failed      bool
 }
 
-// Label is what people call a type.
+// Label returns the name of a type for people.
 func (s section) Label(typ string) string {
 	for _, t := range s.Types {
 		if t.Type == typ {
@@ -272,7 +273,7 @@ func (s section) Label(typ string) string {
 	return typ
 }
 
-// integrations needs no Warm: its lists have just opened the connection.
+// integrations needs no Warm, because its list requests open the connection.
 func (a *app) integrations(w http.ResponseWriter, r *http.Request) {
 	sess := sessionOf(r)
 	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
@@ -296,7 +297,7 @@ func (a *app) integrations(w http.ResponseWriter, r *http.Request) {
 	a.render(w, r, http.StatusOK, "integrations.html", "Integrations", data)
 }
 
-// section fails by itself: the others are shown all the same.
+// section returns the section of k. If its requests fail, only this section is incomplete.
 func (a *app) section(ctx context.Context, t *tenant, k kind) section {
 	s := section{Kind: k.name()}
 	var wg sync.WaitGroup
@@ -314,7 +315,7 @@ func (a *app) section(ctx context.Context, t *tenant, k kind) section {
 	return s
 }
 
-// target is the flow that a request asks for, without a link.
+// target returns the flow that a request asks for. The flow has no link yet.
 func (a *app) target(r *http.Request) (kind, *flow, error) {
 	t := sessionOf(r).tenant
 	k, err := t.kind(r.PathValue("kind"))
@@ -339,9 +340,9 @@ func (a *app) target(r *http.Request) (kind, *flow, error) {
 	return k, f, nil
 }
 
-// begin is the flow that a customer is in after asking for f: f with a new link, or an
-// earlier one whose link nobody has used. Earlier links stay open: the customer of
-// another tab may still be at work.
+// begin returns the flow for the customer who asked for f: the last flow for the same thing
+// if its link can be reused, and otherwise f with a new link. Earlier links stay open,
+// because the customer may still be at work in another tab.
 func (a *app) begin(r *http.Request, k kind, f *flow) (*flow, error) {
 	sess := sessionOf(r)
 	sess.making.Lock()
@@ -361,7 +362,7 @@ func (a *app) begin(r *http.Request, k kind, f *flow) (*flow, error) {
 func (a *app) connect(w http.ResponseWriter, r *http.Request)     { a.redirect(w, r, "Connect ") }
 func (a *app) reauthorize(w http.ResponseWriter, r *http.Request) { a.redirect(w, r, "Reconnect ") }
 
-// redirect sends the customer to the link's page.
+// redirect redirects the customer to the link's page.
 func (a *app) redirect(w http.ResponseWriter, r *http.Request, verb string) {
 	k, f, err := a.target(r)
 	if err != nil {
@@ -377,8 +378,8 @@ func (a *app) redirect(w http.ResponseWriter, r *http.Request, verb string) {
 	}, append(a.options(verb+f.Label), connectlinksweb.WithWarm(sessionOf(r).tenant.warm))...).ServeHTTP(w, r)
 }
 
-// embed makes the link, and leads to the page that shows it: that one can be
-// reloaded, and gone back to, without making another.
+// embed makes the link, and redirects to the page that shows it. Reloading that page makes
+// no other link.
 func (a *app) embed(w http.ResponseWriter, r *http.Request) {
 	k, f, err := a.target(r)
 	if err == nil {
@@ -405,8 +406,8 @@ func (a *app) embedded(w http.ResponseWriter, r *http.Request) {
 	}{connectlinksweb.Element(f.link), f})
 }
 
-// comeBack is where the links' pages send the customer, and where the embedding
-// page goes when it has heard that the customer has finished.
+// comeBack answers at the links' RedirectURI. The embedding page goes there too, when the
+// frame reports that the customer has finished.
 func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 	sess := sessionOf(r)
 	var news bool
@@ -444,8 +445,8 @@ func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 	}), a.options("")...).ServeHTTP(w, r)
 }
 
-// revokeEarlier revokes the links of the earlier tries at what f has achieved: nobody needs
-// them any more. One that cannot be revoked expires.
+// revokeEarlier revokes the links of earlier flows for the same thing, which nobody needs
+// any more. If a link cannot be revoked, it expires later.
 func (a *app) revokeEarlier(r *http.Request, k kind, f *flow) {
 	ctx, cancel := context.WithTimeout(r.Context(), revokeLimit)
 	defer cancel()
@@ -463,7 +464,7 @@ func (a *app) revokeEarlier(r *http.Request, k kind, f *flow) {
 	wg.Wait()
 }
 
-// disconnecting replaces what is said of connecting.
+// disconnecting replaces the text about connecting.
 var disconnecting = connectlinksweb.Texts{CannotConnect: connectlinksweb.Text{
 	Message: "This cannot be disconnected at the moment. We have been told.",
 }}
@@ -499,7 +500,7 @@ func (a *app) disconnect(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, home, http.StatusSeeOther)
 }
 
-// typeCache keeps what can be connected: it changes seldom.
+// typeCache caches the types, which change rarely.
 type typeCache struct {
 	mu sync.Mutex
 	m  map[string]cachedTypes
@@ -531,7 +532,7 @@ func (c *typeCache) get(ctx context.Context, t *tenant, k kind) ([]integration, 
 	return list, nil
 }
 
-// initial is the letter on a type's tile.
+// initial returns the letter for a type's tile.
 func initial(label string) string {
 	for _, r := range label {
 		return strings.ToUpper(string(r))
@@ -539,7 +540,7 @@ func initial(label string) string {
 	return "?"
 }
 
-// hue is one of the eight colours of tiles.
+// hue returns the number of a tile's colour, 0 to 7.
 func hue(typ string) int {
 	sum := 0
 	for _, b := range []byte(typ) {

@@ -18,11 +18,11 @@ type integration struct{ Kind, Type, Label string }
 type connection struct {
 	Kind, ID, Name, Type string
 	Tested               time.Time // zero if never
-	Works                *bool     // as of then
-	Problem              string    // what the tests said, if they failed
+	Works                *bool     // the result of the last test; nil without one
+	Problem              string    // the error of the test that failed
 }
 
-// State is how the connection is doing, in one word.
+// State returns the state of the connection: untested, good or bad.
 func (c connection) State() string {
 	switch {
 	case c.Works == nil:
@@ -33,11 +33,11 @@ func (c connection) State() string {
 	return "bad"
 }
 
-// errNotFound is what is not there, or not this tenant's.
+// errNotFound reports that something does not exist, or does not belong to the tenant.
 var errNotFound = errors.New("not found")
 
-// kind is what links are for: sources, destinations or activations. Its methods
-// see what is the tenant's, and nothing else.
+// kind is a kind of connection of one tenant: sources, destinations or activations. Its
+// methods see only what belongs to the tenant.
 type kind interface {
 	name() string
 	types(ctx context.Context) ([]integration, error)
@@ -45,17 +45,17 @@ type kind interface {
 	connection(ctx context.Context, id string) (connection, error)
 	disconnect(ctx context.Context, id string) error
 
-	// start makes a link. It fills in f's link and since.
+	// start makes a link, and sets f's link and since.
 	start(ctx context.Context, f *flow, redirectURI string) error
-	// reusable reports whether f's link can be handed out again: it is open, and was not used.
+	// reusable reports whether f's link is open, and was not used.
 	reusable(ctx context.Context, f *flow) bool
 	revoke(ctx context.Context, f *flow) error
-	// wait waits until f's customer has finished.
+	// wait waits until the customer has finished f.
 	wait(ctx context.Context, f *flow) (connection, error)
 }
 
-// newKinds returns what a tenant can connect with a version of the API, in the order of
-// display. V2 knows activations only.
+// newKinds returns the kinds of a version of the API, in the order of display. V2 has only
+// activations.
 func newKinds(api string, c *connectlinks.Client) []kind {
 	if api == apiV2 {
 		return []kind{newActivations(c.Activations)}
@@ -75,7 +75,7 @@ type sdk[L, C, T, ID any] interface {
 	RevokeConnectLink(context.Context, int64) (*L, error)
 }
 
-// service is a kind: what the SDK's services share, and what differs.
+// service is a kind that uses a service of the SDK. The functions differ between services.
 type service[L, C, T, ID any] struct {
 	sdk     sdk[L, C, T, ID]
 	kind    string
@@ -127,7 +127,8 @@ func newDestinations(api *connectlinks.DestinationsService) kind {
 	}
 }
 
-// newActivations takes the service of a client that is confined to the tenant's group.
+// newActivations returns the kind for activations. The client of api must be confined to the
+// tenant's group.
 func newActivations(api *connectlinks.ActivationsService) kind {
 	return service[connectlinks.ActivationConnectLink, connectlinks.Activation, connectlinks.ActivationType, string]{
 		sdk: api, kind: "activation", id: func(id string) string { return id },
@@ -156,7 +157,7 @@ func newActivations(api *connectlinks.ActivationsService) kind {
 	}
 }
 
-// number returns 0 for what is not a number. The SDK refuses 0.
+// number returns the number in id, or 0 if id is not a number. The SDK refuses 0.
 func number(id string) int64 {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
@@ -172,7 +173,7 @@ func ofV1(c connectlinks.Connection) connection {
 	}
 }
 
-// problem is the first step that went wrong.
+// problem returns the error of the first step that failed.
 func problem(steps []connectlinks.TestStep) string {
 	for _, s := range steps {
 		if s.Error != "" {
@@ -215,7 +216,7 @@ func (s service[L, C, T, ID]) conn(c *C) connection {
 func (s service[L, C, T, ID]) connection(ctx context.Context, id string) (connection, error) {
 	c, err := s.sdk.Get(ctx, s.id(id))
 	switch {
-	case errors.As(err, new(*connectlinks.InputError)): // the id comes from an address
+	case errors.As(err, new(*connectlinks.InputError)): // the id comes from the URL
 		return connection{}, errNotFound
 	case err != nil:
 		return connection{}, err

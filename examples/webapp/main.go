@@ -1,27 +1,27 @@
-// Webapp is a small platform whose customers connect their own tools: two tenants
-// sign in, see what can be connected and what is, connect by redirect or embedded
-// in a page, renew credentials, and disconnect.
+// Webapp is a small platform whose customers connect their own tools. Two tenants sign in
+// and see their integrations. They connect by redirect or in an embedded page, renew
+// credentials, and disconnect.
 //
 //	go run ./examples/webapp
 //
-// runs on a sandbox of its own (package connectlinkstest), without any set-up. It uses
-// API V1, for sources and destinations, or with -api v2 API V2 alone, for activations. On
-// the real service it runs with these in the environment:
+// Without any set-up, it starts a sandbox (package connectlinkstest) and runs on it. It uses
+// API V1, for sources and destinations. With -api v2 it uses API V2, for activations. To run
+// on the real service, set these in the environment:
 //
 //	CENSUS_BASE_URL               the API's region, if not the US
 //	CENSUS_PERSONAL_ACCESS_TOKEN  a personal access token
 //	CENSUS_TENANTS                the tenants: on V1 each with its workspace,
-//	                              "Acme Coffee=101,Birch & Co=102", on V2 with its Fivetran group,
+//	                              "Acme Coffee=101,Birch & Co=102"; on V2 with its Fivetran group,
 //	                              "Acme Coffee=wandering_aimlessly,Birch & Co=silver_bark"
 //	CENSUS_API_TOKEN              instead of both, on V1: the API key of the only tenant's workspace
 //
-// Customers reach this, and are sent back, at -public-url: http on the loopback
-// interface unless it says otherwise. Requests for any other host are refused. Embedding
-// needs an origin that the vendor has approved, so on the real service localhost needs a
-// tunnel; redirecting does not.
+// Customers reach this program, and return to it, at -public-url. The default is the address
+// of -addr. Requests for any other host are refused. Embedding needs an origin that the
+// vendor has approved, so on the real service it needs a tunnel. A redirect needs no
+// approval.
 //
-// What a platform would do otherwise: tenants sign in with a password or SSO, and
-// sessions are kept in a database. Here they are in memory, and gone at the end.
+// A real platform would do two things differently: tenants would sign in with a password or
+// SSO, and sessions would be in a database. Here they are in memory, and lost at the end.
 package main
 
 import (
@@ -45,7 +45,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
-// The versions of the API, as -api takes them.
+// The values of -api.
 const (
 	apiV1 = "v1"
 	apiV2 = "v2"
@@ -134,7 +134,7 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
-// sandboxTenants gives each of two tenants a workspace of its own, which has a group.
+// sandboxTenants returns two tenants, each with its own workspace and group.
 func sandboxTenants(srv *connectlinkstest.Server, api string) ([]tenant, error) {
 	var tenants []tenant
 	for _, name := range []string{"Acme Coffee", "Birch & Co"} {
@@ -152,7 +152,7 @@ func sandboxTenants(srv *connectlinkstest.Server, api string) ([]tenant, error) 
 	return tenants, nil
 }
 
-// tenantsFromEnv are the tenants on the real service; nil without any token.
+// tenantsFromEnv returns the tenants on the real service, or nil if no token is set.
 func tenantsFromEnv(ctx context.Context, api string) ([]tenant, error) {
 	apiToken, personalToken := os.Getenv("CENSUS_API_TOKEN"), os.Getenv("CENSUS_PERSONAL_ACCESS_TOKEN")
 	list := os.Getenv("CENSUS_TENANTS")
@@ -164,7 +164,7 @@ func tenantsFromEnv(ctx context.Context, api string) ([]tenant, error) {
 	case list == "" && api == apiV2:
 		return nil, errors.New("-api v2 needs CENSUS_PERSONAL_ACCESS_TOKEN and CENSUS_TENANTS, which names each tenant's group")
 	case list == "" && apiToken == "":
-		return nil, errors.New("CENSUS_PERSONAL_ACCESS_TOKEN alone says nothing about tenants: set CENSUS_TENANTS, or CENSUS_API_TOKEN")
+		return nil, errors.New("CENSUS_PERSONAL_ACCESS_TOKEN alone names no tenants: set CENSUS_TENANTS, or CENSUS_API_TOKEN")
 	}
 	token := apiToken
 	if list != "" {
@@ -199,8 +199,8 @@ func tenantsFromEnv(ctx context.Context, api string) ([]tenant, error) {
 	return tenants, nil
 }
 
-// customer derives the client of a tenant from the organization's: that of a workspace on
-// V1, and of a group on V2.
+// customer derives a tenant's client from the organization's client: for a workspace on V1,
+// for a group on V2.
 func customer(org *connectlinks.Client, api, id string) (*connectlinks.Client, error) {
 	if api == apiV2 {
 		return org.With(connectlinks.WithGroup(id))

@@ -30,7 +30,7 @@ type platform struct {
 	log     *logBuffer
 }
 
-// logBuffer is written to by many.
+// logBuffer may be written by several goroutines.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -101,8 +101,8 @@ func (p *platform) browser(t *testing.T) *browser {
 type page struct {
 	status   int
 	header   http.Header
-	location string // where it leads outside
-	url      string // where the browser ended
+	location string // the redirect to another site, if any
+	url      string // the URL of the last request
 	body     string
 }
 
@@ -139,7 +139,7 @@ func (b *browser) signIn(tenant string) *browser {
 	return b
 }
 
-// last is the newest link of the sandbox.
+// last returns the newest link of the sandbox.
 func (p *platform) last(t *testing.T) connectlinkstest.Link {
 	t.Helper()
 	links := p.sandbox.Links()
@@ -147,7 +147,7 @@ func (p *platform) last(t *testing.T) connectlinkstest.Link {
 	return links[len(links)-1]
 }
 
-// back is where the customer is sent after link's page.
+// back returns the RedirectURI of link, relative to the app.
 func (p *platform) back(t *testing.T, link connectlinkstest.Link) string {
 	t.Helper()
 	path, ok := strings.CutPrefix(link.ConnectLink.RedirectURI, p.url)
@@ -323,7 +323,7 @@ func TestEachTryOnV2HasItsOwnLink(t *testing.T) {
 	}
 	assert.Equal(t, 2, revocations, "each link once")
 
-	// Renewing is another matter than connecting, and has tries of its own.
+	// A renewal revokes the links of earlier renewals only.
 	id := p.sandbox.Links()[4].ActivationID
 	for range 2 {
 		b.post("/reauthorize/activation/" + id)
@@ -337,7 +337,7 @@ func TestEachTryOnV2HasItsOwnLink(t *testing.T) {
 	assert.Equal(t, []int64{links[2].ConnectLink.ID, links[3].ConnectLink.ID, links[6].ConnectLink.ID}, revoked())
 }
 
-// A link that cannot be revoked expires. The customer is connected all the same.
+// If an earlier link cannot be revoked, the customer is connected nevertheless.
 func TestRevokingFails(t *testing.T) {
 	p := newPlatform(t, apiV2)
 	b := p.browser(t).signIn("acme")
@@ -383,7 +383,7 @@ func TestDeadLinks(t *testing.T) {
 	}
 }
 
-// Whoever makes up a way back, or takes another's, learns and changes nothing.
+// A key that is made up, or of another session, shows and changes nothing.
 func TestForgedReturns(t *testing.T) {
 	p := newPlatform(t, apiV1)
 	acme, birch := p.browser(t).signIn("acme"), p.browser(t).signIn("birch")
@@ -404,7 +404,7 @@ func TestForgedReturns(t *testing.T) {
 	assert.Equal(t, "HubSpot is connected.", flashOf(acme.get(back).body))
 }
 
-// Birch sends every request that the app answers, with all that is Acme's in it.
+// Birch sends every request that the app answers, with Acme's ids in it.
 func TestTenantsDoNotSeeEachOther(t *testing.T) {
 	for _, test := range []struct{ api, kind, typ string }{
 		{apiV1, "source", "postgres"},
@@ -414,7 +414,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 		t.Run(test.kind, func(t *testing.T) {
 			p := newPlatform(t, test.api)
 			acme, birch := p.browser(t).signIn("acme"), p.browser(t).signIn("birch")
-			// Something is connected, something is being connected, and something renewed.
+			// One thing is connected, one is being connected, and one is being renewed.
 			acme.post("/connect/" + test.kind + "/" + test.typ)
 			made := p.last(t)
 			conn, err := p.sandbox.CompleteWith(made.ConnectLink.ID, connectlinkstest.Submission{Name: "Acme's secret tool"})
@@ -482,7 +482,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 			}
 			assert.GreaterOrEqual(t, tried, 30)
 
-			// The sandbox knows what has happened.
+			// In the sandbox, Acme's links are unchanged.
 			var birchs int
 			for i, l := range p.sandbox.Links() {
 				if i < len(before) {
@@ -497,7 +497,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 			assert.Contains(t, birch.get("/integrations").body, `id="nothing-connected"`)
 			assert.Contains(t, acme.get("/integrations").body, `id="connection-`+test.kind+"-"+id+`"`)
 
-			// And Acme goes on.
+			// Acme can still finish.
 			_, err = p.sandbox.CompleteWith(open.ConnectLink.ID, connectlinkstest.Submission{})
 			require.NoError(t, err)
 			assert.Contains(t, flashOf(acme.get(p.back(t, open)).body), "is connected.")
@@ -532,7 +532,7 @@ func TestSignIn(t *testing.T) {
 	assert.Contains(t, b.post("/connect/source/postgres").url, "/sign-in")
 	assert.Empty(t, p.sandbox.Links())
 
-	// A mailed address leads on after the sign-in.
+	// After the sign-in, the customer gets the page of the mailed address.
 	got := b.get("/connect/source/postgres")
 	assert.Contains(t, got.body, `name="next" value="/connect/source/postgres"`)
 	got = b.do("POST", "/sign-in", url.Values{"tenant": {"acme"}, "next": {"/connect/source/postgres"}})
@@ -572,8 +572,8 @@ func TestOtherSitesCannotPost(t *testing.T) {
 	assert.Equal(t, "/integrations", b.get("/integrations").url, "still signed in")
 }
 
-// An attacker's page whose host name was pointed here is of the same origin to the
-// browser. Only the Host header tells it apart.
+// An attacker can point a host name at the app. For a browser, the attacker's page then has
+// the same origin as the app. Only the Host header differs.
 func TestOtherHostsAreRefused(t *testing.T) {
 	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
@@ -631,7 +631,7 @@ func TestNothingThere(t *testing.T) {
 	}
 }
 
-// The tab is older than the session, or the address was kept as a bookmark.
+// The tab is older than the session, or the address was bookmarked.
 func TestALostSession(t *testing.T) {
 	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
@@ -651,8 +651,8 @@ func TestALostSession(t *testing.T) {
 	assert.Contains(t, b.get("/integrations").body, `id="connection-destination-`)
 }
 
-// Each tab comes back to its own link, and each call has an address of its own, also
-// after one whose answer was lost.
+// Each tab returns to its own link. Each create has its own RedirectURI, also after one
+// whose answer was lost.
 func TestEachLinkHasItsOwnWayBack(t *testing.T) {
 	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
@@ -685,7 +685,7 @@ func TestEachLinkHasItsOwnWayBack(t *testing.T) {
 	}
 }
 
-// The address of each link is its own, so that the SDK finds a link whose answer was lost.
+// Each link has its own RedirectURI, so the SDK finds a link whose answer was lost.
 func TestALostAnswer(t *testing.T) {
 	for _, test := range []struct {
 		api, kind           string
@@ -763,7 +763,7 @@ func TestAnAPIInTrouble(t *testing.T) {
 	}
 	p.sandbox.StopFailing()
 
-	// The throttled token pauses, all its calls with it; birch has another.
+	// All calls with the throttled token wait. Birch has another token.
 	b = p.browser(t).signIn("birch")
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteListSources, Status: 403, Times: -1}))
 	got := b.get("/integrations")

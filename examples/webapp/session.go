@@ -25,23 +25,23 @@ type session struct {
 	tenant *tenant
 	until  time.Time
 
-	making sync.Mutex // held while a link is made: two clicks, one link
+	making sync.Mutex // held while a link is made, so that two clicks make one link
 
 	mu    sync.Mutex
 	flows []*flow
 	flash *flash
 }
 
-// flow is a link that was handed out, and how to find out what became of it.
+// flow is a link that the customer got, and what is needed to ask for its result.
 type flow struct {
-	Key               string // random: the path of the way back
+	Key               string // random; in the path of the RedirectURI
 	Kind, Type, Label string
 	Renews            string // the id of the connection that it reauthorizes
 
 	link  connectlinks.ConnectLink
-	since time.Time // when the connection that it reauthorizes was tested last
+	since time.Time // the LastTestedAt of the connection that it reauthorizes, before
 
-	done, revoked bool // guarded by the session's mu; the rest is never changed
+	done, revoked bool // guarded by the session's mu; the other fields do not change
 }
 
 // flash is a message that is shown once.
@@ -50,8 +50,8 @@ type flash struct {
 	Text string
 }
 
-// flow returns the flow that the customer comes back from. The key of another
-// session, or of one that was lost, finds nothing.
+// flow returns the flow with this key. If the key is of another session, or of a lost one,
+// it returns ErrNoLink.
 func (s *session) flow(key string) (*flow, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,8 +62,8 @@ func (s *session) flow(key string) (*flow, error) {
 	return s.flows[i], nil
 }
 
-// unfinished are the flows before f for the same thing that have not come to their end,
-// oldest first. If f is not remembered yet, all are before it.
+// unfinished returns the flows before f for the same thing that are neither done nor
+// revoked, oldest first. If f is not in the session yet, all flows are before it.
 func (s *session) unfinished(f *flow) []*flow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *session) unfinished(f *flow) []*flow {
 	return earlier
 }
 
-// revoked notes that f's link was revoked.
+// revoked records that f's link was revoked.
 func (s *session) revoked(f *flow) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *session) remember(f *flow) {
 	s.flows = s.flows[max(0, len(s.flows)-flowsToKeep):]
 }
 
-// finish notes that f has come to its end, and reports whether that is news.
+// finish records that f is done, and reports whether this is the first time.
 func (s *session) finish(f *flow) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *session) say(bad bool, text string) {
 	s.flash = &flash{bad, text}
 }
 
-// heard is the message to show, which is then forgotten.
+// heard returns the message to show, and removes it.
 func (s *session) heard() *flash {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +117,7 @@ func (s *session) heard() *flash {
 	return f
 }
 
-// sessions are in memory.
+// sessions holds all sessions in memory. A platform would use its database.
 type sessions struct {
 	secure bool
 
@@ -125,7 +125,7 @@ type sessions struct {
 	m  map[string]*session
 }
 
-// begin signs a tenant in. The browser gets a new id, whatever it had before.
+// begin signs a tenant in. The browser always gets a new session id.
 func (s *sessions) begin(w http.ResponseWriter, t *tenant) {
 	now := time.Now()
 	sess := &session{id: rand.Text(), tenant: t, until: now.Add(sessionLife)}
@@ -151,8 +151,9 @@ func (s *sessions) cookie(w http.ResponseWriter, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieName, Value: value, MaxAge: maxAge, Path: "/",
 		HttpOnly: true, Secure: s.secure,
-		// The way back from a link's page is a GET from another site: with Strict, the
-		// browser would not send the cookie, and the customer would look signed out.
+		// The customer returns from a link's page with a GET from another site. With
+		// Strict, the browser would not send the cookie, and the customer would seem
+		// signed out.
 		SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -177,5 +178,5 @@ func withSession(r *http.Request, s *session) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), sessionKey{}, s))
 }
 
-// sessionOf is the session that signedIn has put there.
+// sessionOf returns the session that signedIn has put into the request.
 func sessionOf(r *http.Request) *session { return r.Context().Value(sessionKey{}).(*session) }

@@ -1,4 +1,4 @@
-// Package pseudoterminal lets a test be the person at a program's terminal.
+// Package pseudoterminal runs programs at a terminal, with a test in place of the person.
 package pseudoterminal
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Terminal has an end for the person, and one for the program.
+// Terminal has one end for the person, and one for the program.
 type Terminal struct {
 	Person, Program *os.File
 
@@ -46,7 +46,7 @@ func New(t *testing.T) *Terminal {
 		term.read()
 	}()
 	t.Cleanup(func() {
-		program.Close() // reading at the other end fails from now on
+		program.Close() // so that reads at the other end fail
 		<-done
 		person.Close()
 	})
@@ -69,7 +69,7 @@ func (term *Terminal) read() {
 	}
 }
 
-// Until waits until the program has written text, and returns all that it has written.
+// Until waits until the program has written text. It returns all that was written.
 func (term *Terminal) Until(text string) string {
 	term.mu.Lock()
 	defer term.mu.Unlock()

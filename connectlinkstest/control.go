@@ -500,25 +500,36 @@ func (s *Server) controlClock(r *http.Request) (int, any, error) {
 	if (body.Advance == nil) == (body.Now == nil) {
 		return 0, nil, errors.New("the clock takes one of advance and now")
 	}
-	// JSON has no year above 9999, and a Duration no more than 292 years.
-	sane := func(t time.Time) error {
-		if y := t.Year(); y < 1970 || y > 2200 {
-			return fmt.Errorf("the clock cannot be in the year %d: it goes from 1970 to 2200", y)
-		}
-		return nil
-	}
+	var err error
 	if body.Now != nil {
-		if err := sane(body.Now.Time); err != nil {
-			return 0, nil, err
+		if err = sane(body.Now.Time); err == nil {
+			s.SetNow(body.Now.Time)
 		}
-		s.SetNow(body.Now.Time)
 	} else {
-		if err := sane(s.Now().Add(time.Duration(*body.Advance))); err != nil {
-			return 0, nil, err
-		}
-		s.Advance(time.Duration(*body.Advance))
+		err = s.advance(time.Duration(*body.Advance))
+	}
+	if err != nil {
+		return 0, nil, err
 	}
 	return http.StatusOK, map[string]time.Time{"now": millis(s.Now())}, nil
+}
+
+// sane refuses a time for the clock that the answers could not tell: JSON has no year
+// above 9999, and a Duration no more than 292 years.
+func sane(t time.Time) error {
+	if y := t.Year(); y < 1970 || y > 2200 {
+		return fmt.Errorf("the clock cannot be in the year %d: it goes from 1970 to 2200", y)
+	}
+	return nil
+}
+
+// advance is [Server.Advance] for a clock that stays sane.
+func (s *Server) advance(d time.Duration) error {
+	if err := sane(s.Now().Add(d)); err != nil {
+		return err
+	}
+	s.Advance(d)
+	return nil
 }
 
 func (s *Server) controlWorkspace(r *http.Request) (int, any, error) {

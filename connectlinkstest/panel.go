@@ -2,13 +2,17 @@ package connectlinkstest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/subtle"
 	_ "embed"
 	"errors"
+	"fmt"
 	"html/template"
+	"maps"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,8 +31,25 @@ var (
 	}).Parse(panelHTML))
 )
 
-// shownRequests is how many of the last requests the page shows.
-const shownRequests = 20
+// What the page shows of the newest links and of the last requests.
+const (
+	shownLinks    = 100
+	shownRequests = 20
+)
+
+// panelFailures are the failures that the page's menu has.
+var panelFailures = []panelFailure{
+	{"throttle", "429, with Retry-After: 2", Failure{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"2"}}}},
+	{"error", "500", Failure{Status: http.StatusInternalServerError}},
+	{"reset", "a reset connection", Failure{Reset: true}},
+	{"hang", "never sent", Failure{Hang: true}},
+	{"lost", "lost, and its work is done", Failure{Reset: true, CarryOut: true}},
+}
+
+type panelFailure struct {
+	Name, Words string
+	failure     Failure
+}
 
 // handlePanel serves the page for people at /.
 //
@@ -57,49 +78,161 @@ func (s *Server) handlePanel() {
 			writeJSON(w, http.StatusForbidden, controlError{Error: "this is not a form of the page as it is now: load it again"})
 			return
 		}
-		if err := s.press(r.PostForm.Get("action"), r.PostForm.Get("value")); err != nil {
+		part, err := s.press(r.PostForm)
+		if err != nil {
 			s.writePanel(w, controlStatus(err), formToken, reason(err))
 			return
 		}
-		w.Header().Set("Location", "/") // so that reloading the page does not press again
+		w.Header().Set("Location", "/"+part) // so that reloading the page does not press again
 		w.WriteHeader(http.StatusSeeOther)
 	})
+	// Browsers ask for it by themselves. As a request to the API it would use up a failure.
+	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 }
 
-// press does what a button of the page says.
-func (s *Server) press(action, value string) error {
-	id, _ := strconv.ParseInt(value, 10, 64) // 0, which no link has
-	switch action {
+// press does what a button of the page says, and returns the part of the page to show.
+func (s *Server) press(form url.Values) (part string, err error) {
+	id, _ := strconv.ParseInt(form.Get("value"), 10, 64) // 0, which no link has
+	switch form.Get("action") {
 	case "complete":
-		_, err := s.Complete(id)
-		return err
+		_, err = s.Complete(id)
 	case "cancel":
-		return s.Cancel(id)
+		err = s.Cancel(id)
 	case "expire":
-		return s.Expire(id)
+		err = s.Expire(id)
 	case "revoke":
-		return s.Revoke(id)
+		err = s.Revoke(id)
 	case "hours-1":
-		s.Advance(time.Hour)
+		return "#clock", s.advance(time.Hour)
 	case "hours-24":
-		s.Advance(24 * time.Hour)
+		return "#clock", s.advance(24 * time.Hour)
+	case "fail":
+		how := form.Get("how")
+		i := slices.IndexFunc(panelFailures, func(f panelFailure) bool { return f.Name == how })
+		if i < 0 {
+			return "", fmt.Errorf("there is no failure %q", how)
+		}
+		f := panelFailures[i].failure
+		f.Route = Route(form.Get("route"))
+		return "#failures", s.Fail(f)
+	case "forget":
+		s.StopFailing()
+		return "#failures", nil
 	case "reset":
 		s.Reset()
+		return "", nil
 	default:
-		return errors.New("there is no such button")
+		return "", errors.New("there is no such button")
 	}
-	return nil
+	return fmt.Sprintf("#link-%d", id), err
+}
+
+// linkView is a link with whose it is and what came of it, in words.
+type linkView struct {
+	linkJSON
+	Owner, Outcome string
+}
+
+func viewLinks(st stateJSON) []linkView {
+	var all []linkView
+	for _, l := range slices.Backward(st.Links) {
+		v := linkView{linkJSON: l, Owner: l.GroupID}
+		for _, ws := range st.Workspaces {
+			if ws.ID == l.WorkspaceID || ws.GroupID == l.GroupID {
+				v.Owner = ws.Name
+			}
+		}
+		var came []string
+		for _, c := range st.Connections {
+			if c.ID != l.ConnectionID {
+				continue
+			}
+			verb := "Made"
+			switch {
+			case l.Renews && l.State != "completed":
+				verb = "To renew"
+			case l.Renews:
+				verb = "Renewed"
+			}
+			came = append(came, fmt.Sprintf("%s %s %s, “%s”.", verb, c.Kind, cmp.Or(c.ActivationID, strconv.FormatInt(c.ID, 10)), c.Name))
+		}
+		if l.Cancelled > 0 {
+			came = append(came, fmt.Sprintf("Left without connecting: %d.", l.Cancelled))
+		}
+		v.Outcome = strings.Join(came, " ")
+		all = append(all, v)
+	}
+	return all
+}
+
+// failureView is a failure in words, with the name of whose requests it is for.
+type failureView struct {
+	firedJSON
+	Words, Whose string
+}
+
+func viewFailures(st stateJSON) []failureView {
+	var all []failureView
+	for _, f := range st.Failures {
+		v := failureView{firedJSON: f, Words: f.words()}
+		if f.Token != "" {
+			v.Whose = "the personal access token"
+			for _, ws := range st.Workspaces {
+				if ws.Token == f.Token {
+					v.Whose = ws.Name
+				}
+			}
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func (f failureJSON) words() string {
+	var words []string
+	add := func(is bool, format string, args ...any) {
+		if is {
+			words = append(words, fmt.Sprintf(format, args...))
+		}
+	}
+	add(f.Status != 0, "%d", f.Status)
+	for _, name := range slices.Sorted(maps.Keys(f.Header)) {
+		add(true, "%s: %s", name, strings.Join(f.Header[name], ", "))
+	}
+	add(f.Reset, "reset connection")
+	add(f.Hang, "never answered")
+	add(f.Delay != 0, "delayed by %s", time.Duration(f.Delay))
+	add(f.Drip != 0, "%s for each byte", time.Duration(f.Drip))
+	add(f.Cut, "cut off")
+	add(words == nil, "the true answer")
+	add(f.CarryOut, "carried out")
+	return strings.Join(words, ", ")
+}
+
+// requestView is a request with its duration, of which few digits are shown.
+type requestView struct {
+	Request
+	Took time.Duration
 }
 
 func (s *Server) writePanel(w http.ResponseWriter, status int, formToken, problem string) {
 	st := s.controlState()
-	slices.Reverse(st.Links)
-	requests := s.Requests()
-	requests = requests[max(0, len(requests)-shownRequests):]
-	slices.Reverse(requests)
+	links := viewLinks(st)
+	var requests []requestView
+	for _, r := range slices.Backward(s.Requests()) {
+		if len(requests) < shownRequests {
+			requests = append(requests, requestView{r, r.Duration.Round(10 * time.Microsecond)})
+		}
+	}
+	var routes []Route
+	for _, e := range endpoints() {
+		routes = append(routes, e.route)
+	}
 	var body bytes.Buffer
 	if err := panelTemplate.Execute(&body, map[string]any{
-		"State": st, "Requests": requests, "Form": formToken, "Problem": problem,
+		"State": st, "Links": links[:min(len(links), shownLinks)], "MoreLinks": max(0, len(links)-shownLinks),
+		"Requests": requests, "Routes": routes, "Hows": panelFailures, "Failures": viewFailures(st),
+		"Form": formToken, "Problem": problem,
 	}); err != nil {
 		panic(err) // strings, numbers and times
 	}

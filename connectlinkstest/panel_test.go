@@ -1,12 +1,14 @@
 package connectlinkstest_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,7 +57,50 @@ func TestPanelShows(t *testing.T) {
 	assert.Contains(t, body, "&lt;script&gt;")
 	assert.Contains(t, body, a.srv.Token())
 	assert.Less(t, strings.Index(body, "hubspot"), strings.Index(body, "postgres"), "newest first")
-	assert.Contains(t, body, "POST /api/v1/source_connect_links 201 ")
+	assert.Contains(t, body, "<code>POST /api/v1/source_connect_links</code> <strong>201</strong>")
+}
+
+// The page says whose a link is, and what came of it.
+func TestPanelOutcomes(t *testing.T) {
+	a := control(t)
+	made, err := a.srv.AddConnection(connectlinkstest.Seed{Kind: connectlinkstest.KindSource, Type: "postgres"})
+	require.NoError(t, err)
+	renew := func() int64 {
+		return linkID(a.as(a.srv.Token()).create(fmt.Sprintf("/api/v1/sources/%d/connect_links", made.ID), ""))
+	}
+	renew()
+	_, err = a.srv.Complete(renew())
+	require.NoError(t, err)
+	activation, err := a.srv.Complete(linkID(a.activation()))
+	require.NoError(t, err)
+	_, body := a.raw("GET", "/", "")
+	assert.Contains(t, body, fmt.Sprintf("To renew source %d, “PostgreSQL”.", made.ID))
+	assert.Contains(t, body, fmt.Sprintf("Renewed source %d, “PostgreSQL”.", made.ID))
+	assert.Contains(t, body, "Made activation "+activation.ActivationID+", “HubSpot”.")
+	assert.Equal(t, 3, strings.Count(body, " of Sandbox, expires "))
+}
+
+// The page stays small, and says that it does not show everything.
+func TestPanelBounded(t *testing.T) {
+	a := control(t)
+	for range 103 {
+		a.as(a.srv.Token()).destination()
+	}
+	_, body := a.raw("GET", "/", "")
+	assert.Equal(t, 100, strings.Count(body, "<li id=\"link-"))
+	assert.Contains(t, body, "Older links that are not shown: 3")
+	assert.Equal(t, 20, strings.Count(body, "<li><code>POST /api/v1/destination_connect_links</code>"))
+}
+
+// What browsers ask for by themselves is neither logged nor failed.
+func TestPanelIcon(t *testing.T) {
+	a := control(t)
+	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500}))
+	resp, body := a.raw("GET", "/favicon.ico", "")
+	assert.Equal(t, http.StatusNoContent, resp.StatusCode)
+	assert.Empty(t, body)
+	assert.Empty(t, a.srv.Requests())
+	assert.Len(t, a.srv.Unfired(), 1)
 }
 
 func TestPanelPresses(t *testing.T) {
@@ -66,6 +111,8 @@ func TestPanelPresses(t *testing.T) {
 		link := id(owner.destination(), "id")
 		status, _ := press(a, url.Values{"form": {token}, "action": {action}, "value": {link}}, nil)
 		assert.Equal(t, http.StatusSeeOther, status)
+		status, _ = press(a, url.Values{"form": {token}, "action": {action}, "value": {"999"}}, nil)
+		assert.Equal(t, http.StatusNotFound, status)
 		_, body := a.raw("GET", "/", "")
 		assert.Contains(t, body, `data-link="`+link+`" data-state="`+state+`"`)
 		if action == "complete" {
@@ -81,6 +128,63 @@ func TestPanelPresses(t *testing.T) {
 	assert.Empty(t, a.srv.Links())
 	status, _ := press(a, url.Values{"form": {token}, "action": {"nonsense"}}, nil)
 	assert.Equal(t, http.StatusUnprocessableEntity, status)
+
+	// The clock does not leave the years that answers can tell.
+	a.srv.SetNow(time.Date(2200, time.December, 31, 12, 0, 0, 0, time.UTC))
+	status, body := press(a, url.Values{"form": {token}, "action": {"hours-24"}}, nil)
+	assert.Equal(t, http.StatusUnprocessableEntity, status)
+	assert.Contains(t, body, "2201")
+	assert.Equal(t, 2200, a.srv.Now().UTC().Year())
+}
+
+// The menu's failures, as the levers would queue them.
+func TestPanelFailures(t *testing.T) {
+	a := control(t)
+	token := formToken(a)
+	const route = connectlinkstest.RouteCreateSourceConnectLink
+	want := []connectlinkstest.Failure{
+		{Route: route, Times: 1, Status: 429, Header: http.Header{"Retry-After": {"2"}}},
+		{Route: route, Times: 1, Status: 500},
+		{Route: route, Times: 1, Reset: true},
+		{Route: route, Times: 1, Hang: true},
+		{Route: route, Times: 1, Reset: true, CarryOut: true},
+	}
+	for _, how := range []string{"throttle", "error", "reset", "hang", "lost"} {
+		status, _ := press(a, url.Values{"form": {token}, "action": {"fail"}, "route": {string(route)}, "how": {how}}, nil)
+		assert.Equal(t, http.StatusSeeOther, status)
+	}
+	assert.Equal(t, want, a.srv.Unfired())
+	for names, form := range map[string]url.Values{
+		"&#34;nonsense&#34;":     {"how": {"nonsense"}},
+		"&#34;GET /nowhere&#34;": {"how": {"error"}, "route": {"GET /nowhere"}},
+	} {
+		form.Set("form", token)
+		form.Set("action", "fail")
+		status, body := press(a, form, nil)
+		assert.Equal(t, http.StatusUnprocessableEntity, status)
+		assert.Contains(t, body, names)
+	}
+	assert.Equal(t, want, a.srv.Unfired())
+
+	// All that a failure may be, in words.
+	require.NoError(t, a.srv.Fail(
+		connectlinkstest.Failure{Token: a.srv.Token(), Times: 3, Status: 503, Header: http.Header{"Date": {"x"}, "Age": {"1", "2"}}, Delay: time.Second},
+		connectlinkstest.Failure{Token: a.srv.PersonalToken(), Times: -1, Drip: time.Millisecond, Cut: true},
+		connectlinkstest.Failure{Times: 2},
+	))
+	a.raw("POST", "/api/v1/sync_management_links", "")
+	_, body := a.raw("GET", "/", "")
+	for _, words := range []string{
+		"<strong>429, Retry-After: 2</strong> <code>" + string(route) + "</code></p>",
+		"<strong>503, Age: 1, 2, Date: x, delayed by 1s</strong> <code>the whole API</code> of Sandbox</p>\n<p class=\"soft\">Has not happened yet, still to come 3 times.",
+		"<strong>1ms for each byte, cut off</strong> <code>the whole API</code> of the personal access token</p>\n<p class=\"soft\">Has not happened yet, lasts.",
+		"<strong>the true answer</strong> <code>the whole API</code></p>\n<p class=\"soft\">Happened once, still to come once.",
+		"<strong>never answered</strong>", "<strong>reset connection, carried out</strong>",
+	} {
+		assert.Contains(t, body, words)
+	}
+	press(a, url.Values{"form": {token}, "action": {"forget"}}, nil)
+	assert.Empty(t, a.srv.Unfired())
 }
 
 func TestPanelRefuses(t *testing.T) {

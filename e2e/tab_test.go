@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -42,6 +43,7 @@ type tab struct {
 
 	mu        sync.Mutex
 	requests  []request
+	console   []string      // warnings and errors
 	documents []document    // in the order in which the tab showed them
 	loaded    chan struct{} // closed, and replaced, whenever documents changes
 }
@@ -146,6 +148,10 @@ func (b *tab) listen(event any) {
 				RequestID: e.RequestID, ErrorReason: network.ErrorReasonAborted,
 			})
 		}()
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelWarning || e.Entry.Level == log.EntryLevelError {
+			b.console = append(b.console, e.Entry.Text)
+		}
 	case *page.EventFrameNavigated:
 		if e.Frame.ParentID == "" {
 			restored := e.Type == page.NavigationTypeBackForwardCacheRestore
@@ -255,6 +261,22 @@ func (b *tab) travel(steps int) {
 	b.mu.Unlock()
 	call(b, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[i].ID})
 	b.awaitDocument(before, history.Entries[i].URL, func(document) bool { return true })
+}
+
+// follow clicks on what leads to another page, and waits until that is loaded.
+func (b *tab) follow(selector string) {
+	b.t.Helper()
+	b.leadsOn(func() { b.click(selector) })
+}
+
+// leadsOn waits until the page that do leads to is loaded.
+func (b *tab) leadsOn(do func()) {
+	b.t.Helper()
+	b.mu.Lock()
+	before := len(b.documents)
+	b.mu.Unlock()
+	do()
+	b.awaitDocument(before, "another page", func(document) bool { return true })
 }
 
 // stopReloads stops "not yet" pages from reloading themselves: the browser cancels

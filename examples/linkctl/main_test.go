@@ -937,3 +937,22 @@ func TestSandbox(t *testing.T) {
 		}
 	}
 }
+
+// docs/linkctl.md has an example for every command, and every exit code of the manual.
+func TestLinkctlPage(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/linkctl.md")
+	require.NoError(t, err)
+	page := string(text)
+	for _, c := range commands {
+		assert.Contains(t, page, "\n| `"+c.name, c.name)
+		assert.Contains(t, page, "\n$ ./linkctl "+c.name, c.name)
+	}
+	_, codes, ok := strings.Cut(manual(), "# Exit codes\n")
+	require.True(t, ok)
+	found := regexp.MustCompile(`(?m)^\t(\d+) `).FindAllStringSubmatch(codes, -1)
+	assert.Len(t, found, 10)
+	for _, code := range found {
+		assert.Contains(t, page, "\n| "+code[1]+" | ")
+	}
+}

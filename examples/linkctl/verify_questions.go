@@ -662,7 +662,7 @@ func assumptionsPage() string {
 The documentation of the Connect Links API leaves questions open. This page lists those that
 ` + "`linkctl verify`" + ` asks the API, with two links that it makes and revokes:
 
-` + "```sh" + `
+` + "```sh token" + `
 go run ./examples/linkctl verify -kind destination -type hubspot
 ` + "```" + `
 

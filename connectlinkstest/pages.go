@@ -27,7 +27,7 @@ var (
 	//go:embed pages/frame.js
 	frameJS string
 
-	// A browser hashes what its parser makes of a line's end.
+	// A browser turns \r\n into \n before it hashes a style or a script.
 	style  = strings.ReplaceAll(pageCSS, "\r\n", "\n")
 	script = strings.ReplaceAll(frameJS, "\r\n", "\n")
 
@@ -37,29 +37,29 @@ var (
 	}).Parse(pageHTML))
 )
 
-// A page is what a customer sees.
+// A page holds what a hosted page shows.
 type page struct {
-	Name         string // for tests in a browser
+	Name         string // the attribute data-page, for tests in a browser
 	Title        string
 	ProblemTitle string
 	Problems     []problem
 	Text         []string
 	Steps        []stepView
 	Form         *form
-	Back         string // where the customer came from, if that is known
+	Back         string // the link's redirect URI, to leave the page
 	BackHost     string
-	Leave        bool // a dead link's page has a button that tells the parent
+	Leave        bool // the page of a dead link has a button that tells the parent
 	Script       bool // it is in a frame, or may be
 	Framed       bool // it is in a frame
 	Messages     any  // to the parent, if it is in a frame
 
 	status   int
-	location string // the customer is sent there instead
+	location string // the target of a redirect, which replaces the page
 }
 
 // A problem is something that the customer can correct.
 type problem struct {
-	Field string // its id; empty if it is about none
+	Field string // the id of the field, or ""
 	Text  string
 }
 
@@ -67,7 +67,7 @@ type form struct {
 	Service string
 	Fields  []fieldView
 
-	leads string // where it may lead to: form-action
+	leads string // the value of form-action
 }
 
 type fieldView struct {
@@ -80,7 +80,7 @@ type option struct{ Value, Label string }
 
 type stepView struct{ Name, Status, Words, Failure string }
 
-// message is what a page tells the one that it is embedded in.
+// message is a message of a page to the page that embeds it.
 type message struct {
 	Message string `json:"message"`
 	Data    *exit  `json:"data,omitempty"`
@@ -101,7 +101,7 @@ var (
 	notCreated = []message{{Message: "EXITED_CONNECT_FLOW", Data: &exit{Status: "not_created"}}}
 )
 
-// created says which connection was made, or renewed.
+// created returns the message that names the connection that was made or renewed.
 func created(conn *connection) []message {
 	d := details{ID: conn.id, Name: conn.name}
 	if conn.kind == KindActivation {
@@ -110,19 +110,18 @@ func created(conn *connection) []message {
 	return []message{{Message: "EXITED_CONNECT_FLOW", Data: &exit{Status: "created", Details: &d}}}
 }
 
-// place is where a browser shows the page.
+// place says whether a browser shows the page in a frame.
 type place int
 
 const (
-	anywhere place = iota // the script finds out
+	anywhere place = iota // unknown; the script finds out
 	onTop
 	inFrame
 )
 
-// place is told by the browser, for the answer to a form too. One that does not
-// tell, because it is old or because the server is reached by plain HTTP on another
-// machine, has a script that tells with the form: without scripts, nothing could
-// be said to the parent anyway.
+// place returns where the browser shows the answer. Browsers send Sec-Fetch-Dest, except old
+// ones, and except over plain HTTP to another machine. Then the page's script says it in the
+// form. Without a script, the page could not tell its parent anything anyway.
 func (c *call) place(submitted url.Values) place {
 	switch c.r.Header.Get("Sec-Fetch-Dest") {
 	case "":
@@ -138,7 +137,7 @@ func (c *call) place(submitted url.Values) place {
 	return onTop
 }
 
-// showPage is what a customer sees who opens a link. It changes nothing.
+// showPage answers a customer who opens a link. It changes nothing.
 func (c *call) showPage() answer {
 	at := c.place(nil)
 	l := c.pageLink()
@@ -154,7 +153,7 @@ func (c *call) showPage() answer {
 	return c.page(p, at)
 }
 
-// submitPage is a customer who has pressed Connect or Cancel.
+// submitPage answers a customer who has pressed a button.
 func (c *call) submitPage() answer {
 	submitted, _ := url.ParseQuery(string(c.body))
 	at := c.place(submitted)
@@ -177,7 +176,7 @@ func (c *call) submitPage() answer {
 	case action == "connect", action == "deny" && consent:
 		return c.page(c.submitConnect(l, at, submitted), at)
 	case action == "cancel":
-		if err := c.cancel(l); err != nil { // it has expired this very moment
+		if err := c.cancel(l); err != nil { // it has just expired
 			p := c.deadPage(l, at)
 			p.Messages, p.Leave = notCreated, false
 			return c.page(p, at)
@@ -192,8 +191,8 @@ func (c *call) submitPage() answer {
 	return c.page(p, at)
 }
 
-// submitConnect tests what the customer has entered, or that consent was denied. Fields
-// that were not sent at all, as a program may do, are filled in.
+// submitConnect tests what the customer has entered, or fails if consent was denied. Fields
+// that were not sent are filled in, for programs that send only action=connect.
 func (c *call) submitConnect(l *link, at place, submitted url.Values) *page {
 	typ := c.pageType(l)
 	entered := map[string]string{}
@@ -230,7 +229,7 @@ func (c *call) submitConnect(l *link, at place, submitted url.Values) *page {
 		p.Steps = viewSteps(failure.steps)
 		return p
 	}
-	if err != nil { // the values are good: the link has expired this very moment
+	if err != nil { // the values are good, so the link has just expired
 		return c.deadPage(l, at)
 	}
 	return c.leave(l, at, &page{
@@ -239,8 +238,8 @@ func (c *call) submitConnect(l *link, at place, submitted url.Values) *page {
 	})
 }
 
-// unknownFields returns what the form of typ does not have. Its value is neither kept
-// nor shown: it may be a password under a mistyped name.
+// unknownFields returns the names of fields that the form of typ does not have. Their
+// values are neither stored nor shown: one may be a password with a mistyped field name.
 func unknownFields(typ Type, submitted url.Values) []string {
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(submitted)), func(name string) bool {
 		id, prefixed := strings.CutPrefix(name, "field-")
@@ -249,7 +248,7 @@ func unknownFields(typ Type, submitted url.Values) []string {
 	})
 }
 
-// viewSteps is how the tests went, and those that there was no getting to.
+// viewSteps returns the results of all steps. Steps after a failed one were not run.
 func viewSteps(run []step) []stepView {
 	var all []stepView
 	for i, name := range testSteps() {
@@ -265,8 +264,8 @@ func viewSteps(run []step) []stepView {
 	return all
 }
 
-// leave is the end: the customer is sent to the link's redirect URI, or told
-// goodbye by p where there is none. In a frame, the parent is told, and decides.
+// leave ends the flow. The customer is redirected to the link's redirect URI. If the link
+// has none, or in a frame, p is shown; in a frame, it tells the parent.
 func (c *call) leave(l *link, at place, p *page) *page {
 	p.status = http.StatusOK
 	u := l.redirect()
@@ -281,7 +280,7 @@ func (c *call) leave(l *link, at place, p *page) *page {
 	return p
 }
 
-// redirect is where the customer goes at the end, nil if that is nowhere.
+// redirect returns the link's redirect URI, or nil if it is not an http or https URL.
 func (l *link) redirect() *url.URL {
 	u, err := url.Parse(l.redirectURI)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -290,10 +289,11 @@ func (l *link) redirect() *url.URL {
 	return u
 }
 
-// pageLink is the link that the request's address names, nil if there is none.
+// pageLink returns the link of the request's URL, or nil.
 func (c *call) pageLink() *link { return c.state.bySecret[c.r.URL.Query().Get("auth")] }
 
-// deadPage says why l cannot be used, and what to do; nil if it can be.
+// deadPage returns the page that says why l cannot be used, and what to do. It returns nil
+// if l can be used.
 func (c *call) deadPage(l *link, at place) *page {
 	if l == nil {
 		return &page{
@@ -322,8 +322,7 @@ func (c *call) deadPage(l *link, at place) *page {
 	return p
 }
 
-// pageType is the type of what l connects. There is one even if the catalogue has
-// lost it.
+// pageType returns the type that l connects, also if the catalogue does not have it.
 func (c *call) pageType(l *link) Type {
 	typ, ok := c.state.typeNamed(l.kind, l.typ)
 	if !ok || typ.Label == "" {
@@ -387,7 +386,7 @@ func viewField(f Field, value string, problems []problem) fieldView {
 	return v
 }
 
-// page is the answer that shows p.
+// page returns the answer that shows p.
 func (c *call) page(p *page, at place) answer {
 	p.Script, p.Framed = at != onTop, at == inFrame
 	if p.Messages == nil {
@@ -401,9 +400,8 @@ func (c *call) page(p *page, at place) answer {
 	if p.Script {
 		policy += "; script-src " + hash(script)
 	}
-	// The address is a secret, and no one else's business. But a browser that is
-	// to send none at all says of a form that it comes from nowhere, which is
-	// refused where it does not say that the origin is the same.
+	// The URL is a secret, so other sites must not get it as Referer. But with no-referrer, a
+	// browser sends the form with Origin: null, which is refused without Sec-Fetch-Site.
 	leads, referrer := "'none'", "no-referrer"
 	switch {
 	case p.Form != nil:
@@ -424,7 +422,7 @@ func (c *call) page(p *page, at place) answer {
 	return answer{status: p.status, body: body.Bytes(), header: header}
 }
 
-// noPage answers for what the pages' origin does not have.
+// noPage answers a request for an unknown path on the pages' origin.
 func (c *call) noPage() answer {
 	return c.page(&page{
 		status: http.StatusNotFound, Name: "unknown", Title: "There is no such page",
@@ -432,7 +430,7 @@ func (c *call) noPage() answer {
 	}, onTop)
 }
 
-// otherMethod answers neither GET, HEAD nor POST.
+// otherMethod answers methods other than GET, HEAD and POST.
 func (c *call) otherMethod() answer {
 	a := c.page(&page{
 		status: http.StatusMethodNotAllowed, Name: "refused", Title: "Not accepted",
@@ -442,7 +440,7 @@ func (c *call) otherMethod() answer {
 	return a
 }
 
-// tooLargePage answers a form that is larger than any customer's.
+// tooLargePage answers a form that is too large.
 func (c *call) tooLargePage() answer {
 	return c.page(&page{
 		status: http.StatusRequestEntityTooLarge, Name: "refused", Title: "Not accepted",
@@ -450,18 +448,18 @@ func (c *call) tooLargePage() answer {
 	}, c.place(nil))
 }
 
-// hash is how a Content-Security-Policy names an inline text.
+// hash returns the source expression for an inline text in a Content-Security-Policy.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// loopback are the origins that may embed the pages unless others are approved.
+// loopback is the default value of frame-ancestors.
 const loopback = "'self' http://localhost:* http://*.localhost:* http://127.0.0.1:*"
 
 var origin = regexp.MustCompile(`^(\*|https?://(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:([0-9]+|\*))?)$`)
 
-// ancestors is the value of frame-ancestors for approved origins.
+// ancestors returns the value of frame-ancestors for origins.
 func ancestors(origins []string) (string, error) {
 	if len(origins) == 0 {
 		return "'none'", nil

@@ -19,7 +19,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
-// browse is a browser that opens a link, or sends form to it.
+// browse opens a link like a browser, or sends form to it.
 func (a api) browse(method, link string, form url.Values, header http.Header) (*http.Response, string) {
 	a.t.Helper()
 	req, err := http.NewRequestWithContext(a.t.Context(), method, link, strings.NewReader(form.Encode()))
@@ -38,15 +38,15 @@ func (a api) browse(method, link string, form url.Values, header http.Header) (*
 	return resp, string(body)
 }
 
-// press is a customer who presses a button on a link's page.
+// press presses a button on a link's page.
 func (a api) press(button, link string, header http.Header) *http.Response {
 	a.t.Helper()
 	resp, _ := a.browse(http.MethodPost, link, url.Values{"action": {button}}, header)
 	return resp
 }
 
-// found is the first group of the one match of pattern in body; empty if there is
-// no match.
+// found returns the first group of the only match of pattern in body, or "" without a
+// match.
 func found(t *testing.T, body, pattern string) string {
 	t.Helper()
 	all := regexp.MustCompile(`(?s)`+pattern).FindAllStringSubmatch(body, -1)
@@ -57,7 +57,7 @@ func found(t *testing.T, body, pattern string) string {
 	return all[0][1]
 }
 
-// messages are those to the parent, empty for a page without a script.
+// messages returns the messages to the parent. It is empty for a page without a script.
 func messages(t *testing.T, body string) string {
 	t.Helper()
 	json := found(t, body, `<script type="application/json" id="messages">(.*?)</script>`)
@@ -116,7 +116,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// What a page says, and to whom, in every state of a link, wherever it is shown.
+// The pages and messages for every state of a link, in a frame and outside.
 func TestPageStates(t *testing.T) {
 	const (
 		loaded     = `[{"message":"LOADED"}]`
@@ -136,7 +136,7 @@ func TestPageStates(t *testing.T) {
 		status   int
 		page     string
 		messages string // in a frame
-		leaves   bool   // sent to the redirect URI, or told goodbye
+		leaves   bool   // redirected, or a last page
 		says     string
 	}{
 		{"open", nil, nil, 200, "form", loaded, false, "<form"},
@@ -157,7 +157,7 @@ func TestPageStates(t *testing.T) {
 			for _, place := range []struct {
 				name   string
 				dest   string // Sec-Fetch-Dest
-				framed string // what the script says
+				framed string // the field that the script sets
 				inside bool
 			}{
 				{"on top", "document", "", false},
@@ -200,12 +200,12 @@ func TestPageStates(t *testing.T) {
 					assert.Contains(t, body, state.says)
 					if state.page == "dead" {
 						assert.Contains(t, body, "start again", "what to do next")
-						// Where the browser does not tell, the script takes it away.
+						// Without Sec-Fetch-Dest, the script removes it.
 						unsure := method == http.MethodGet && place.dest == ""
 						assert.Equal(t, !place.inside || unsure, strings.Contains(body, `id="back"`))
 
-						// The parent waits for a message. Where the browser does not tell, the
-						// script shows the button.
+						// The parent waits for a message. Without Sec-Fetch-Dest, the script
+						// shows the button.
 						wayOut := found(t, body, `(<form id="form" method="post"[^>]*>).*<button id="cancel" [^>]*name="action" value="cancel">Close</button>`)
 						switch spent := strings.HasPrefix(state.name, "spent"); {
 						case spent, state.messages == notCreated, !place.inside && !unsure:
@@ -268,7 +268,7 @@ func TestPageOfDeletedConnection(t *testing.T) {
 	assert.Contains(t, body, "the connection that it renews was deleted")
 }
 
-// A form has what a field says of itself, and nothing of it is markup.
+// A form shows the properties of each field, and escapes them.
 func TestPageForm(t *testing.T) {
 	a := newAPI(t)
 	a.srv.AddSourceType(connectlinkstest.Type{ServiceName: "odd", Label: "<Odd> & Sons", Fields: []connectlinkstest.Field{
@@ -299,7 +299,7 @@ func TestPageForm(t *testing.T) {
 	assert.NotContains(t, body, `id="problem"`)
 	assert.NotContains(t, body, ` aria-invalid="true" `)
 
-	// What is missing or impossible is listed, and said at its field.
+	// Missing and wrong values are listed, and described at their fields.
 	resp, body := a.browse(http.MethodPost, uri, url.Values{
 		"action": {"connect"}, "field-host": {""}, "field-port": {`"><script>`}, "field-key": {"hunter2"}, "field-region": {"MARS"}, "field-ssl": {"true"}, "field-bare": {""}, "field-other": {"hunter2"},
 	}, nil)
@@ -322,13 +322,13 @@ func TestPageForm(t *testing.T) {
 	assert.NotContains(t, body, "hunter2")
 	assert.Empty(t, a.get("/api/v1/sources")["data"])
 
-	// In a frame it is the script that moves the focus.
+	// In a frame the script moves the focus.
 	_, body = a.browse(http.MethodPost, uri, url.Values{"action": {"connect"}, "field-host": {""}}, http.Header{"Sec-Fetch-Dest": {"iframe"}})
 	assert.Contains(t, body, `id="problem"`)
 	assert.NotContains(t, body, "autofocus>")
 }
 
-// A mistyped field would pass for one that was left out.
+// Otherwise a mistyped field would count as one that was not sent.
 func TestPageRefusesUnknownFields(t *testing.T) {
 	const secret = "hunter2-the-secret"
 	for _, field := range []string{"field-other", "hostname", "field-", "password", "Action", `<b>"`} {
@@ -393,7 +393,7 @@ func TestPageOfConsent(t *testing.T) {
 	assert.Contains(t, body, "Press Connect or Cancel.")
 }
 
-// The pages of platforms are light, and a dark frame in one of them is not.
+// The pages of platforms are light, so a frame must not be dark.
 func TestPageInFrameIsLight(t *testing.T) {
 	a := newAPI(t)
 	open, spent := a.source()["uri"].(string), a.source()
@@ -411,7 +411,7 @@ func TestPageInFrameIsLight(t *testing.T) {
 	}
 }
 
-// steps are the tests that a page shows.
+// steps returns the tests that a page shows.
 func steps(body string) [][]string {
 	var all [][]string
 	for _, m := range regexp.MustCompile(`<li data-step="([^"]*)" data-status="([^"]*)"><span class="step">([^<]*)</span> <strong class="status">([^<]*)</strong>(?:<span class="failure">([^<]*)</span>)?</li>`).FindAllStringSubmatch(body, -1) {
@@ -434,7 +434,7 @@ func TestPageRunsTests(t *testing.T) {
 		return form
 	}
 
-	// A host that is wrong is not logged in to.
+	// After a wrong host, the login is not tested.
 	resp, body := a.browse(http.MethodPost, uri, entered("hostname", "wrong"), nil)
 	assert.Equal(t, http.StatusUnprocessableEntity, resp.StatusCode)
 	assert.Equal(t, [][]string{
@@ -542,7 +542,7 @@ func TestPageRefusesOtherSites(t *testing.T) {
 	assert.False(t, a.srv.Links()[0].Completed)
 	assert.Zero(t, a.srv.Links()[0].Cancelled)
 
-	// In another's frame, the form is still the page's own.
+	// In a frame of another site, the form is still of the same origin as the page.
 	resp := a.press("connect", uri, http.Header{"Origin": {a.srv.URL}, "Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Dest": {"iframe"}})
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
 	assert.True(t, a.srv.Links()[0].Completed)
@@ -567,7 +567,7 @@ func TestPageRefusesOtherRequests(t *testing.T) {
 	assert.False(t, a.srv.Links()[0].Completed)
 }
 
-// policy is the answer's Content-Security-Policy by directive.
+// policy returns the answer's Content-Security-Policy by directive.
 func policy(t *testing.T, resp *http.Response) map[string]string {
 	t.Helper()
 	directives := map[string]string{}
@@ -635,7 +635,6 @@ func TestWithEmbedOriginsRefuses(t *testing.T) {
 			connectlinkstest.NewServer(connectlinkstest.WithEmbedOrigins("https://good.example", bad)).Close()
 		}, bad)
 	}
-	// The last one counts.
 	connectlinkstest.NewServer(connectlinkstest.WithEmbedOrigins("https://good.example"), connectlinkstest.WithoutListener()).Close()
 }
 
@@ -656,7 +655,7 @@ func TestWithPagesListener(t *testing.T) {
 			assert.Equal(t, "form", pageName(t, body))
 		}
 
-		// Not where the API is, and what is sent there is not on record.
+		// The API's origin has no pages, and records no secret of a request for one.
 		there := a.srv.URL + strings.TrimPrefix(uri, a.srv.PagesURL)
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			resp, body := a.browse(method, there, url.Values{"action": {"connect"}, "field-password": {secret}}, nil)
@@ -674,7 +673,7 @@ func TestWithPagesListener(t *testing.T) {
 		assert.ErrorIs(t, err, connectlinkstest.ErrDeadLink)
 	}
 
-	// The API is not where the pages are.
+	// The pages' origin has no API.
 	for _, path := range []string{"/", "/api/v1/workspace", "/api/v1/source_connect_links"} {
 		req, err := http.NewRequest(http.MethodGet, a.srv.PagesURL+path, http.NoBody)
 		require.NoError(t, err)
@@ -691,7 +690,7 @@ func TestWithPagesListener(t *testing.T) {
 		assert.NotContains(t, fmt.Sprint(r), secret)
 	}
 
-	// A failure of the whole API is none of the pages', wherever.
+	// A failure of the whole API does not affect the pages, on any origin.
 	require.NoError(t, a.srv.Fail(connectlinkstest.Failure{Status: 500, Times: -1}))
 	for path, want := range map[string]int{"/": 404, "/pbc": 404} {
 		resp, _ := a.browse(http.MethodGet, a.srv.PagesURL+path, nil, nil)

@@ -1,21 +1,21 @@
 (function () {
   "use strict";
   if (window.parent === window) return;
-  // Who the parent may be, frame-ancestors has decided.
+  // frame-ancestors decides who can be the parent.
   JSON.parse(document.getElementById("messages").textContent).forEach(function (message) {
     window.parent.postMessage(message, "*");
   });
-  // For the light scheme: the pages around are light.
+  // The color scheme is light, like most pages that embed this one.
   document.documentElement.setAttribute("data-framed", "");
-  // It would lead the frame out of the flow.
+  // This link would load the platform into the frame.
   var back = document.getElementById("back");
   if (back) back.remove();
-  // Browsers ignore autofocus in a frame of another origin, and log that they do.
+  // Browsers ignore autofocus in a frame of another origin, and log a warning.
   var problem = document.getElementById("problem");
   if (problem) problem.focus();
   var form = document.getElementById("form");
   if (!form) return;
-  form.hidden = false; // a dead link's, which is of no use elsewhere
+  form.hidden = false; // the form of a dead link is hidden outside of frames
   form.elements.framed.value = "yes";
   var sent = false;
   form.addEventListener("submit", function (event) {

@@ -1,23 +1,22 @@
-// Sandbox is the Activations API of package connectlinkstest as a server of its
-// own, for front ends and for clients in other languages:
+// Sandbox runs the API of package connectlinkstest as a server, for front ends and for
+// clients in other languages:
 //
 //	go run ./examples/sandbox -addr 127.0.0.1:4010
 //
-// It prints its tokens, a link to open in a browser and a command to try, then one
-// line per request. Whatever it was told is gone when it ends. Tokens are random, unless
-// -token and -personal-token set them. With -env it prints only lines for a shell to read,
-// and the requests go to standard error.
+// It prints its tokens, a link to open in a browser and a command to try, and then one line
+// for each request. It stores nothing on disk. Tokens are random, unless -token and
+// -personal-token set them. With -env it prints only lines for a shell, and the requests go
+// to standard error.
 //
-// On a loopback address the levers are served as JSON below /_sandbox/: docs/sandbox.md
-// describes them. On another address they need -control, and answer for localhost
-// and for the hosts of -host.
+// On a loopback address it serves the levers as JSON below /_sandbox/: see docs/sandbox.md.
+// On another address this needs -control. The levers answer for localhost and for the hosts
+// of -host.
 //
-// The hosted pages, which links point to, have an origin of their own with
-// -pages-addr 127.0.0.1:4011, as V2's have on the real service. Pages on localhost
-// may embed them; with -embed-origin https://app.example.com, given as often as
-// needed, only those origins.
+// With -pages-addr 127.0.0.1:4011, the hosted pages have their own origin, like those of V2
+// on the real service. By default, pages on localhost may embed them. With -embed-origin
+// https://app.example.com, only these origins may. The flag can be repeated.
 //
-// With -retire-v1 410 it is the day after the retirement of API V1: V2 goes on.
+// With -retire-v1 410, V1 answers as after its retirement. V2 continues.
 package main
 
 import (
@@ -150,8 +149,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.New("-host needs -control")
 	}
 	var (
-		mu      sync.Mutex // lines must not mingle
-		greeted bool       // the only request before it is the greeting's own
+		mu      sync.Mutex // guards the log, so that lines do not mix
+		greeted bool       // whether the greeting, which sends a request itself, is printed
 		log     = stdout
 	)
 	if *env {
@@ -163,7 +162,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if greeted {
-				// Without the query, where a hosted page's secret is.
+				// The query is left out: for a hosted page it holds the link's secret.
 				fmt.Fprintf(log, "%s %q %d %s\n", r.Method, r.Path, r.Status, r.Duration.Round(time.Microsecond))
 			}
 		}),
@@ -205,13 +204,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// origin is what may follow -embed-origin.
+// origin matches the values of -embed-origin.
 var origin = regexp.MustCompile(`^(\*|https?://(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:([0-9]+|\*))?)$`)
 
-// hostName is what may follow -host.
+// hostName matches the values of -host.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 
-// tokenForm is what may follow -token. A shell reads it unquoted.
+// tokenForm matches the values of -token. A shell can read them unquoted.
 var tokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/:=-]+$`)
 
 func loopback(l net.Listener) bool {
@@ -225,8 +224,8 @@ func export(w io.Writer, srv *connectlinkstest.Server) {
 		srv.URL, srv.Token(), srv.PersonalToken())
 }
 
-// greetingLink makes a link to open, in a workspace and group of its own: those of the
-// printed tokens begin empty.
+// greetingLink makes the link of the greeting in its own workspace and group, so that the
+// printed tokens see no link at first.
 func greetingLink(ctx context.Context, srv *connectlinkstest.Server, v2 bool) (string, error) {
 	workspace := srv.AddWorkspace(greeting)
 	if v2 {
@@ -245,7 +244,7 @@ func greetingLink(ctx context.Context, srv *connectlinkstest.Server, v2 bool) (s
 	return link.URL, nil
 }
 
-// greeting is the name of the workspace that the printed link is in.
+// greeting is the name of the workspace of the greeting's link.
 const greeting = "Greeting"
 
 func greet(w io.Writer, srv *connectlinkstest.Server, link string, v2, control bool) {

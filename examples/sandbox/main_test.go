@@ -55,7 +55,7 @@ func (s *sandbox) Write(p []byte) (int, error) {
 	return s.out.Write(p)
 }
 
-// until waits until text is written, and returns all that was.
+// until waits until text is written, and returns all output so far.
 func (s *sandbox) until(text string) string {
 	s.t.Helper()
 	s.mu.Lock()
@@ -67,7 +67,7 @@ func (s *sandbox) until(text string) string {
 	return s.out.String()
 }
 
-// end stops the program, as a signal does.
+// end stops the program like a signal.
 func (s *sandbox) end() {
 	s.t.Helper()
 	s.stop()
@@ -88,7 +88,7 @@ func TestRun(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := start(t, test.args...)
 
-			// The printed command, as a shell would read it.
+			// Run the printed command.
 			printed := s.until("")
 			curl := regexp.MustCompile(`curl -X (\w+) (http://127\.0\.0\.1:\d+)(\S+) -H '(\S+): (.+?)' -H '(\S+): (.+?)' -d '(.+)'`).FindStringSubmatch(printed)
 			require.NotNil(t, curl, printed)
@@ -134,7 +134,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// The greeting's link is not in the workspace that the printed token opens.
+// The greeting's link is not in the workspace of the printed token.
 func TestRunBeginsEmpty(t *testing.T) {
 	s := start(t)
 	ctx, out := t.Context(), s.until("")
@@ -155,7 +155,7 @@ func TestRunBeginsEmpty(t *testing.T) {
 	s.end()
 }
 
-// The printed link can be opened, where the pages are, by whom may embed them.
+// The printed link opens on the origin of the pages, and its policy names who may embed it.
 func TestRunPages(t *testing.T) {
 	const loopback = "frame-ancestors 'self' http://localhost:* "
 	for _, test := range []struct {
@@ -229,7 +229,7 @@ func TestRunRefuses(t *testing.T) {
 	assert.True(t, errors.Is(run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp))
 }
 
-// get returns the status of a GET, as if the program were reached by the name of host.
+// get returns the status of a GET with the Host header host.
 func get(t *testing.T, url, host, token string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

@@ -16,7 +16,7 @@ const (
 	version = "v0.1.0-consumer.1" // of the checkout
 )
 
-// What a user would write: a handler that makes a link when it is asked for one.
+// A program of a user: its handler makes a link for each request.
 const program = `package main
 
 import (

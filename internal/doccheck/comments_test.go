@@ -60,7 +60,7 @@ func files(t *testing.T) map[string]*ast.File {
 	return files
 }
 
-// receiver is the name of a method's type, "" for a function.
+// receiver returns the name of a method's type, or "" for a function.
 func receiver(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return ""
@@ -78,7 +78,7 @@ func receiver(f *ast.FuncDecl) string {
 	return ""
 }
 
-// methods are a service's exported methods, in the order of its file.
+// methods returns a service's exported methods, in the order of its file.
 func methods(t *testing.T, service string) []*ast.FuncDecl {
 	t.Helper()
 	var methods []*ast.FuncDecl
@@ -104,7 +104,7 @@ func methodNames(t *testing.T, service string) []string {
 
 func TestServicesHaveTheSameMethods(t *testing.T) {
 	t.Parallel()
-	// Names of the three kinds become one.
+	// The names of the three kinds become the same.
 	kinds := strings.NewReplacer("Source", "X", "Destination", "X", "Activation", "X", "source", "x", "destination", "x", "activation", "x")
 
 	sources := methodNames(t, "SourcesService")
@@ -139,10 +139,10 @@ var (
 	placeholder = regexp.MustCompile(`\{\w+\}`)
 )
 
-// anyPlaceholders is a route whatever its placeholders are called.
+// anyPlaceholders returns the route without the names of its placeholders.
 func anyPlaceholders(pattern string) string { return placeholder.ReplaceAllString(pattern, "{}") }
 
-// routeOf is the route in a method's doc comment, "" if it names none.
+// routeOf returns the route in a method's doc comment, or "".
 func routeOf(t *testing.T, m *ast.FuncDecl) string {
 	t.Helper()
 	lines := apiLine.FindAllStringSubmatch(m.Doc.Text(), -1)
@@ -199,7 +199,7 @@ func TestDocCommentsAndRequestsAgree(t *testing.T) {
 
 func TestSandboxServesWhatDocCommentsName(t *testing.T) {
 	t.Parallel()
-	// Routes for other clients of the API.
+	// Routes for other clients of the API, which the SDK does not call.
 	others := []string{
 		"GET /api/v1/syncs",
 		"GET /api/v1/sources/{}/filter_segments",

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// HTML is what a proxy or a hosting platform answers.
+// HTML is an error page of a proxy or a hosting platform.
 const HTML = "<!DOCTYPE html><html><head><title>Application error</title></head><body><h1>Sorry</h1></body></html>"
 
-// Answer answers with this status, content type (none if "") and body. header is
-// names and values in turn.
+// Answer answers with this status, content type (none if "") and body. header alternates
+// names and values.
 func Answer(status int, contentType, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(header); i += 2 {
@@ -27,19 +27,19 @@ func Answer(status int, contentType, body string, header ...string) http.Handler
 	}
 }
 
-// AnswerJSON answers with an error of the API's.
+// AnswerJSON answers with an error of the API.
 func AnswerJSON(status int, header ...string) http.HandlerFunc {
 	return Answer(status, "application/json", fmt.Sprintf(`{"status":%d,"message":"from the test"}`, status), header...)
 }
 
-// AnswerDate answers with a Retry-After that is a date, this far from now.
+// AnswerDate answers with a Retry-After that is the date d from now.
 func AnswerDate(status int, d time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		AnswerJSON(status, "Retry-After", time.Now().Add(d).UTC().Format(http.TimeFormat))(w, r)
 	}
 }
 
-// Hijack takes over the connection of a request, and panics where it cannot.
+// Hijack takes over the connection of a request, and panics if it cannot.
 func Hijack(w http.ResponseWriter) net.Conn {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -48,7 +48,7 @@ func Hijack(w http.ResponseWriter) net.Conn {
 	return conn
 }
 
-// Reset drops the connection like a crash. HTTP/2 has a frame for that.
+// Reset resets the connection, as after a crash. On HTTP/2 it resets the stream.
 func Reset(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 2 {
 		Abort(w, r)
@@ -58,12 +58,12 @@ func Reset(w http.ResponseWriter, r *http.Request) {
 		conn = c.NetConn()
 	}
 	if c, ok := conn.(*net.TCPConn); ok {
-		_ = c.SetLinger(0) // RST in place of FIN
+		_ = c.SetLinger(0) // so that Close sends RST, not FIN
 	}
 	_ = conn.Close()
 }
 
-// Abort ends the answer where it is.
+// Abort ends the answer before it is complete.
 func Abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 // begin sends the beginning of a 201.
@@ -72,13 +72,13 @@ func begin(w http.ResponseWriter, body string, header ...string) {
 	_ = http.NewResponseController(w).Flush()
 }
 
-// CutOff announces more than it sends.
+// CutOff sends less than its Content-Length.
 func CutOff(w http.ResponseWriter, r *http.Request) {
 	begin(w, `{"status":"created","data":{"id":1001,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=`, "Content-Length", "300")
 	Abort(w, r)
 }
 
-// CutOffAfterJSON ends between two chunks, after JSON that is complete.
+// CutOffAfterJSON ends after a chunk with complete JSON, without the last chunk.
 func CutOffAfterJSON(w http.ResponseWriter, r *http.Request) {
 	begin(w, Envelope("created", Link(1001)))
 	Abort(w, r)

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// What the calls of [Calls] ask for.
+// The arguments of [Calls].
 const (
-	LinkID       = 469 // of the links that exist already
-	ConnectionID = 7   // of a source or destination
+	LinkID       = 469 // a link that exists already
+	ConnectionID = 7   // a source or a destination
 	ActivationID = "glimmering_donkey"
 	GroupID      = "wandering_aimlessly"
 	WorkspaceID  = 33
-	ServiceName  = "hubspot" // of the type of everything
+	ServiceName  = "hubspot" // the only type
 )
 
-// Objects as the API writes them.
+// Objects in the JSON of the API.
 const (
 	LinkJSON = `{"id":469,"type":"hubspot","expiration":"2100-07-22T23:42:47.239Z","expired":false,"revoked":false,` +
 		`"uri":"` + LinkURL + `","redirect_uri":"` + Redirect + `","source_id":7,"destination_id":7,"group_id":"wandering_aimlessly"}`
@@ -36,8 +36,8 @@ func Link(id int64) string {
 	return strings.Replace(LinkJSON, `"id":469`, fmt.Sprintf(`"id":%d`, id), 1)
 }
 
-// Success returns the status and body of the API's answer to a request, if all is
-// well. path may have a prefix.
+// Success returns the status and body of the API's answer to a request that succeeds. path
+// may have a prefix.
 func Success(method, path string) (status int, body string) {
 	path = path[strings.Index(path, "/api/v"):]
 	status = http.StatusOK
@@ -80,7 +80,7 @@ func List(items ...string) string {
 		strings.Join(items, ","), len(items))
 }
 
-// Succeed is a transport to an API where all is well.
+// Succeed is a transport to an API where every request succeeds.
 var Succeed RoundTripper = func(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
@@ -89,21 +89,20 @@ var Succeed RoundTripper = func(r *http.Request) (*http.Response, error) {
 	return Response(r, status, body), nil
 }
 
-// Fault is what happens to one request. The zero Fault is none.
+// Fault replaces the answer to one request. The zero Fault does not.
 type Fault struct {
 	CarriedOut bool // the API carries the request out before it answers
 	Answer     http.HandlerFunc
 }
 
-// After makes a fault: the API carries the request out, and then answers like this.
+// After returns a Fault: the API carries out the request, and then answers with answer.
 func After(answer http.HandlerFunc) Fault { return Fault{true, answer} }
 
-// Instead makes a fault: the API answers like this and does nothing.
+// Instead returns a Fault: the API answers with answer, and does not carry out the request.
 func Instead(answer http.HandlerFunc) Fault { return Fault{false, answer} }
 
-// API carries out requests below [BasePath], counts the links that it makes, and
-// answers the first requests as its faults say. A create that comes twice makes two
-// links.
+// API carries out requests below [BasePath], and counts the links that it makes. Its faults
+// apply to the first requests. A create that comes twice makes two links.
 type API struct {
 	mu       sync.Mutex
 	faults   []Fault
@@ -127,7 +126,7 @@ type Received struct {
 // NewAPI makes an API without faults.
 func NewAPI() *API { return &API{lastID: 1000, arrived: make(chan struct{})} }
 
-// Begin forgets what was. The first requests from now on meet these faults.
+// Begin forgets all requests. The faults apply to the next requests, one each.
 func (a *API) Begin(faults ...Fault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -136,7 +135,7 @@ func (a *API) Begin(faults ...Fault) {
 	a.arrived = make(chan struct{})
 }
 
-// BeginAlways is Begin with a fault for every request.
+// BeginAlways forgets all requests. The fault applies to every request from now on.
 func (a *API) BeginAlways(f Fault) {
 	a.Begin()
 	a.mu.Lock()
@@ -185,8 +184,8 @@ func (a *API) Revoked() bool {
 	return a.revoked
 }
 
-// LinkOf returns the id of the link that call must have returned by now, 0 if it
-// returns no link.
+// LinkOf returns the id of the link that call must have returned, or 0 if it returns no
+// link.
 func (a *API) LinkOf(call Call) int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -199,9 +198,9 @@ func (a *API) LinkOf(call Call) int64 {
 	return 0
 }
 
-// ServeHTTP carries out a request, or does as a fault says.
+// ServeHTTP carries out a request, or applies a fault.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Body != nil { // nil where no server has read the request
+	if r.Body != nil { // nil if no server has read the request
 		_, _ = io.Copy(io.Discard, r.Body)
 	}
 	path, below := strings.CutPrefix(r.URL.Path, BasePath)
@@ -231,8 +230,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault.Answer(w, r)
 }
 
-// CarryOut carries a request out and answers it well. It is for an Answer that
-// wants to do so by itself.
+// CarryOut carries out a request, and answers that it succeeded. The Answer of a Fault can
+// call it.
 func (a *API) CarryOut(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	status, body := a.carryOut(r.Method, strings.TrimPrefix(r.URL.Path, BasePath))
@@ -240,7 +239,7 @@ func (a *API) CarryOut(w http.ResponseWriter, r *http.Request) {
 	Answer(status, "application/json", body)(w, r)
 }
 
-// carryOut needs the lock.
+// carryOut carries out a request. Callers hold the lock.
 func (a *API) carryOut(method, path string) (status int, body string) {
 	status, body = Success(method, path)
 	switch revoke := strings.HasSuffix(path, "/revoke"); {

@@ -15,12 +15,12 @@ import (
 // Call is a call of a public method, with arguments that [API] and [Succeed] know.
 type Call struct {
 	Name     string // Service.Method
-	Method   string // of its first request
-	Path     string // likewise, below the base URL
-	Query    string // likewise
-	Body     string // likewise: JSON, "" for none
+	Method   string // the method of its first request
+	Path     string // the path of that request, relative to the base URL
+	Query    string // the query of that request
+	Body     string // the JSON body of that request, "" if it has none
 	Creates  bool   // it makes a link
-	Composed bool   // it may be more than one request
+	Composed bool   // it may send more than one request
 	Do       func(context.Context, *connectlinks.Client) (any, error)
 }
 
@@ -36,7 +36,7 @@ func (c Call) Is(methods ...string) bool {
 // Redirect is the redirect URI of the links that the calls make.
 const Redirect = "https://platform.example/done?state=a%2Fb&x=1"
 
-// Params of links that can be made.
+// Params for creates that succeed.
 var (
 	Params           = connectlinks.CreateConnectLinkParams{Type: ServiceName, RedirectURI: Redirect}
 	ActivationParams = connectlinks.CreateActivationConnectLinkParams{Type: ServiceName, GroupID: GroupID, RedirectURI: Redirect}
@@ -120,8 +120,8 @@ func Calls() []Call {
 	}...)
 }
 
-// service is what the three services of connect links have in common. ID is the
-// type of a connection's id.
+// service has the methods that the three services of connect links share. ID is the type of
+// a connection's id.
 type service[L, C, T, ID any] interface {
 	CreateReauthorizationLink(context.Context, ID, connectlinks.CreateReauthorizationLinkParams) (*L, error)
 	FindConnectLink(context.Context, string) (*L, error)
@@ -138,8 +138,8 @@ type service[L, C, T, ID any] interface {
 	Delete(context.Context, ID) error
 }
 
-// serviceCalls returns the calls of those methods. links, types and connections are
-// paths of lists; renewal is what follows a connection's path.
+// serviceCalls returns calls of these methods. links, types and connections are the paths of
+// lists. renewal is appended to a connection's path.
 func serviceCalls[L, C, T, ID any](of func(*connectlinks.Client) service[L, C, T, ID],
 	name, links, types, connections, renewal string, id ID,
 ) []Call {
@@ -195,12 +195,12 @@ func first[T any](all iter.Seq2[*T, error]) (any, error) {
 	return nil, nil
 }
 
-// Named returns the call of that name.
+// Named returns the call with this name.
 func Named(name string) Call {
 	return Select(func(c Call) bool { return c.Name == name })[0]
 }
 
-// Select returns the calls that keep picks.
+// Select returns the calls for which keep returns true.
 func Select(keep func(Call) bool) []Call {
 	return slices.DeleteFunc(Calls(), func(c Call) bool { return !keep(c) })
 }
@@ -208,23 +208,22 @@ func Select(keep func(Call) bool) []Call {
 // Creates returns the calls that make a link.
 func Creates() []Call { return Select(func(c Call) bool { return c.Creates }) }
 
-// Single returns the calls that are one request.
+// Single returns the calls that send one request.
 func Single() []Call { return Select(func(c Call) bool { return !c.Composed }) }
 
-// Gets, Lists, Revokes and Deletes return the calls of that sort: one of each
-// service.
+// Gets, Lists, Revokes and Deletes return calls of one method, one for each service.
 func Gets() []Call    { return Select(func(c Call) bool { return c.Is("GetConnectLink") }) }
 func Lists() []Call   { return Select(func(c Call) bool { return c.Is("ListConnectLinks") }) }
 func Revokes() []Call { return Select(func(c Call) bool { return c.Is("RevokeConnectLink") }) }
 func Deletes() []Call { return Select(func(c Call) bool { return c.Is("Delete") }) }
 
-// Repeatable returns the calls of links that may take effect twice, and the deletes.
+// Repeatable returns the calls that the SDK may send again: gets, lists, revokes, deletes.
 func Repeatable() []Call { return slices.Concat(Gets(), Lists(), Revokes(), Deletes()) }
 
 // LinkCalls returns [Creates] and [Repeatable].
 func LinkCalls() []Call { return append(Creates(), Repeatable()...) }
 
-// Representative returns [Creates], and one call of each other sort.
+// Representative returns [Creates], and one call each of the other methods.
 func Representative() []Call {
 	return append(Creates(), Named("Sources.GetConnectLink"), Named("Destinations.ListConnectLinks"),
 		Named("Activations.RevokeConnectLink"), Named("Destinations.Delete"))
@@ -242,7 +241,7 @@ func GetLink(ctx context.Context, c *connectlinks.Client) error {
 	return err
 }
 
-// LinksIn returns the links that a call returned, alone or in a page.
+// LinksIn returns the links in a result of a call: one link, or those of a page.
 func LinksIn(v any) []connectlinks.ConnectLink {
 	switch v := v.(type) {
 	case *connectlinks.SourceConnectLink:
@@ -277,8 +276,7 @@ func bases[L any](page *connectlinks.Page[L], of func(L) connectlinks.ConnectLin
 	return links
 }
 
-// LinkID calls c, and returns the id of the first link that it returned, 0 if there
-// is none.
+// LinkID calls c, and returns the id of the first link in the result, or 0.
 func (c Call) LinkID(ctx context.Context, client *connectlinks.Client) (int64, error) {
 	v, err := c.Do(ctx, client)
 	if links := LinksIn(v); len(links) > 0 {

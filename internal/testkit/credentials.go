@@ -8,19 +8,19 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// Tokens is a token source that gives one token until it is told that this one was
-// refused, and then the next. The last token stays.
+// Tokens is a token source. It returns one token until that was refused, and then the next.
+// It keeps returning the last token.
 type Tokens struct {
 	List    []string
-	Rotate  bool                                    // give the next token at each call
-	Renewed func() (string, error)                  // in place of the rest of List, once a token was refused; may be nil
-	Note    func(ctx context.Context, event string) // told of each call; may be nil
+	Rotate  bool                                    // return the next token at each call
+	Renewed func() (string, error)                  // called instead of List after a token was refused; may be nil
+	Note    func(ctx context.Context, event string) // called for each call; may be nil
 
 	mu      sync.Mutex
 	refused []string
 }
 
-// Token returns the token at hand.
+// Token returns the current token.
 func (s *Tokens) Token(ctx context.Context) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,7 +37,7 @@ func (s *Tokens) Token(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// Invalidate gives up token.
+// Invalidate makes Token return the next token, if token is the current one.
 func (s *Tokens) Invalidate(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,8 +57,8 @@ func (s *Tokens) Refused() []string {
 	return s.refused
 }
 
-// NumberedTokens makes a token source that gives token-1, token-2, ...: another at
-// each call. It has no Invalidate.
+// NumberedTokens makes a token source that returns token-1, token-2 and so on. It has no
+// Invalidate.
 func NumberedTokens() connectlinks.TokenFunc {
 	var mu sync.Mutex
 	n := 0

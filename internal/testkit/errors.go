@@ -20,7 +20,7 @@ var Sentinels = map[string]error{
 	"ErrServer":         connectlinks.ErrServer,
 }
 
-// Sentinel returns the name of the only sentinel for a status, "" if there is none.
+// Sentinel returns the name of the only sentinel for a status, or "".
 func Sentinel(status int) string {
 	switch {
 	case status == 401:
@@ -39,23 +39,23 @@ func Sentinel(status int) string {
 	return ""
 }
 
-// IsTimeout reports what err answers to Timeout().
+// IsTimeout returns the result of err.Timeout(), or false without that method.
 func IsTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// Error says what the error of a call must be. The zero value is an error that matches
-// nothing.
+// Error describes the error that a call must return. The zero value describes an error that
+// matches nothing.
 type Error struct {
 	Status  int   // of the APIError; 0 for none
 	Unknown bool  // ErrOutcomeUnknown
 	Bad     bool  // ErrBadResponse
-	Context error // context.Canceled or context.DeadlineExceeded, the caller's own; nil for none
-	Timeout bool  // what Timeout() answers
+	Context error // the caller's own context.Canceled or context.DeadlineExceeded, or nil
+	Timeout bool  // the result of Timeout()
 }
 
-// Check checks that err is want and nothing else. It is the error of call.
+// Check checks that err, the error of call, matches want and nothing else.
 func (want Error) Check(t testing.TB, err error, call Call) {
 	t.Helper()
 	require.Error(t, err, call.Name)
@@ -75,8 +75,8 @@ func (want Error) Check(t testing.TB, err error, call Call) {
 	}
 }
 
-// InputFields returns the fields of all the InputErrors in err, in order. Any other
-// error in it fails the test.
+// InputFields returns the fields of all InputErrors in err, in order. Another error in err
+// fails the test.
 func InputFields(t testing.TB, err error) []string {
 	t.Helper()
 	if err == nil {

@@ -25,8 +25,8 @@ type Consumer struct {
 	env   []string
 }
 
-// NewConsumer makes a consumer without requirements. It knows the sums of all modules that the
-// module in dir requires.
+// NewConsumer makes a consumer without requirements. Its go.sum has the sums of all modules
+// that the module in dir requires.
 func NewConsumer(t testing.TB, dir string) *Consumer {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
@@ -40,9 +40,9 @@ func NewConsumer(t testing.TB, dir string) *Consumer {
 
 	environ := strings.Fields(c.Go("env", "GOMODCACHE", "GOPROXY"))
 	require.Len(t, environ, 2)
-	// A cache of its own, since the checkout changes and its version does not. The
-	// machine's is a proxy too: what is in it needs no network. With -trimpath the build
-	// cache does not depend on the directory, so that only the first run compiles everything.
+	// It has its own module cache, because the checkout changes and its version does not. The
+	// machine's module cache is a second proxy, which needs no network. With -trimpath the
+	// build cache does not depend on the directory, so only the first run compiles everything.
 	c.env = append(os.Environ(),
 		"GOMODCACHE="+t.TempDir(),
 		"GOPROXY="+fileURL(c.proxy)+","+fileURL(filepath.Join(environ[0], "cache", "download"))+","+environ[1],
@@ -52,7 +52,7 @@ func NewConsumer(t testing.TB, dir string) *Consumer {
 	return c
 }
 
-// Publish lays the module in dir out as a module proxy serves it. Nested modules are left out.
+// Publish puts the module in dir into the proxy. It leaves out nested modules.
 func (c *Consumer) Publish(module, version, dir string) {
 	t := c.t
 	t.Helper()
@@ -108,7 +108,7 @@ func (c *Consumer) Write(name, content string) {
 	write(c.t, path, content)
 }
 
-// Go runs the go command, and returns what it prints.
+// Go runs the go command, and returns its output.
 func (c *Consumer) Go(args ...string) string {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), "go", args...)

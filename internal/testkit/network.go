@@ -58,7 +58,7 @@ func Identity() (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
 }
 
-// cert is the certificate of the test servers, and Roots trusts it.
+// cert is the certificate of the test servers. Roots trusts it.
 var cert, Roots = Identity()
 
 var quiet = log.New(io.Discard, "", 0)
@@ -107,35 +107,34 @@ func Listen(t testing.TB) net.Listener {
 	return l
 }
 
-// NeedsGo126 skips a test that has a server of HTTP/2 in a bubble: the one of Go
-// 1.25 keeps channels in a pool, and so carries them from one bubble to another.
+// NeedsGo126 skips a test with an HTTP/2 server in a bubble on Go 1.25. That server keeps
+// channels in a pool, and uses the channels of one bubble in another.
 func NeedsGo126(t testing.TB, h2 bool) {
 	if h2 && strings.HasPrefix(runtime.Version(), "go1.25") {
 		t.Skip("needs the HTTP/2 of Go 1.26")
 	}
 }
 
-// Network is a network in memory, for a synctest bubble. Every address that is
-// dialled is the [API]'s, with TLS and all that net/http does, but without sockets
-// and real time.
+// Network is a network in memory, for a synctest bubble. Every dialled address leads to the
+// [API], with TLS and net/http, but without sockets and real time.
 type Network struct {
 	API       *API
 	Transport *http.Transport
 
-	// Misdial decides what becomes of the n-th dial, counted from 1: an error fails
-	// the dial, connect connects it to the API; otherwise far, the other end of the
-	// connection, is left to Misdial. A nil Misdial connects every dial.
+	// Misdial decides about the n-th dial, counted from 1. If it returns an error, the dial
+	// fails. If connect is true, the dial connects to the API. Otherwise Misdial itself
+	// uses far, the other end of the connection. A nil Misdial connects every dial.
 	Misdial func(n int, addr string, far net.Conn) (connect bool, err error)
 
 	accepts chan net.Conn
 	closed  chan struct{}
 	stop    func()
 	mu      sync.Mutex
-	ends    []net.Conn // near and far, in turn
+	ends    []net.Conn // near and far, alternating
 	dialed  []string
 }
 
-// NewNetwork starts an API in a bubble. What it started ends with the test.
+// NewNetwork starts an API in a bubble, until the test ends.
 func NewNetwork(t testing.TB, h2 bool) *Network {
 	n := &Network{API: NewAPI(), accepts: make(chan net.Conn), closed: make(chan struct{})}
 	n.stop = sync.OnceFunc(func() { close(n.closed) })
@@ -200,7 +199,7 @@ func (n *Network) Dialed() []string {
 	return append([]string(nil), n.dialed...)
 }
 
-// Dials returns how many there were.
+// Dials returns the number of dials.
 func (n *Network) Dials() int { return len(n.Dialed()) }
 
 // CloseConnections closes every connection, at both ends.
@@ -212,7 +211,7 @@ func (n *Network) CloseConnections() {
 	}
 }
 
-// Open returns how many connections the client has not closed.
+// Open returns the number of connections that the client has not closed.
 func (n *Network) Open() (open int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -224,7 +223,7 @@ func (n *Network) Open() (open int) {
 	return open
 }
 
-// listener is the network as its server sees it.
+// listener is the listener of the network's server.
 type listener struct{ *Network }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -239,8 +238,8 @@ func (l listener) Accept() (net.Conn, error) {
 func (l listener) Close() error   { l.stop(); return nil }
 func (l listener) Addr() net.Addr { return address(Host) }
 
-// Pipe makes a connection in memory. Like one of TCP, and unlike net.Pipe, it has
-// buffers: TLS writes where nobody may be reading.
+// Pipe makes a connection in memory. Unlike net.Pipe it has buffers, like TCP, because TLS
+// sometimes writes when the other end does not read.
 func Pipe() (near, far net.Conn) {
 	there, back := newStream(), newStream()
 	return &pipeEnd{in: back, out: there}, &pipeEnd{in: there, out: back}
@@ -251,9 +250,9 @@ type stream struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	buf      []byte
-	deadline time.Time // of reading
-	ended    bool      // by the writer
-	dropped  bool      // by the reader
+	deadline time.Time // the read deadline
+	ended    bool      // the writer has closed it
+	dropped  bool      // the reader has closed it
 }
 
 func newStream() *stream {
@@ -333,7 +332,7 @@ func (c *pipeEnd) SetReadDeadline(t time.Time) error {
 }
 
 func (c *pipeEnd) SetDeadline(t time.Time) error    { return c.SetReadDeadline(t) }
-func (c *pipeEnd) SetWriteDeadline(time.Time) error { return nil } // writing never waits
+func (c *pipeEnd) SetWriteDeadline(time.Time) error { return nil } // writes never wait
 func (c *pipeEnd) LocalAddr() net.Addr              { return address(fmt.Sprintf("%p", c.in)) }
 func (c *pipeEnd) RemoteAddr() net.Addr             { return address(fmt.Sprintf("%p", c.out)) }
 
@@ -342,13 +341,13 @@ type address string
 func (address) Network() string  { return "memory" }
 func (a address) String() string { return string(a) }
 
-// Refused is the error of a dial to a port that nobody listens on.
+// Refused returns the error of a dial to a port without a listener.
 func Refused() error {
 	return &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 }
 
-// AnswerConnect reads a CONNECT request from far and answers it with a status. It
-// reports whether it could.
+// AnswerConnect reads a CONNECT request from far, answers it with a status, and reports
+// whether this worked.
 func AnswerConnect(far net.Conn, status string) bool {
 	req, err := http.ReadRequest(bufio.NewReader(far))
 	if err != nil || req.Method != http.MethodConnect {

@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// PersonalToken is a token that has no prefix.
+// PersonalToken is a token without the prefix secret-token:.
 const PersonalToken = "Kq3Vd8/Rz1+Mx6=Nc0Fy5Tb9Ws"
 
-// Secrets are what the checks below look for.
+// Secrets are the secrets that the checks below look for.
 var Secrets = []string{TokenSecret, PersonalToken, LinkSecret}
 
 // Verbs are all verbs of fmt except %p, %T and %w, some with flags.
@@ -30,10 +30,10 @@ var Verbs = []string{
 	"%9v", "%-40.60s", "%z",
 }
 
-// fewVerbs are enough for a value that holds an error on which all were tried.
+// fewVerbs are enough for a value that holds an error, if the error passed with all verbs.
 var fewVerbs = []string{"%+v", "%#v", "%d"}
 
-// needles are parts of the secrets as each verb spells them, and as a log does.
+// needles are parts of the secrets, as each verb or a log prints them.
 var needles = func() map[string][]string {
 	needles := map[string][]string{}
 	for _, verb := range append([]string{"slog"}, Verbs...) {
@@ -62,7 +62,7 @@ var (
 	unicodeEscapes = regexp.MustCompile(`\\+u00([0-9a-fA-F]{2})`)
 )
 
-// Decoded undoes the escapes in which a server may write a secret.
+// Decoded replaces the escapes with which a server may write a secret.
 func Decoded(s string) string {
 	if !strings.ContainsAny(s, `%\&`) {
 		return s
@@ -76,8 +76,8 @@ func Decoded(s string) string {
 	return strings.ReplaceAll(html.UnescapeString(s), `\`, "")
 }
 
-// Shown returns the part of a secret that text shows, which verb printed, or "". The
-// verb of a log is slog.
+// Shown returns the part of a secret in text, or "". verb is the verb that printed text, or
+// slog for a log.
 func Shown(verb, text string) string {
 	for _, s := range []string{text, Decoded(text)} {
 		for _, needle := range needles[verb] {
@@ -99,8 +99,8 @@ func CheckText(t testing.TB, where, verb, text string) (found bool) {
 	return part != ""
 }
 
-// CheckPrints checks that nothing that prints v shows a secret. inJSON says whether to
-// look at JSON too, which has the URL of a link.
+// CheckPrints checks that v shows no secret when it is printed. With inJSON it checks the
+// JSON too, which has the URL of a link.
 func CheckPrints(t testing.TB, where string, v any, inJSON bool) {
 	t.Helper()
 	checkPrintsBy(t, Verbs, where, v, inJSON)
@@ -110,7 +110,7 @@ func checkPrintsBy(t testing.TB, verbs []string, where string, v any, inJSON boo
 	t.Helper()
 	for _, verb := range verbs {
 		if CheckText(t, where, verb, fmt.Sprintf(verb, v)) {
-			return // one is enough
+			return
 		}
 	}
 	CheckText(t, where, "%v", fmt.Sprint(v)+fmt.Sprintln(v, "and", v))
@@ -170,8 +170,8 @@ var Spellings = map[string]func(string) string{
 	"HTML, hex":     func(s string) string { return Spell(s, "&#x%x;", false) },
 }
 
-// Spell writes s, and each byte except letters and digits in a format; with all, every
-// byte.
+// Spell writes s with each byte in a format, except letters and digits. With all, it writes
+// every byte in the format.
 func Spell(s, format string, all bool) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {

@@ -1,7 +1,12 @@
-// Package testkit holds what the tests of this module share: an API that fails as
-// a test tells it, a network in memory for synctest bubbles, servers on sockets,
-// transports in a function, clients, token sources, checks of errors, and a table
-// of every public method. Only tests import it.
+// Package testkit has what the tests of this module share:
+//
+//   - an API whose answers can fail,
+//   - a network in memory for synctest bubbles, and servers on sockets,
+//   - transports in a function, clients, token sources,
+//   - checks of errors, and of printed secrets,
+//   - a table with a call of every public method.
+//
+// Only tests import it.
 package testkit
 
 import (
@@ -19,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Secrets that the clients and answers of this package hold. No part of them is in
-// any other text, so that a test can look for it.
+// Secrets that the clients and answers of this package hold. No other text has a part of
+// them, so tests can look for parts.
 const (
 	Token       = "secret-token:" + TokenSecret
 	TokenSecret = "Hj4kT9vQ2mX7/bN5w+R8cZ="
@@ -28,18 +33,18 @@ const (
 	LinkSecret  = "Lw6pYs3fDg1uKe0aVoJi2r"
 )
 
-// BasePath is the path of an [API]. It is not empty, so that a request of an
-// absolute path is noticed.
+// BasePath is the path of an [API]. It is not empty, so that a test fails if a request
+// leaves it out.
 const BasePath = "/proxy/census"
 
-// Origin reaches the [API] of a [Network]; Host is its host.
+// Origin and Host are the address of the [API] of a [Network].
 const (
 	Host   = "api.test"
 	Origin = "https://" + Host
 )
 
-// Client makes a client of rt with [Token]; a nil rt is the SDK's own transport. An
-// option of opts replaces the client's own, WithTokenSource the token too.
+// Client makes a client with the transport rt and [Token]. If rt is nil, it uses the SDK's
+// own transport. Options replace what Client sets, and WithTokenSource the token.
 func Client(t testing.TB, rt http.RoundTripper, opts ...connectlinks.Option) *connectlinks.Client {
 	t.Helper()
 	own := []connectlinks.Option{connectlinks.WithToken(Token)}
@@ -87,18 +92,18 @@ func Time(s string) time.Time {
 	return at
 }
 
-// Race reports whether the race detector is on. It makes everything ten times
-// slower, and learns nothing from what one goroutine repeats.
+// Race reports whether the race detector is on. It makes tests ten times slower, and finds
+// nothing in what one goroutine repeats.
 var Race = func() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }()
 
-// Thorough reports whether to try every case of tests that have very many cases that
-// are much alike: .ci/run does, by CONNECTLINKS_THOROUGH=1. Otherwise they try some.
+// Thorough reports whether tests with many similar cases try all of them. .ci/run sets
+// CONNECTLINKS_THOROUGH=1 for this. Otherwise they try some.
 var Thorough = os.Getenv("CONNECTLINKS_THOROUGH") != ""
 
-// Repeats returns n if [Thorough], and otherwise a part of n.
+// Repeats returns n if [Thorough] and not [Race], and otherwise n/20.
 func Repeats(n int) int {
 	if Thorough && !Race {
 		return n
@@ -106,8 +111,8 @@ func Repeats(n int) int {
 	return n / 20
 }
 
-// Sample counts in n the cases that are much alike, and reports whether to try this
-// one: every case if [Thorough], and otherwise one of several.
+// Sample counts similar cases in n, and reports whether to try this one: all of them if
+// [Thorough], otherwise every fifth, and every twentieth if [Race].
 func Sample(n *int) bool {
 	*n++
 	switch {

@@ -23,8 +23,8 @@ func (f RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return f(r)
 }
 
-// Response makes a response to r. header is names and values in turn; the content
-// type is JSON unless it says otherwise.
+// Response makes a response to r. header alternates names and values. The default
+// Content-Type is JSON.
 func Response(r *http.Request, status int, body string, header ...string) *http.Response {
 	h := http.Header{"Content-Type": {"application/json"}}
 	for i := 0; i+1 < len(header); i += 2 {
@@ -36,19 +36,19 @@ func Response(r *http.Request, status int, body string, header ...string) *http.
 	}
 }
 
-// Stream makes a response whose body is read from body, and of unknown length.
+// Stream makes a response of unknown length whose body is read from body.
 func Stream(r *http.Request, status int, body io.Reader) *http.Response {
 	resp := Response(r, status, "")
 	resp.Body, resp.ContentLength = io.NopCloser(body), -1
 	return resp
 }
 
-// Respond makes a transport that answers every request alike. See [Response].
+// Respond makes a transport that gives every request the same answer. See [Response].
 func Respond(status int, body string, header ...string) RoundTripper {
 	return func(r *http.Request) (*http.Response, error) { return Response(r, status, body, header...), nil }
 }
 
-// Fail makes a transport that has no answer but err.
+// Fail makes a transport that always returns err.
 func Fail(err error) RoundTripper {
 	return func(*http.Request) (*http.Response, error) { return nil, err }
 }
@@ -59,7 +59,7 @@ var Hang RoundTripper = func(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// HangInBody makes a transport that answers with a status, and never with a body.
+// HangInBody makes a transport that answers with a status, and whose body never comes.
 func HangInBody(status int) RoundTripper {
 	return func(r *http.Request) (*http.Response, error) {
 		return Stream(r, status, stalled{r.Context()}), nil
@@ -74,7 +74,7 @@ func (s stalled) Read([]byte) (int, error) {
 	return 0, s.ctx.Err()
 }
 
-// Handle makes a transport that answers as h does, without a network.
+// Handle makes a transport that calls h, without a network.
 func Handle(h http.Handler) RoundTripper {
 	return func(r *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
@@ -91,14 +91,14 @@ func Unused(t testing.TB) RoundTripper {
 	}
 }
 
-// Counter counts the requests that it hands to RoundTripper; to [Succeed] if that
-// is nil.
+// Counter counts requests, and sends them with RoundTripper. If that is nil, it uses
+// [Succeed].
 type Counter struct {
 	RoundTripper http.RoundTripper
 	n            atomic.Int64
 }
 
-// RoundTrip counts r and hands it on.
+// RoundTrip counts r and sends it.
 func (c *Counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.n.Add(1)
 	if c.RoundTripper == nil {
@@ -122,10 +122,10 @@ type Script struct {
 	requests []string
 }
 
-// NewScript makes a script of these steps.
+// NewScript makes a Script with these steps.
 func NewScript(t testing.TB, steps ...RoundTripper) *Script { return &Script{t: t, steps: steps} }
 
-// RoundTrip takes the next step.
+// RoundTrip answers with the next step.
 func (s *Script) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	n := len(s.requests)

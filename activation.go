@@ -166,8 +166,7 @@ func (s *ActivationsService) RevokeConnectLink(ctx context.Context, linkID int64
 		}
 	}
 	k := post("/api/v2/activation_connect_links/{connect_link_id}/revoke").id("linkID", linkID)
-	link, err := fetch(ctx, (*service)(s), k, (*wireLink).activation)
-	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
+	return revokeLink(ctx, (*service)(s), k, linkID, (*wireLink).activation, s.GetConnectLink)
 }
 
 // ListConnectLinks returns a page of links, expired and revoked ones included.

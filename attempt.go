@@ -27,13 +27,17 @@ const (
 
 // outcome says how an attempt ended.
 type outcome struct {
-	err        error         // nil for a success
-	notSent    bool          // the caller's context ended before the transport was called
-	status     int           // of the HTTP response, 0 if there was none
-	retryAfter time.Duration // how long the API asked to wait, 0 if it did not
-	retryable  retryable
-	maybeDone  bool // the API may have carried out the request, although it failed
-	resent     bool // a transport sent the request more than once
+	err           error         // nil for a success
+	notSent       bool          // the caller's context ended before the transport was called
+	status        int           // of the HTTP response, 0 if there was none
+	retryAfter    time.Duration // how long an error asked to wait, 0 if it did not
+	hasRetryAfter bool          // it named a time to come back, perhaps now
+	final         bool          // the caller's context ended, or a success says that the request failed
+	resent        bool          // a transport sent the request more than once
+
+	// What classify makes of these:
+	retryable retryable
+	maybeDone bool // the API may have carried out the request, although it failed
 }
 
 // retryable says which requests may be sent again after an attempt.
@@ -41,9 +45,34 @@ type retryable int
 
 const (
 	retryNone       retryable = iota
-	retryIdempotent           // all but creates: the API may have carried out the request
+	retryIdempotent           // all except creates: the API may have carried out the request
 	retryAll                  // the API has not carried out the request
 )
+
+// classify decides, for an attempt that failed, what may be sent again, and whether the outcome of
+// a create is unknown.
+//
+// Assumption: a 401, a 429, and a 503 with Retry-After were answered without carrying out
+// the request, which is what HTTP means by them. A bare 503 is also what hosting platforms
+// answer for a request that ran too long.
+func (a *attempt) classify(o *outcome) {
+	switch status := o.status; {
+	case status == 0 && a.trace.NoConnection():
+		o.retryable = retryAll
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && o.hasRetryAfter:
+		o.retryable = retryAll
+	case status == http.StatusSeeOther: // it is how a server answers a POST that it carried out
+		o.maybeDone = true
+	case status < 300, status == http.StatusRequestTimeout, status >= 500: // 0 without a response
+		o.retryable, o.maybeDone = retryIdempotent, true
+	}
+	if o.final {
+		o.retryable = retryNone
+	}
+	if o.maybeDone && a.call.creates {
+		o.err = unknownOutcome(o.err)
+	}
+}
 
 // errTimeout is the cause of a context that the SDK's own timeout ended, as opposed to the
 // caller's deadline.
@@ -59,18 +88,20 @@ func withTimeout(ctx context.Context, d time.Duration) (context.Context, context
 
 // attempt is one request on its way.
 type attempt struct {
-	core   *core
-	call   *call
-	tokens []string        // the secrets that a foreign text may hold
-	caller context.Context // the caller's
-	ctx    attemptContext  // the caller's, with the attempt's timeout
-	trace  httpx.Trace
-	start  time.Time
+	core    *core
+	call    *call
+	token   string
+	secrets []string        // what a foreign text may hold: the token, and one that was rejected
+	caller  context.Context // the caller's
+	ctx     attemptContext  // the caller's, with the attempt's timeout
+	trace   httpx.Trace
+	start   time.Time
 }
 
-// attempt sends a call's request once, with the first of the tokens.
-func (c *core) attempt(ctx context.Context, k *call, resend int, tokens ...string) outcome {
-	a := &attempt{core: c, call: k, tokens: tokens, caller: ctx, start: time.Now()}
+// sendOnce sends a call's request once. resend is the number of attempts before this one. rejected
+// is a token that was answered with 401, "" for none.
+func (c *core) sendOnce(ctx context.Context, k *call, resend int, token, rejected string) outcome {
+	a := &attempt{core: c, call: k, token: token, secrets: []string{token, rejected}, caller: ctx, start: time.Now()}
 	actx, cancel := withTimeout(ctx, c.attemptTimeout)
 	defer cancel()
 	a.ctx = attemptContext{actx, Attempt{k.method, k.route, resend}}
@@ -83,18 +114,20 @@ func (c *core) attempt(ctx context.Context, k *call, resend int, tokens ...strin
 	if over := pace.Ended(ctx); over != nil {
 		return outcome{err: over, notSent: true}
 	}
-	resp, err := a.roundTrip(req)
 	var o outcome
-	if err != nil {
-		o = a.noResponse(err)
+	if resp, err := a.roundTrip(req); err != nil {
+		o = outcome{err: a.attemptError(err), final: pace.Ended(ctx) != nil}
 	} else {
-		o = a.read(resp)
+		o = a.readResponse(resp)
 	}
 	o.resent = a.trace.Resent()
-	if o.resent && k.creates { // whatever it answered, there may be two links
-		o = outcome{err: a.resent(), maybeDone: true, resent: true}
+	if o.resent && k.creates { // whatever was answered, there may be two links
+		o = outcome{err: a.resentError(), final: true, resent: true}
 	}
 	a.log(o)
+	if o.err != nil {
+		a.classify(&o)
+	}
 	return o
 }
 
@@ -110,7 +143,7 @@ func (a *attempt) request() *http.Request {
 		URL:    &u,
 		Host:   u.Host,
 		Header: http.Header{
-			"Authorization": {"Bearer " + a.tokens[0]},
+			"Authorization": {"Bearer " + a.token},
 			"User-Agent":    {c.userAgent},
 			"Accept":        {"application/json"},
 		},
@@ -150,7 +183,7 @@ func (a *attempt) roundTrip(req *http.Request) (*http.Response, error) {
 	case resp.Body == nil:
 		return nil, errors.New("the transport returned a response without a body")
 	}
-	a.core.warmth.use()
+	a.core.lastUse.set(time.Now())
 	if jar := a.core.jar; jar != nil {
 		if cookies := resp.Cookies(); len(cookies) > 0 {
 			jar.SetCookies(req.URL, cookies)
@@ -159,35 +192,34 @@ func (a *attempt) roundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// read reads a response.
-func (a *attempt) read(resp *http.Response) outcome {
+// readResponse reads a response to its end, and closes it.
+func (a *attempt) readResponse(resp *http.Response) outcome {
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return a.failure(resp)
+		return a.readError(resp)
 	}
+	return a.readSuccess(resp)
+}
+
+// readSuccess reads a response whose status is a success, and decodes it. This is a part of the
+// attempt, because a success that cannot be used is a failure: calls that may be sent again are.
+func (a *attempt) readSuccess(resp *http.Response) outcome {
 	body, err := httpx.ReadAll(resp.Body, resp.ContentLength, maxSuccess)
 	switch err {
 	case nil:
-		a.call.date = a.date(resp)
-		err = a.call.decode(&a.ctx, body)
+		err = a.call.decode(&a.ctx, answer{body, a.date(resp)})
 	case httpx.ErrTooLong:
 		err = badResponse("longer than %d bytes", maxSuccess)
 	}
-	if err == nil {
-		return outcome{status: resp.StatusCode}
-	}
-	o := outcome{status: resp.StatusCode, retryable: retryIdempotent, maybeDone: true}
+	o := outcome{status: resp.StatusCode}
 	var failure *APIError
-	switch {
-	case errors.As(err, &failure): // the envelope says that the request failed
+	if errors.As(err, &failure) { // the envelope says that the request failed
 		failure.StatusCode = cmp.Or(failure.StatusCode, resp.StatusCode)
 		a.describe(failure, resp, body)
-		o.err, o.retryable = failure, retryNone
-	default:
-		o.err = a.failed(err)
-		if pace.Ended(a.caller) != nil {
-			o.retryable = retryNone
-		}
+		failure.RetryAfter, _ = retryAfter(resp)
+		o.err, o.final = failure, true
+	} else if err != nil {
+		o.err, o.final = a.attemptError(err), pace.Ended(a.caller) != nil
 	}
 	return o
 }
@@ -203,78 +235,58 @@ func (a *attempt) date(resp *http.Response) time.Time {
 	return a.start.UTC().Truncate(time.Second)
 }
 
-// failure reads a response whose status is not a success.
-//
-// Assumption: a 401, a 429, and a 503 with Retry-After were answered without carrying out
-// the request, which is what HTTP means by them. A bare 503 is also what hosting platforms
-// answer for a request that ran too long.
-func (a *attempt) failure(resp *http.Response) outcome {
+// readError reads a response whose status is not a success, and its Retry-After.
+func (a *attempt) readError(resp *http.Response) outcome {
 	var body []byte
 	var cut error
 	if resp.StatusCode >= 200 { // after a 101 the body is the connection, and has no end
 		body, cut = httpx.ReadAll(resp.Body, resp.ContentLength, maxError)
 	}
 	e := &APIError{StatusCode: resp.StatusCode}
+	a.describe(e, resp, body)
 	o := outcome{err: e, status: resp.StatusCode}
-	named := a.describe(e, resp, body)
-	switch status := resp.StatusCode; {
-	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && named:
-		o.retryable, o.retryAfter = retryAll, e.RetryAfter
-	case status < 200, status == http.StatusRequestTimeout, status >= 500:
-		o.retryable, o.maybeDone = retryIdempotent, true
-	case status == http.StatusSeeOther: // it is how a server answers a POST that it carried out
-		o.maybeDone = true
-	}
+	o.retryAfter, o.hasRetryAfter = retryAfter(resp)
+	e.RetryAfter = o.retryAfter
 	if cut != nil && pace.Ended(&a.ctx) != nil { // what cut the body off stays visible
-		ended := a.failed(cut)
+		ended := a.attemptError(cut)
 		o.err = &callError{e.Error() + "; " + a.call.brief(ended), []error{e, ended}, ended.timeout}
 	}
 	return o
 }
 
-// describe completes an APIError from the response, and reports whether the response says
-// when to come back.
-func (a *attempt) describe(e *APIError, resp *http.Response, body []byte) (named bool) {
-	clean := func(s string) string { return redact.Line(s, maxMessage, a.tokens...) }
+// retryAfter returns how long a response asks to wait, and false if it does not say.
+func retryAfter(resp *http.Response) (time.Duration, bool) {
+	return pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
+}
+
+// describe adds to an APIError what a response says about the failure.
+func (a *attempt) describe(e *APIError, resp *http.Response, body []byte) {
+	clean := func(s string) string { return redact.Line(s, maxMessage, a.secrets...) }
 	status, message := failureText(body)
 	body = body[:min(len(body), maxError)]
 	e.Status = clean(status)
 	e.Message = clean(message)
 	e.RequestID = clean(resp.Header.Get("X-Request-Id"))
 	e.Method, e.Path = a.call.method, a.call.path
-	e.Body = redact.Body(body, maxErrorBody, a.tokens...)
-	e.RetryAfter, named = pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
-	return named
+	e.Body = redact.Body(body, maxErrorBody, a.secrets...)
 }
 
-// noResponse says how an attempt ended for which the transport has no response.
-func (a *attempt) noResponse(err error) outcome {
-	o := outcome{err: a.failed(err), retryable: retryIdempotent, maybeDone: true}
-	if a.trace.NoConnection() {
-		o.retryable, o.maybeDone = retryAll, false
-	}
-	if pace.Ended(a.caller) != nil {
-		o.retryable = retryNone
-	}
-	return o
-}
-
-// failed returns the error of an attempt that ended with err, which may be foreign, and may
+// attemptError returns the error of an attempt that ended with err, which may be foreign, and may
 // come from the caller's context or the SDK's timeout.
-func (a *attempt) failed(err error) *callError {
+func (a *attempt) attemptError(err error) *callError {
 	what := ""
 	if a.trace.NoConnection() {
 		what = "no connection: "
 	}
 	if over := pace.Ended(a.caller); over != nil {
-		return a.call.failed(what, over)
+		return a.call.newError(what, over)
 	}
 	if context.Cause(&a.ctx) == errTimeout {
-		e := a.call.failed(what + fmt.Sprintf("no answer within %s", a.core.attemptTimeout))
+		e := a.call.newError(what + fmt.Sprintf("no answer within %s", a.core.attemptTimeout))
 		e.timeout = true
 		return e
 	}
-	e := a.call.failed(what, redact.Error(err, a.tokens...))
+	e := a.call.newError(what, redact.Error(err, a.secrets...))
 	if errors.Is(err, errHTML) && strings.HasPrefix(a.call.path, "/api/v1/") {
 		e.text += "; " + retiredHint
 	}
@@ -285,13 +297,13 @@ func (a *attempt) failed(err error) *callError {
 	return e
 }
 
-// resent returns the error of a create that the transport sent more than once.
-func (a *attempt) resent() error {
+// resentError returns the error of a create that the transport sent more than once.
+func (a *attempt) resentError() error {
 	const what = "the transport sent the request again by itself"
 	if over := pace.Ended(a.caller); over != nil {
-		return a.call.failed(what+": ", over)
+		return a.call.newError(what+": ", over)
 	}
-	return a.call.failed(what)
+	return a.call.newError(what)
 }
 
 // log writes the one record of an attempt.
@@ -303,7 +315,7 @@ func (a *attempt) log(o outcome) {
 	attrs := []slog.Attr{
 		slog.String("method", a.call.method),
 		slog.String("path", a.call.path),
-		slog.Int("retries", a.ctx.attempt.Resend),
+		slog.Int("resend", a.ctx.attempt.Resend),
 		slog.Int("status", o.status),
 		slog.Duration("duration", time.Since(a.start)),
 	}
@@ -321,15 +333,24 @@ type callError struct {
 	timeout bool
 }
 
-// failed returns an error that says what happened to a call, and why: the first cause, if
+// newError returns an error that says what happened to a call, and why: the first cause, if
 // there is one.
-func (k *call) failed(what string, causes ...error) *callError {
+func (k *call) newError(what string, causes ...error) *callError {
 	e := &callError{text: "connectlinks: " + k.method + " " + k.path + ": " + what, causes: causes}
 	if len(causes) > 0 {
 		e.text += k.brief(causes[0])
 		e.timeout = isTimeout(causes[0])
 	}
 	return e
+}
+
+// unknownOutcome returns the error of a create that failed with err, and may have been carried out.
+func unknownOutcome(err error) error {
+	return &callError{
+		text:    err.Error() + "; the API may hold a link that nobody has",
+		causes:  []error{ErrOutcomeUnknown, err},
+		timeout: isTimeout(err),
+	}
 }
 
 // wrap returns an error that says whose error err is.

@@ -2,7 +2,6 @@ package connectlinks
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,27 +11,30 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/connectlinks/connectlinks-go/internal/jsonscan"
 )
 
-// call describes a request, and how to decode its answer.
+// call describes a request, how often it may be sent, and how to decode its answer.
 type call struct {
-	method   string
-	route    string // the path with placeholders, as the methods' doc comments write it
-	path     string // below the base URL
-	escaped  string // the path as it is sent
-	query    string
-	body     []byte                                          // JSON; nil for none
-	creates  bool                                            // it makes a link, and must not take effect twice
-	decode   func(ctx context.Context, body []byte) error    // decodes a success; ends with ctx
-	refused  error                                           // why it cannot be sent: an *InputError
-	received int                                             // how many items a page had before it was confined to a group
-	once     bool                                            // it is never retried
-	date     time.Time                                       // when the API answered with a success
-	find     func(ctx context.Context, began time.Time) bool // looks for a create's link when its outcome is unknown; may be nil
+	method  string
+	route   string // the path with placeholders, as the methods' doc comments write it
+	path    string // below the base URL
+	escaped string // the path as it is sent
+	query   string
+	body    []byte // JSON; nil for none
+	refused error  // why it cannot be sent: an *InputError
 
-	repeated bool // set once an attempt that may have taken effect is followed by another
+	creates bool // it makes a link, and must not take effect twice
+	once    bool // it is never retried
+
+	// decode decodes a success, and ends with ctx. A failed attempt may be followed by another:
+	// the last success counts.
+	decode func(ctx context.Context, a answer) error
+}
+
+// answer is a response whose status is a success.
+type answer struct {
+	body []byte
+	date time.Time // when the API answered
 }
 
 func get(route string) *call    { return newCall(http.MethodGet, route) }
@@ -47,7 +49,7 @@ func newCall(method, route string) *call {
 
 // id puts an id into the path. field is its name in the method's signature.
 func (k *call) id(field string, id int64) *call {
-	k.refused = refuse(id < 1, field, "must be positive")
+	k.refused = inputErrors(k.refused, refuse(id < 1, field, "must be positive"))
 	return k.fill(strconv.FormatInt(id, 10))
 }
 
@@ -56,8 +58,9 @@ func (k *call) name(field, s string) *call {
 	strange := strings.ContainsFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`/\?%{}`, r)
 	})
-	k.refused = refuse(strange || s == "" || s == "." || s == "..", field,
+	bad := refuse(strange || s == "" || s == "." || s == "..", field,
 		`must be an id or name: not empty, not . or .., without blanks, / \ ? % { or }`)
+	k.refused = inputErrors(k.refused, bad)
 	return k.fill(s)
 }
 
@@ -89,149 +92,44 @@ func (k *call) create(p params) *call {
 	return k
 }
 
-// object is a wire type W that can be fetched and listed. check returns ErrBadResponse if the
-// object cannot be used. Alone, an object must be whole. In a list it only needs its id, so that
-// one odd object does not hide the others.
-type object[W any] interface {
-	*W
-	wireObject
-	check(alone bool) error
-}
-
-// fetch sends a call whose answer is one object, and converts it.
+// fetch sends a GET whose answer is one object, and converts it.
 func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*T, error) {
-	out := new(T)
-	group, foreign := s.group(k), false
-	k.decode = func(ctx context.Context, body []byte) error {
-		env, err := readEnvelope(ctx, body, false)
-		if err != nil {
-			return err
-		}
-		var r wireReader
-		w := P(new(W))
-		r.value(env.data, w)
-		if err := cmp.Or(r.err, r.wrong); err != nil {
-			return err
-		}
-		if err := w.check(true); err != nil {
-			return err
-		}
-		if foreign = outside(group, w); foreign && k.creates {
-			return badResponse("the link belongs to another group, or to none")
-		}
-		*out = convert(w)
-		return nil
+	var w P
+	k.decode = func(ctx context.Context, a answer) (err error) {
+		w, err = decodeObject[W, P](ctx, a.body)
+		return err
 	}
-	if err := s.do(ctx, k); err != nil {
+	err := s.do(ctx, k, func(ctx context.Context, x *exchange) error {
+		if err := x.run(ctx); err != nil {
+			return err
+		}
+		if outside(s.group(k), w) {
+			return k.notInGroup()
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	if foreign && k.method == http.MethodGet {
-		return nil, k.notInGroup()
-	}
-	return out, nil
-}
-
-// readEnvelope checks a success against the limits, and splits it. If its status means a failure,
-// the error is an *APIError, whatever else is wrong. Of its fields only StatusCode may be set. In
-// a list, data may be longer than other members.
-func readEnvelope(ctx context.Context, body []byte, list bool) (env envelope, err error) {
-	invalid := jsonscan.Check(ctx, body, maxValues)
-	if err := ctx.Err(); err != nil {
-		return env, err
-	}
-	whole := jsonscan.Parse(body)
-	if invalid == nil && whole.Kind() != '{' && whole.Kind() != 'n' {
-		invalid = errors.New("not a JSON object")
-	}
-	for c := whole.Members(); c.Next(); {
-		switch string(c.Name) {
-		case "status":
-			env.status = wireText(c.Value.String())
-		case "data":
-			env.data = c.Value
-		case "pagination":
-			env.pagination = c.Value
-		case "api_key":
-			env.apiKey = c.Value
-		}
-		if len(c.Value.Text) > maxMember && !(list && string(c.Name) == "data") {
-			invalid = cmp.Or[error](invalid, &jsonscan.LimitError{Limit: maxMember, Of: "bytes in a member"})
-		}
-	}
-	if code, failed := env.status.failure(); failed {
-		return env, &APIError{StatusCode: code}
-	}
-	if invalid != nil {
-		return env, unreadable(body, invalid)
-	}
-	return env, nil
-}
-
-var errHTML = badResponse("HTML instead of JSON")
-
-// unreadable returns ErrBadResponse for a body that [jsonscan.Check] refused with err. It does not
-// quote the body, which may hold a secret.
-func unreadable(body []byte, err error) error {
-	trimmed := bytes.TrimSpace(body)
-	switch {
-	case len(trimmed) == 0:
-		return badResponse("empty")
-	case trimmed[0] == '<':
-		return errHTML
-	}
-	return badResponse("%s; length %d", err, len(body))
-}
-
-// failureText returns the status and the message of an answer that reports a failure, at most
-// 64 KiB of each. They are "" if the answer has none, or one of over 1 MiB. The answer need not be
-// valid JSON.
-func failureText(body []byte) (status, message string) {
-	var other string // as Rails calls its message
-	for c := jsonscan.Parse(body).Members(); c.Next(); {
-		if len(c.Value.Text) > maxMember {
-			continue
-		}
-		switch string(c.Name) {
-		case "status":
-			status = c.Value.String()
-		case "message":
-			message = c.Value.String()
-		case "error":
-			other = c.Value.String()
-		}
-	}
-	message = cmp.Or(message, other)
-	return status[:min(len(status), maxError)], message[:min(len(message), maxError)] // redacting is slow
+	out := convert(w)
+	return &out, nil
 }
 
 // discard sends a call of whose answer only the status counts. The answer may be empty. A 404 on
 // a retry means that an earlier attempt worked.
 func discard(ctx context.Context, s *service, k *call) error {
-	k.decode = func(ctx context.Context, body []byte) error {
-		if len(bytes.TrimSpace(body)) == 0 {
+	k.decode = func(ctx context.Context, a answer) error {
+		if len(bytes.TrimSpace(a.body)) == 0 {
 			return nil
 		}
-		_, err := readEnvelope(ctx, body, false)
+		_, err := readEnvelope(ctx, a.body, false)
 		return err
 	}
-	err := s.do(ctx, k)
-	if k.repeated && errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// revoked returns the result of a revocation. If a retry was refused with a 4xx, an earlier
-// attempt may have worked: revoked fetches the link to find out.
-func revoked[L interface{ base() ConnectLink }](ctx context.Context, k *call, linkID int64, link L, err error,
-	getLink func(context.Context, int64) (L, error),
-) (L, error) {
-	var refused *APIError
-	if !k.repeated || !errors.As(err, &refused) || refused.StatusCode < 400 || refused.StatusCode > 499 {
-		return link, err
-	}
-	if now, getErr := getLink(ctx, linkID); getErr == nil && now.base().Revoked {
-		return now, nil
-	}
-	return link, err
+	return s.do(ctx, k, func(ctx context.Context, x *exchange) error {
+		err := x.run(ctx)
+		if x.repeated && errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	})
 }

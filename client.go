@@ -1,6 +1,8 @@
 package connectlinks
 
 import (
+	"time"
+
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
 	"github.com/connectlinks/connectlinks-go/internal/pace"
 )
@@ -54,8 +56,8 @@ func newClient(c core, opts []Option) (*Client, error) {
 	if c.transport == nil {
 		c.transport = httpx.NewTransport()
 	}
-	if c.warmth == nil || c.warmth.baseURL != c.base.String() {
-		c.warmth = &warmth{baseURL: c.base.String()}
+	if c.lastUse == nil || c.lastUse.baseURL != c.base.String() {
+		c.lastUse = &lastUse{baseURL: c.base.String()}
 	}
 	c.attemptTimeout = c.timeout
 	if c.attemptTimeout == 0 || c.clientTimeout > 0 && c.clientTimeout < c.timeout {
@@ -76,7 +78,7 @@ func (c *Client) CloseIdleConnections() {
 	if c == nil || c.core == nil {
 		return
 	}
-	c.core.warmth.cool()
+	c.core.lastUse.set(time.Time{})
 	if t, ok := c.core.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}

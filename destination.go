@@ -108,8 +108,7 @@ func (s *DestinationsService) GetConnectLink(ctx context.Context, linkID int64) 
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/destination-connect-links/revoke-destination-connect-link
 func (s *DestinationsService) RevokeConnectLink(ctx context.Context, linkID int64) (*DestinationConnectLink, error) {
 	k := post("/api/v1/destination_connect_links/{connect_link_id}/revoke").id("linkID", linkID)
-	link, err := fetch(ctx, (*service)(s), k, (*wireLink).destination)
-	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
+	return revokeLink(ctx, (*service)(s), k, linkID, (*wireLink).destination, s.GetConnectLink)
 }
 
 // ListConnectLinks returns a page of links, expired and revoked ones included.

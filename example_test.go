@@ -591,7 +591,7 @@ func ExampleWithLogger() {
 	if _, err := client.Workspaces.Current(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	// Output: level=DEBUG msg="connectlinks: attempt" method=GET path=/api/v1/workspace retries=0 status=200
+	// Output: level=DEBUG msg="connectlinks: attempt" method=GET path=/api/v1/workspace resend=0 status=200
 }
 
 // A link can be printed and logged: its secret stays out.

@@ -41,9 +41,9 @@ func (s *service) findLost(ctx context.Context, k *call, lost lostLink, began ti
 		}
 		found, date, err := s.search(ctx, lost.route, lost.redirectURI, pages, true)
 		switch {
-		case errors.Is(err, ErrRateLimited), errors.Is(err, ErrServer): // looking on would not help the API
+		case errors.Is(err, ErrRateLimited), errors.Is(err, ErrServer): // the API has too much to do already
 			return nil
-		case err != nil || len(found) == 0:
+		case err != nil || len(found) == 0: // the next look may see more, perhaps with another token
 			continue
 		case len(found) > 1, !found[0].usable(date), !lost.matches(&found[0]):
 			return nil
@@ -67,7 +67,7 @@ func (s *service) search(ctx context.Context, route, redirectURI string, pages i
 		if err != nil {
 			return nil, date, err
 		}
-		date = k.date
+		date = page.date
 		for i := range page.Items {
 			if page.Items[i].RedirectURI == redirectURI {
 				found = append(found, page.Items[i])

@@ -13,7 +13,8 @@ func (w *wireActivation) group() string { return w.GroupID }
 func (w *wireConnection) group() string { return w.groupID }
 
 // group returns the group that a call is confined to, or "". Every call of API V2 is, except for
-// types, which belong to no group.
+// types, which belong to no group. The route decides, so that a call that is added later is
+// confined, unless it is named here.
 func (s *service) group(k *call) string {
 	if s == nil || s.core == nil || !strings.HasPrefix(k.route, "/api/v2/") || strings.HasPrefix(k.route, "/api/v2/activation_types") {
 		return ""

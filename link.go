@@ -2,6 +2,7 @@ package connectlinks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
+	"github.com/connectlinks/connectlinks-go/internal/pace"
 	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
@@ -109,24 +111,68 @@ func (p CreateReauthorizationLinkParams) uniqueRedirect() string {
 	return uniqueRedirect(p.RedirectURI, p.UniqueRedirect)
 }
 
-// createLink sends a create, and notes when the link was made. If its answer is lost, and the
-// caller promised a redirect URI of its own, it looks for the link.
+// createLink sends a create, and decodes the link that the API made. If the outcome is unknown, and
+// the caller promised a redirect URI of its own, it looks for the link.
 func createLink[L any](ctx context.Context, s *service, k *call, p params, convert func(*wireLink) L, lost lostLink) (*L, error) {
-	var found *wireLink
-	if lost.redirectURI = p.uniqueRedirect(); lost.redirectURI != "" {
-		k.find = func(ctx context.Context, began time.Time) bool {
-			found = s.findLost(ctx, k, lost, began)
-			return found != nil
+	var link *wireLink
+	k.create(p)
+	k.decode = func(ctx context.Context, a answer) (err error) {
+		if link, err = decodeObject[wireLink](ctx, a.body); err != nil {
+			return err
 		}
+		if outside(s.group(k), link) {
+			return badResponse("the link belongs to another group, or to none")
+		}
+		link.CreatedAt = a.date
+		return nil
 	}
-	link, err := fetch(ctx, s, k.create(p), func(w *wireLink) L {
-		w.CreatedAt = k.date
-		return convert(w)
+	lost.redirectURI = p.uniqueRedirect()
+	err := s.do(ctx, k, func(ctx context.Context, x *exchange) error {
+		err := x.run(ctx)
+		if lost.redirectURI == "" || !errors.Is(err, ErrOutcomeUnknown) || pace.Ended(ctx) != nil {
+			return err
+		}
+		if link = s.findLost(ctx, k, lost, x.began); link != nil {
+			return nil
+		}
+		return err
 	})
-	if err == nil && found != nil {
-		*link = convert(found)
+	if err != nil {
+		return nil, err
 	}
-	return link, err
+	out := convert(link)
+	return &out, nil
+}
+
+// revokeLink sends a revocation, and returns the link. If a retry was refused with a 4xx, an
+// earlier attempt may have worked: revokeLink fetches the link to find out.
+func revokeLink[L interface{ base() ConnectLink }](ctx context.Context, s *service, k *call, linkID int64, convert func(*wireLink) L,
+	getLink func(context.Context, int64) (*L, error),
+) (*L, error) {
+	var link L
+	k.decode = func(ctx context.Context, a answer) error {
+		w, err := decodeObject[wireLink](ctx, a.body)
+		if err == nil {
+			link = convert(w)
+		}
+		return err
+	}
+	err := s.do(ctx, k, func(ctx context.Context, x *exchange) error {
+		err := x.run(ctx)
+		var refused *APIError
+		if !x.repeated || !errors.As(err, &refused) || refused.StatusCode < 400 || refused.StatusCode > 499 {
+			return err
+		}
+		if now, getErr := getLink(ctx, linkID); getErr == nil && (*now).base().Revoked {
+			link = *now
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &link, nil
 }
 
 func required(field, s string) error {

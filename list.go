@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"time"
 
 	"github.com/google/go-querystring/query"
 )
@@ -64,7 +65,11 @@ func (p Page[T]) LogValue() slog.Value {
 
 // list asks for a page of objects, and converts them.
 func list[T, W any, P object[W]](ctx context.Context, s *service, route string, opts ListOptions, convert func(P) T) (*Page[T], error) {
-	return listWith(ctx, s, listCall(route, opts), convert)
+	listed, err := listWith(ctx, s, listCall(route, opts), convert)
+	if err != nil {
+		return nil, err
+	}
+	return &listed.Page, nil
 }
 
 // listCall returns a call for a page of a list.
@@ -77,45 +82,53 @@ func listCall(route string, opts ListOptions) *call {
 	return k
 }
 
+// listed is a page, with what only the SDK needs to know of it.
+type listed[T any] struct {
+	Page[T]
+	received int       // how many items the answer had, of whatever group
+	date     time.Time // when the API answered
+}
+
 // listWith sends a call whose answer is a page of objects, and converts them.
-func listWith[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*Page[T], error) {
-	var page *Page[T]
-	k.decode = func(ctx context.Context, body []byte) (err error) {
-		page, k.received, err = readPage(ctx, body, s.group(k), convert)
+func listWith[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*listed[T], error) {
+	var page *listed[T]
+	k.decode = func(ctx context.Context, a answer) (err error) {
+		page, err = decodePage(ctx, a, s.group(k), convert)
 		return err
 	}
-	if err := s.do(ctx, k); err != nil {
+	if err := s.send(ctx, k); err != nil {
 		return nil, err
 	}
 	return page, nil
 }
 
-// readPage decodes a page, item by item, and returns how many items the answer had. If group is
-// not "", the page has only the items of that group. It ends with ctx.
-func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group string, convert func(P) T) (_ *Page[T], received int, _ error) {
-	env, err := readEnvelope(ctx, body, true)
+// decodePage decodes an answer that holds a page, item by item. If group is not "", the page has
+// only the items of that group. It ends with ctx.
+func decodePage[T, W any, P object[W]](ctx context.Context, a answer, group string, convert func(P) T) (*listed[T], error) {
+	env, err := readEnvelope(ctx, a.body, true)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if env.data.Kind() != '[' {
-		return nil, 0, badResponse("data is not a list")
+		return nil, badResponse("data is not a list")
 	}
+	received := 0
 	var r wireReader
 	w := P(new(W)) // for one item after the other
 	items := []T{}
 	for c := env.data.Elements(); c.Next(); {
 		switch err := ctx.Err(); {
 		case err != nil:
-			return nil, 0, err
+			return nil, err
 		case received == maxItems:
-			return nil, 0, badResponse("more than %d items on a page", maxItems)
+			return nil, badResponse("more than %d items on a page", maxItems)
 		case len(c.Value.Text) > maxMember:
-			return nil, 0, badResponse("more than %d bytes in an item", maxMember)
+			return nil, badResponse("more than %d bytes in an item", maxMember)
 		}
 		*w = *new(W)
 		r.value(c.Value, w)
-		if err := cmp.Or(r.err, w.check(false)); err != nil {
-			return nil, 0, err
+		if err := cmp.Or(r.limitErr, w.check()); err != nil {
+			return nil, err
 		}
 		received++
 		if !outside(group, w) {
@@ -125,18 +138,22 @@ func readPage[T, W any, P object[W]](ctx context.Context, body []byte, group str
 	at := wirePagination{total: len(items), perPage: len(items), number: 1, last: 1} // of the only page
 	if kind := env.pagination.Kind(); kind != 0 && kind != 'n' {
 		at = wirePagination{}
-		r.wrong = nil // an item's
-		if r.value(env.pagination, &at); r.wrong != nil {
-			return nil, 0, r.wrong
+		r.typeErr = nil // values of an item may be of the wrong type
+		if r.value(env.pagination, &at); r.typeErr != nil {
+			return nil, r.typeErr
 		}
 	}
 	if group != "" {
 		at.total = 0 // it would tell the size of other groups
 	}
-	return &Page[T]{
-		Items: items, Number: at.number, PerPage: at.perPage,
-		Prev: at.prev, Next: at.next, Last: at.last, TotalRecords: at.total,
-	}, received, nil
+	return &listed[T]{
+		Page: Page[T]{
+			Items: items, Number: at.number, PerPage: at.perPage,
+			Prev: at.prev, Next: at.next, Last: at.last, TotalRecords: at.total,
+		},
+		received: received,
+		date:     a.date,
+	}, nil
 }
 
 // all walks the items of a list from opts.Page on. It fetches a page when its first item is
@@ -161,18 +178,17 @@ func all[T, W any, P object[W]](ctx context.Context, s *service, route string, o
 }
 
 // pages walks the pages of a list from opts.Page on.
-func pages[T, W any, P object[W]](ctx context.Context, s *service, route string, opts ListOptions, convert func(P) T) iter.Seq2[*Page[T], error] {
-	return func(yield func(*Page[T], error) bool) {
+func pages[T, W any, P object[W]](ctx context.Context, s *service, route string, opts ListOptions, convert func(P) T) iter.Seq2[*listed[T], error] {
+	return func(yield func(*listed[T], error) bool) {
 		opts := opts // each range starts again
 		for {
-			k := listCall(route, opts)
-			page, err := listWith(ctx, s, k, convert)
+			page, err := listWith(ctx, s, listCall(route, opts), convert)
 			if !yield(page, err) || err != nil || page.Next == 0 {
 				return
 			}
 			number := max(opts.Page, 1)
 			switch {
-			case page.Next <= number || k.received == 0:
+			case page.Next <= number || page.received == 0:
 				yield(nil, badResponse("page %d of %s is followed by page %d", number, route, page.Next))
 				return
 			case page.Last > 0 && page.Next > page.Last:

@@ -56,7 +56,7 @@ type core struct {
 	userAgent                     string
 	hooks                         []hook
 	group                         string // of WithGroup; "" for none
-	warmth                        *warmth
+	lastUse                       *lastUse
 
 	gotToken, gotSource bool // in the NewClient or With call at hand
 }
@@ -163,7 +163,7 @@ func WithHTTPClient(hc *http.Client) Option {
 			return err
 		}
 		c.transport, c.jar, c.clientTimeout = cmp.Or(hc.Transport, http.DefaultTransport), hc.Jar, hc.Timeout
-		c.warmth = nil // it has connections of its own
+		c.lastUse = nil // it has connections of its own
 		return refuse(hc.Timeout < 0, "HTTPClient", "has a negative Timeout")
 	})
 }
@@ -197,8 +197,9 @@ func WithTimeout(d time.Duration) Option {
 	})
 }
 
-// WithLogger logs one Debug record per attempt: method, path, status, duration,
-// retries, and the error, free of secrets. It never logs a request or a link.
+// WithLogger logs one Debug record per attempt: method, path, resend (how many attempts of the
+// same call came before), status, duration, and the error, free of secrets. It never logs a
+// request or a link.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(c *core) error {
 		c.log = l

@@ -299,7 +299,7 @@ func TestLoggerRecordsAttempts(t *testing.T) {
 		require.NoError(t, testkit.GetLink(t.Context(), c))
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		require.Len(t, lines, 2, "one per attempt")
-		for i, want := range []string{"retries=0 status=0", "retries=1 status=200"} {
+		for i, want := range []string{"resend=0 status=0", "resend=1 status=200"} {
 			assert.Contains(t, lines[i], "level=DEBUG")
 			assert.Contains(t, lines[i], "method=GET path=/api/v1/destination_connect_links/469")
 			assert.Contains(t, lines[i], want)

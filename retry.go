@@ -23,13 +23,14 @@ type exchange struct {
 	pauses   int       // pauses of a throttled token that were waited out
 	rejected string    // the token that was answered with 401, "" for none
 	last     error     // how the last attempt ended, nil before the first
+	repeated bool      // an attempt that may have taken effect was followed by another
 
 	paused, limited time.Duration // time spent between attempts, and in the limiter
 }
 
-// do sends a call, as often as it may be sent, and tells the hooks. The order of an attempt is:
-// token, the token's pause, limiter, request.
-func (s *service) do(ctx context.Context, k *call) error {
+// do makes an exchange for a call. run runs it, and decides what the caller gets. Whatever else run
+// sends belongs to this call: the hooks are told when it begins and ends.
+func (s *service) do(ctx context.Context, k *call, run func(context.Context, *exchange) error) error {
 	switch {
 	case s == nil || s.core == nil:
 		return errNoClient()
@@ -40,52 +41,48 @@ func (s *service) do(ctx context.Context, k *call) error {
 	}
 	x := &exchange{core: s.core, call: k}
 	if len(s.core.hooks) == 0 {
-		return x.runAndFind(ctx)
+		return run(ctx, x)
 	}
 	ctx, end := startHooks(ctx, s.core.hooks, k)
-	err := x.runAndFind(ctx)
+	err := run(ctx, x)
 	end(CallResult{Err: err, Attempts: x.attempts, Paused: x.paused, Limited: x.limited})
 	return err
 }
 
-// runAndFind sends a call, and looks for the link of a create whose answer was lost.
-func (x *exchange) runAndFind(ctx context.Context) error {
-	err := x.run(ctx)
-	if x.call.find != nil && errors.Is(err, ErrOutcomeUnknown) && pace.Ended(ctx) == nil && x.call.find(ctx, x.began) {
-		return nil
-	}
-	return err
+// send sends a call.
+func (s *service) send(ctx context.Context, k *call) error {
+	return s.do(ctx, k, func(ctx context.Context, x *exchange) error { return x.run(ctx) })
 }
 
-// run is the loop around the attempts of a call.
+// run sends the request as often as it may be sent. The order of an attempt is: token, the token's
+// pause, limiter, request.
 func (x *exchange) run(ctx context.Context) error {
-	k := x.call
 	var renew bool // the token was rejected, and another one is needed
 	for {
 		token, err := x.token(ctx)
-		if err == nil {
-			if renew && token == x.rejected {
-				return x.last
-			}
-			renew = false
-			err = x.wait(ctx, token)
-		}
 		if err != nil {
-			return x.notSent(err)
+			return x.notSentError(err)
+		}
+		if renew && token == x.rejected {
+			return x.last
+		}
+		renew = false
+		if err := x.wait(ctx, token); err != nil {
+			return err
 		}
 
 		x.began = time.Now()
-		o := x.core.attempt(ctx, k, x.attempts, token, x.rejected)
+		o := x.core.sendOnce(ctx, x.call, x.attempts, token, x.rejected)
 		if o.notSent {
-			return x.notSent(o.err)
+			return x.notSentError(o.err)
 		}
 		x.attempts++
-		k.repeated = k.repeated || o.resent
+		x.repeated = x.repeated || o.resent
 		if o.err == nil {
 			return nil
 		}
-		x.last = k.failure(o)
-		if o.status == http.StatusUnauthorized && x.rejected == "" && !k.once {
+		x.last = o.err
+		if o.status == http.StatusUnauthorized && x.rejected == "" && !x.call.once {
 			x.rejected, renew = token, true
 			if x.core.invalidate != nil {
 				x.core.invalidate(token)
@@ -105,9 +102,9 @@ func (x *exchange) run(ctx context.Context) error {
 		if !ok {
 			return x.last
 		}
-		k.repeated = k.repeated || o.maybeDone
+		x.repeated = x.repeated || o.maybeDone
 		if err := x.pause(ctx, delay); err != nil {
-			return x.notSent(err)
+			return x.notSentError(err)
 		}
 		x.retries++
 	}
@@ -121,7 +118,7 @@ func (x *exchange) mayRetry(o outcome) bool {
 // delay returns how long to wait before the next attempt, and false if that is too long.
 func (x *exchange) delay(ctx context.Context, o outcome) (time.Duration, bool) {
 	d := pace.Backoff(firstBackoff, x.retries)
-	if o.retryAfter > 0 {
+	if o.retryable == retryAll && o.retryAfter > 0 { // a 429 or 503
 		if o.retryAfter > pace.MaxPause || !pace.Fits(ctx, o.retryAfter) {
 			return 0, false
 		}
@@ -158,32 +155,37 @@ func (x *exchange) token(ctx context.Context) (string, error) {
 func (x *exchange) pauseKey(token string) pace.Key { return pace.NewKey(token, x.core.base.Host) }
 
 // wait waits while the token is throttled, and then for the limiter, until neither holds the
-// call up. It returns the API's 429 at once where that would take too long.
+// call up. It returns a 429 at once where that would take too long.
 func (x *exchange) wait(ctx context.Context, token string) error {
 	c := x.core
 	key := x.pauseKey(token)
 	for {
 		for left, d := c.pauses.Left(key); left > 0; left, d = c.pauses.Left(key) {
-			if x.call.once || left > pace.MaxPause || x.pauses > c.retries || !pace.Fits(ctx, d) {
-				return x.call.tooMany("not sent: the API has asked this token to wait", left)
+			// Other callers may be throttled again and again. That must not hold up this one forever.
+			tooOften := x.pauses > c.retries
+			if x.call.once || tooOften || left > pace.MaxPause || !pace.Fits(ctx, d) {
+				return x.throttledError("not sent: the API has asked this token to wait", left)
 			}
 			x.pauses++
 			if err := x.pause(ctx, d); err != nil {
-				return err
+				return x.notSentError(err)
 			}
 		}
-		if c.limiter == nil {
-			return ctx.Err()
+		if c.limiter != nil {
+			start := time.Now()
+			err := c.limiter.Wait(ctx)
+			x.limited += time.Since(start)
+			if err != nil {
+				return x.limitError(ctx, err, token)
+			}
+			if left, _ := c.pauses.Left(key); left > 0 { // it was throttled meanwhile
+				continue
+			}
 		}
-		start := time.Now()
-		err := c.limiter.Wait(ctx)
-		x.limited += time.Since(start)
-		if err != nil {
-			return x.limitError(ctx, err, token)
+		if err := ctx.Err(); err != nil {
+			return x.notSentError(err)
 		}
-		if left, _ := c.pauses.Left(key); left <= 0 { // else it was throttled meanwhile
-			return ctx.Err()
-		}
+		return nil
 	}
 }
 
@@ -195,17 +197,17 @@ func (x *exchange) pause(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// limitError returns the error of a limiter that refused a call.
+// limitError returns the error of a call that the limiter refused with err.
 func (x *exchange) limitError(ctx context.Context, err error, token string) error {
 	clean := redact.Error(err, token, x.rejected)
 	if pace.Ended(ctx) != nil {
-		return wrap("rate limiter", clean)
+		return x.notSentError(wrap("rate limiter", clean))
 	}
 	var wait interface{ RetryAfter() time.Duration }
 	if errors.As(err, &wait) {
-		return x.call.tooMany("not sent: the rate limiter refused it", wait.RetryAfter())
+		return x.throttledError("not sent: the rate limiter refused it", wait.RetryAfter())
 	}
-	return wrap("rate limiter", &limiterError{clean})
+	return x.notSentError(wrap("rate limiter", &limiterError{clean}))
 }
 
 // limiterError makes the error of a limiter match ErrRateLimited.
@@ -213,8 +215,20 @@ type limiterError struct{ error }
 
 func (e *limiterError) Unwrap() []error { return []error{ErrRateLimited, e.error} }
 
-// tooMany returns the 429 of a call that was not sent.
-func (k *call) tooMany(message string, retryAfter time.Duration) *APIError {
+// throttledError returns the error of a call that a pause or the limiter holds up for too long: a
+// 429, or the API's own if that was its last answer.
+func (x *exchange) throttledError(message string, retryAfter time.Duration) error {
+	switch {
+	case x.last == nil:
+		return x.call.tooManyRequests(message, retryAfter)
+	case errors.Is(x.last, ErrRateLimited):
+		return x.last
+	}
+	return x.notSentError(x.call.tooManyRequests(message, retryAfter))
+}
+
+// tooManyRequests returns the 429 of a call that was not sent.
+func (k *call) tooManyRequests(message string, retryAfter time.Duration) *APIError {
 	return &APIError{
 		StatusCode: http.StatusTooManyRequests,
 		Message:    message,
@@ -224,34 +238,13 @@ func (k *call) tooMany(message string, retryAfter time.Duration) *APIError {
 	}
 }
 
-// failure returns the error of an attempt as the caller sees it.
-func (k *call) failure(o outcome) error {
-	if !k.creates || !o.maybeDone {
-		return o.err
-	}
-	return &callError{
-		text:    o.err.Error() + "; the API may hold a link that nobody has",
-		causes:  []error{ErrOutcomeUnknown, o.err},
-		timeout: isTimeout(o.err),
-	}
-}
-
-// notSent returns the error of a call that ended before an attempt, and perhaps after others
-// that failed.
-func (x *exchange) notSent(err error) error {
-	var refused *APIError
-	if errors.As(err, &refused) { // from wait
-		switch {
-		case errors.Is(x.last, ErrRateLimited): // the API's own answer says more
-			return x.last
-		case x.last == nil:
-			return refused
-		}
-	}
+// notSentError returns the error of a call that err ended before an attempt, and perhaps after
+// others that failed.
+func (x *exchange) notSentError(err error) error {
 	if x.last == nil {
-		return x.call.failed("not sent: ", err)
+		return x.call.newError("not sent: ", err)
 	}
-	e := x.call.failed("not sent again: ", err, x.last)
+	e := x.call.newError("not sent again: ", err, x.last)
 	e.text += "; before that: " + x.call.brief(x.last)
 	return e
 }

@@ -106,8 +106,7 @@ func (s *SourcesService) GetConnectLink(ctx context.Context, linkID int64) (*Sou
 // https://fivetran.com/docs/activations/rest-api/api-reference/workspace-apis/source-connect-links/revoke-source-connect-link
 func (s *SourcesService) RevokeConnectLink(ctx context.Context, linkID int64) (*SourceConnectLink, error) {
 	k := post("/api/v1/source_connect_links/{connect_link_id}/revoke").id("linkID", linkID)
-	link, err := fetch(ctx, (*service)(s), k, (*wireLink).source)
-	return revoked(ctx, k, linkID, link, err, s.GetConnectLink)
+	return revokeLink(ctx, (*service)(s), k, linkID, (*wireLink).source, s.GetConnectLink)
 }
 
 // ListConnectLinks returns a page of links, expired and revoked ones included.

@@ -80,6 +80,84 @@ func TestTokenSourceErrorIsWrapped(t *testing.T) {
 	assert.Zero(t, rt.Count())
 }
 
+// The error of a Workspaces.TokenSource may itself be an APIError. It says whose it is, and is
+// not mistaken for the API's answer to the call, nor for a limiter's refusal or a pause.
+func TestErrorOfAWorkspacesTokenSource(t *testing.T) {
+	t.Parallel()
+	const key = "GET /api/v1/workspaces/33/api_key: "
+	for _, status := range []int{401, 429, 500} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				// Requests for the key fail from the failFrom-th on. The others get answer.
+				var answer testkit.RoundTripper
+				keys, failFrom := 0, 0
+				org := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					if !strings.HasSuffix(r.URL.Path, "/api_key") {
+						return answer(r)
+					}
+					if keys++; keys >= failFrom {
+						return testkit.Response(r, status, `{"message":"from the test"}`, "Retry-After", "60"), nil
+					}
+					return testkit.Response(r, 200, `{"api_key":"secret-token:Rt5yU8iO1pA3sD"}`), nil
+				}), testkit.NoRetries)
+				tenant := func() *connectlinks.Client {
+					c, err := org.With(connectlinks.WithTokenSource(org.Workspaces.TokenSource(testkit.WorkspaceID)), connectlinks.WithMaxRetries(2))
+					require.NoError(t, err)
+					return c
+				}
+				check := func(err error, text string) {
+					t.Helper()
+					require.ErrorContains(t, err, text)
+					assert.ErrorIs(t, err, testkit.Sentinels[testkit.Sentinel(status)])
+					assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+					var e *connectlinks.APIError
+					require.ErrorAs(t, err, &e)
+					assert.Equal(t, status, e.StatusCode)
+				}
+
+				answer, failFrom = testkit.RoundTripper(testkit.Unused(t)), 1
+				for _, op := range testkit.Creates() {
+					_, err := op.Do(t.Context(), tenant())
+					check(err, "connectlinks: "+op.Request()+": not sent: token source: "+key)
+				}
+
+				// After a 401, the source has no other key. The call's own answer is told as well.
+				answer = testkit.Respond(401, `{"message":"the key was rotated"}`)
+				for _, op := range testkit.Creates() {
+					keys, failFrom = 0, 2
+					if status == 429 { // ends the pause of the organization's token
+						time.Sleep(2 * time.Minute)
+					}
+					_, err := op.Do(t.Context(), tenant())
+					check(err, "connectlinks: "+op.Request()+": not sent again: token source: "+key)
+					require.ErrorContains(t, err, "; before that: 401 Unauthorized: the key was rotated")
+				}
+			})
+		})
+	}
+}
+
+// A token source may fail after the API has throttled the call. Its error is not withheld.
+func TestTokenSourceThatFailsAfterAThrottle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		unavailable := &connectlinks.APIError{StatusCode: 500, Method: "GET", Path: "/key"}
+		n := 0
+		c := testkit.Client(t, testkit.Respond(429, `{}`, "Retry-After", "1"), connectlinks.WithTokenSource(
+			connectlinks.TokenFunc(func(context.Context) (string, error) {
+				if n++; n > 1 {
+					return "", unavailable
+				}
+				return testkit.Token, nil
+			})))
+		err := testkit.CreateLink(t.Context(), c)
+		require.ErrorIs(t, err, error(unavailable))
+		require.ErrorContains(t, err, "not sent again: token source: GET /key: 500")
+		assert.ErrorIs(t, err, connectlinks.ErrRateLimited, "the API's answer before")
+	})
+}
+
 // A source that takes too long ends with the SDK's timeout, which is not the caller's
 // deadline.
 func TestTokenSourceThatIsTooSlow(t *testing.T) {

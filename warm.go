@@ -7,38 +7,33 @@ import (
 	"time"
 
 	"github.com/connectlinks/connectlinks-go/internal/pace"
+	"github.com/connectlinks/connectlinks-go/internal/singleflight"
 )
 
 // warmFor is how long after a use a connection is taken to be open. Servers and balancers keep
 // idle connections for longer.
 const warmFor = 20 * time.Second
 
-// warmth remembers when a connection to the base URL was used. Clients that share connections
+// lastUse remembers when a connection to the base URL was used. Clients that share connections
 // share it.
-type warmth struct {
+type lastUse struct {
 	baseURL string
-	warming pace.Shared
+	warming singleflight.Call // of Warm
 
-	mu   sync.Mutex
-	used time.Time
+	mu sync.Mutex
+	at time.Time
 }
 
-func (w *warmth) use() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.used = time.Now()
+func (u *lastUse) set(at time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.at = at
 }
 
-func (w *warmth) cool() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.used = time.Time{}
-}
-
-func (w *warmth) warm() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return time.Since(w.used) < warmFor
+func (u *lastUse) recent() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return time.Since(u.at) < warmFor
 }
 
 // Warm makes sure that a connection to the API is open before it is needed, so that the next call
@@ -55,31 +50,32 @@ func (c *Client) Warm(ctx context.Context) error {
 	case ctx == nil:
 		return &InputError{"ctx", "is nil"}
 	}
-	w := c.core.warmth
-	if w.warm() {
+	u := c.core.lastUse
+	if u.recent() {
 		return nil
 	}
-	return w.warming.Do(ctx, func(ctx context.Context) error {
-		if w.warm() { // meanwhile
+	return u.warming.Do(ctx, func(ctx context.Context) error {
+		if u.recent() { // meanwhile
 			return nil
 		}
 		return c.core.head(ctx)
 	})
 }
 
-// head sends a HEAD request for the base URL.
+// head sends a HEAD request for the base URL. Its trace is not started: whether a connection was
+// made decides nothing here, and its errors do not say so.
 func (c *core) head(ctx context.Context) error {
 	hctx, cancel := withTimeout(ctx, c.attemptTimeout)
 	defer cancel()
 	a := &attempt{core: c, call: &call{method: http.MethodHead, path: "/"}, caller: ctx, ctx: attemptContext{Context: hctx}}
 	if over := pace.Ended(ctx); over != nil {
-		return a.call.failed("not sent: ", over)
+		return a.call.newError("not sent: ", over)
 	}
 	u := *c.base
 	req := &http.Request{Method: http.MethodHead, URL: &u, Host: u.Host, Header: http.Header{"User-Agent": {c.userAgent}}}
 	resp, err := a.roundTrip(req.WithContext(hctx))
 	if err != nil {
-		return a.failed(err)
+		return a.attemptError(err)
 	}
 	return resp.Body.Close()
 }

@@ -2,7 +2,10 @@ package connectlinks
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,6 +31,111 @@ type envelope struct {
 	apiKey     jsonscan.Value // of the answer that has no data
 }
 
+// object is a wire type W that can be fetched and listed. check returns ErrBadResponse if the
+// object has no id. It is all that an object in a list needs, so that one odd object does not hide
+// the others.
+type object[W any] interface {
+	*W
+	wireObject
+	check() error
+}
+
+// checkedWhole is a wire type that needs more than its id when it is the only object of an answer.
+type checkedWhole interface{ checkWhole() error }
+
+// decodeObject decodes an answer that holds one object.
+func decodeObject[W any, P object[W]](ctx context.Context, body []byte) (P, error) {
+	env, err := readEnvelope(ctx, body, false)
+	if err != nil {
+		return nil, err
+	}
+	var r wireReader
+	w := P(new(W))
+	r.value(env.data, w)
+	if err := cmp.Or(r.limitErr, r.typeErr, w.check()); err != nil {
+		return nil, err
+	}
+	if w, ok := any(w).(checkedWhole); ok {
+		if err := w.checkWhole(); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// readEnvelope checks a success against the limits, and splits it. If its status means a failure,
+// the error is an *APIError, whatever else is wrong. Of its fields only StatusCode may be set. In
+// a list, data may be longer than other members.
+func readEnvelope(ctx context.Context, body []byte, list bool) (env envelope, err error) {
+	invalid := jsonscan.Check(ctx, body, maxValues)
+	if err := ctx.Err(); err != nil {
+		return env, err
+	}
+	whole := jsonscan.Parse(body)
+	if invalid == nil && whole.Kind() != '{' && whole.Kind() != 'n' {
+		invalid = errors.New("not a JSON object")
+	}
+	for c := whole.Members(); c.Next(); {
+		switch string(c.Name) {
+		case "status":
+			env.status = wireText(c.Value.String())
+		case "data":
+			env.data = c.Value
+		case "pagination":
+			env.pagination = c.Value
+		case "api_key":
+			env.apiKey = c.Value
+		}
+		if len(c.Value.Text) > maxMember && !(list && string(c.Name) == "data") {
+			invalid = cmp.Or[error](invalid, &jsonscan.LimitError{Limit: maxMember, Of: "bytes in a member"})
+		}
+	}
+	if code, failed := env.status.failureCode(); failed {
+		return env, &APIError{StatusCode: code}
+	}
+	if invalid != nil {
+		return env, unreadable(body, invalid)
+	}
+	return env, nil
+}
+
+var errHTML = badResponse("HTML instead of JSON")
+
+// unreadable returns ErrBadResponse for a body that [jsonscan.Check] refused with err. It does not
+// quote the body, which may hold a secret.
+func unreadable(body []byte, err error) error {
+	trimmed := bytes.TrimSpace(body)
+	switch {
+	case len(trimmed) == 0:
+		return badResponse("empty")
+	case trimmed[0] == '<':
+		return errHTML
+	}
+	return badResponse("%s; length %d", err, len(body))
+}
+
+// failureText returns the status and the message of an answer that reports a failure, at most
+// 64 KiB of each. They are "" if the answer has none, or one of over 1 MiB. The answer need not be
+// valid JSON.
+func failureText(body []byte) (status, message string) {
+	var other string // as Rails calls its message
+	for c := jsonscan.Parse(body).Members(); c.Next(); {
+		if len(c.Value.Text) > maxMember {
+			continue
+		}
+		switch string(c.Name) {
+		case "status":
+			status = c.Value.String()
+		case "message":
+			message = c.Value.String()
+		case "error":
+			other = c.Value.String()
+		}
+	}
+	message = cmp.Or(message, other)
+	return status[:min(len(status), maxError)], message[:min(len(message), maxError)] // redacting is slow
+}
+
 // wirePagination reads where a page is in its list.
 type wirePagination struct{ total, perPage, prev, number, next, last int }
 
@@ -49,7 +157,7 @@ func (w *wirePagination) field(name []byte) any {
 	return nil
 }
 
-// wireLink reads a link of any kind.
+// wireLink reads a link of any kind. field says where each member of its JSON goes.
 type wireLink struct {
 	ConnectLink
 	expiration              wireTime
@@ -83,10 +191,9 @@ func (w *wireLink) field(name []byte) any {
 	return nil
 }
 
-func (w *wireLink) check(alone bool) error {
-	if err := requireID(w.ID, "link"); err != nil || !alone {
-		return err
-	}
+func (w *wireLink) check() error { return requireID(w.ID, "link") }
+
+func (w *wireLink) checkWhole() error {
 	if _, reason := httpx.ParseURL(w.URL); reason != "" {
 		return badResponse("the URL of link %d %s", w.ID, reason)
 	}
@@ -97,8 +204,9 @@ func (w *wireLink) check(alone bool) error {
 }
 
 func (w *wireLink) link() ConnectLink {
-	w.ExpiresAt = w.expiration.Time
-	return w.ConnectLink
+	link := w.ConnectLink
+	link.ExpiresAt = w.expiration.Time
+	return link
 }
 
 func (w *wireLink) source() SourceConnectLink { return SourceConnectLink{w.link(), w.sourceID} }
@@ -143,7 +251,7 @@ func (w *wireConnection) field(name []byte) any {
 	return nil
 }
 
-func (w *wireConnection) check(bool) error { return requireID(w.ID, "connection") }
+func (w *wireConnection) check() error { return requireID(w.ID, "connection") }
 
 func (w *wireConnection) source() Source           { return Source{w.Connection} }
 func (w *wireConnection) destination() Destination { return Destination{w.Connection} }
@@ -187,16 +295,17 @@ func (w *wireActivation) field(name []byte) any {
 	return nil
 }
 
-func (w *wireActivation) check(bool) error { return requireID(w.ID, "activation") }
+func (w *wireActivation) check() error { return requireID(w.ID, "activation") }
 
 func (w *wireActivation) activation() Activation {
-	if w.Source.ID == "" && w.Source.Type == "" {
-		w.Source = ActivationSource(w.sourceConnection)
+	a := w.Activation
+	if a.Source.ID == "" && a.Source.Type == "" {
+		a.Source = ActivationSource(w.sourceConnection)
 	}
-	if w.Destination.ID == "" && w.Destination.Type == "" {
-		w.Destination = ActivationDestination(w.destinationConnection)
+	if a.Destination.ID == "" && a.Destination.Type == "" {
+		a.Destination = ActivationDestination(w.destinationConnection)
 	}
-	return w.Activation
+	return a
 }
 
 // wireActivationSource reads an activation's source, whose id may be a number.
@@ -265,7 +374,7 @@ func (w *wireType) field(name []byte) any {
 	return nil
 }
 
-func (w *wireType) check(bool) error { return requireID(w.ServiceName, "type") }
+func (w *wireType) check() error { return requireID(w.ServiceName, "type") }
 
 func (w *wireType) source() SourceType {
 	return SourceType{
@@ -299,7 +408,7 @@ func (w *wireWorkspace) field(name []byte) any {
 	return nil
 }
 
-func (w *wireWorkspace) check(bool) error { return requireID(w.ID, "workspace") }
+func (w *wireWorkspace) check() error { return requireID(w.ID, "workspace") }
 
 func (w *wireWorkspace) workspace() Workspace { return w.Workspace }
 
@@ -380,9 +489,9 @@ type wireText string
 
 func (t *wireText) read(_ *wireReader, v jsonscan.Value) { *t = wireText(v.String()) }
 
-// failure reports whether an envelope's status means a failure, and the HTTP status that it
+// failureCode reports whether an envelope's status means a failure, and the HTTP status that it
 // stands for, 0 for none.
-func (t wireText) failure() (code int, failed bool) {
+func (t wireText) failureCode() (code int, failed bool) {
 	switch t {
 	case "not_found":
 		return http.StatusNotFound, true
@@ -415,7 +524,7 @@ func (t *wireTexts) read(r *wireReader, v jsonscan.Value) {
 		n++
 	}
 	if r.texts += n; r.texts > maxValues { // Check counted the whole string as one value
-		r.err = badResponse("more than %d texts in lists", maxValues)
+		r.limitErr = badResponse("more than %d texts in lists", maxValues)
 	} else if n > 0 {
 		*t = make(wireTexts, 0, n)
 		for text := range strings.FieldsFuncSeq(whole, separates) {
@@ -463,9 +572,9 @@ func (t *wireTime) read(_ *wireReader, v jsonscan.Value) {
 // wireReader reads the JSON values of one answer into Go values. [jsonscan.Check] must have
 // accepted the answer.
 type wireReader struct {
-	wrong error // says which value was the first that its field cannot hold; nil for none
-	err   error // says which limit was exceeded; nil for none
-	texts int   // how many texts were in strings with commas or bars
+	typeErr  error // says which value was the first that its field cannot hold; nil for none
+	limitErr error // says which limit was exceeded; nil for none
+	texts    int   // how many texts were in strings with commas or bars
 }
 
 // wireObject takes the members of a JSON object. field returns a pointer to the field for a
@@ -549,8 +658,8 @@ func (r *wireReader) boolean(v jsonscan.Value) (b, ok bool) {
 }
 
 func (r *wireReader) wrongKind(v jsonscan.Value, want string) {
-	if r.wrong == nil {
-		r.wrong = badResponse("the value at byte %d is not %s", v.Offset, want)
+	if r.typeErr == nil {
+		r.typeErr = badResponse("the value at byte %d is not %s", v.Offset, want)
 	}
 }
 

@@ -39,7 +39,7 @@ func TestWireText(t *testing.T) {
 		got := wireText("before")
 		r := readInto(t, raw, &got)
 		assert.Equal(t, want, got, raw)
-		assert.NoError(t, r.wrong)
+		assert.NoError(t, r.typeErr)
 	}
 }
 
@@ -48,14 +48,14 @@ func TestWireFailure(t *testing.T) {
 	for status, code := range map[wireText]int{
 		"error": 0, "not_found": 404, "400": 400, "404": 404, "500": 500, "599": 599,
 	} {
-		got, failed := status.failure()
+		got, failed := status.failureCode()
 		assert.True(t, failed, status)
 		assert.Equal(t, code, got, status)
 	}
 	for _, status := range []wireText{
 		"", "success", "created", "updated", "deleted", "200", "201", "399", "-404", "4e2", "404.0", " 404", "errors", "whatever comes next",
 	} {
-		_, failed := status.failure()
+		_, failed := status.failureCode()
 		assert.False(t, failed, status)
 	}
 }
@@ -147,7 +147,7 @@ func TestWireV2Source(t *testing.T) {
 	var w wireConnection
 	r := readInto(t, `{"id":4,"group_id":"wandering_aimlessly","name":"Snowflake","type":"snowflake","created_at":"2023-07-22T23:42:47.239Z",
 		"last_tested_at":"2023-11-07T05:31:56Z","last_test_succeeded":true,"connection_details":{}}`, &w)
-	require.NoError(t, r.wrong)
+	require.NoError(t, r.typeErr)
 	yes := true
 	assert.Equal(t, V2Source{
 		ID: 4, GroupID: "wandering_aimlessly", Name: "Snowflake", Type: "snowflake", LastTestSucceeded: &yes,
@@ -160,7 +160,7 @@ func TestWrongQuotesNothing(t *testing.T) {
 	t.Parallel()
 	const secret = "wJ5hD3gF6kL1pS0"
 	decode := func(body string) error {
-		_, _, err := readPage(t.Context(), []byte(body), "", (*wireLink).source)
+		_, err := decodePage(t.Context(), answer{body: []byte(body)}, "", (*wireLink).source)
 		return err
 	}
 	for body, want := range map[string]string{
@@ -194,10 +194,7 @@ func TestWrongQuotesNothing(t *testing.T) {
 		`"id":1,"uri":"` + secret + `"`: "the URL of link 1 must be an absolute",
 		`"id":1,"uri":"https://h/` + secret + `","expiration":"` + secret + `"`: "the expiration of link 1 is not a time",
 	} {
-		k := get("/")
-		_, err := fetch(t.Context(), &service{}, k, (*wireLink).source)
-		require.Error(t, err) // there is no client; but the call can decode now
-		err = k.decode(t.Context(), []byte(`{"data":{`+member+`}}`))
+		_, err := decodeObject[wireLink](t.Context(), []byte(`{"data":{`+member+`}}`))
 		require.ErrorIs(t, err, ErrBadResponse, member)
 		assert.ErrorContains(t, err, want, member)
 		assert.NotContains(t, err.Error(), secret, member)
@@ -205,17 +202,17 @@ func TestWrongQuotesNothing(t *testing.T) {
 }
 
 // An item that the context does not allow any more is not read.
-func TestReadPageEndsWithItsContext(t *testing.T) {
+func TestDecodePageEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	body := []byte(`{"status":"success","data":[` + strings.TrimSuffix(strings.Repeat(`{"id":1},`, 500), ",") + `]}`)
+	body := answer{body: []byte(`{"status":"success","data":[` + strings.TrimSuffix(strings.Repeat(`{"id":1},`, 500), ",") + `]}`)}
 	ended := &switchedContext{Context: t.Context(), ended: true}
-	_, _, err := readPage(ended, body, "", (*wireLink).source)
+	_, err := decodePage(ended, body, "", (*wireLink).source)
 	require.ErrorIs(t, err, context.Canceled)
 	require.NotErrorIs(t, err, ErrBadResponse)
 	for _, allowed := range []int{0, 1, 250, 499} {
 		ctx := &switchedContext{Context: t.Context()}
 		converted := 0
-		_, _, err := readPage(ctx, body, "", func(w *wireLink) SourceConnectLink {
+		_, err := decodePage(ctx, body, "", func(w *wireLink) SourceConnectLink {
 			if converted++; converted == allowed {
 				ctx.ended = true
 			}
@@ -309,11 +306,11 @@ func FuzzJSON(f *testing.F) {
 			for c := whole.Members(); c.Next(); {
 				r.value(c.Value, field)
 			}
-			if r.err != nil {
-				t.Errorf("%q: %v", body, r.err)
+			if r.limitErr != nil {
+				t.Errorf("%q: %v", body, r.limitErr)
 			}
 		}
-		_, _ = text.failure()
+		_, _ = text.failureCode()
 		if at.unreadable && !at.IsZero() || !plain.Equal(at.Time) {
 			t.Errorf("%q: a time that cannot be read is %v, %v", body, at.Time, plain)
 		}

@@ -68,8 +68,8 @@ func (s *WorkspacesService) All(ctx context.Context, opts ListOptions) iter.Seq2
 func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (string, error) {
 	var key string
 	k := get("/api/v1/workspaces/{workspace_id}/api_key").id("workspaceID", workspaceID)
-	k.decode = func(ctx context.Context, body []byte) error {
-		env, err := readEnvelope(ctx, body, false)
+	k.decode = func(ctx context.Context, a answer) error {
+		env, err := readEnvelope(ctx, a.body, false)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (stri
 		key = env.apiKey.String()
 		return nil
 	}
-	if err := (*service)(s).do(ctx, k); err != nil {
+	if err := (*service)(s).send(ctx, k); err != nil {
 		return "", err
 	}
 	return key, nil

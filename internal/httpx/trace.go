@@ -32,7 +32,8 @@ type Trace struct {
 	hooks httptrace.ClientTrace
 }
 
-// Start makes t watch a request that rt will send, and returns the context to send it with. It calls onResend, which may be nil, when a transport sends the request again.
+// Start makes t watch a request that rt will send, and returns the context to send it with. It
+// calls onResend, which may be nil, when a transport sends the request again.
 func (t *Trace) Start(ctx context.Context, rt http.RoundTripper, req *http.Request, onResend func()) context.Context {
 	t.onResend = onResend
 	t.addrs[0] = address(req.URL)

@@ -7,14 +7,14 @@ import (
 	"io"
 	"sync"
 
-	"github.com/connectlinks/connectlinks-go/internal/pace"
+	"github.com/connectlinks/connectlinks-go/internal/singleflight"
 )
 
 // Cache fetches a token once for all who ask at the same time, and keeps it until it is
 // invalidated. It is safe for concurrent use, and starts no goroutine.
 type Cache struct {
 	fetch    func(context.Context) (string, error)
-	fetching pace.Shared
+	fetching singleflight.Call
 
 	mu   sync.Mutex
 	kept func() string // a closure, so that printing the cache does not show the token; nil for none

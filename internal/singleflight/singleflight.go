@@ -1,13 +1,14 @@
-package pace
+// Package singleflight keeps those who want the same thing at the same time from doing it twice.
+package singleflight
 
 import (
 	"context"
 	"sync"
 )
 
-// Shared runs a function once for all who ask at the same time. The zero value is ready. It is
+// Call runs a function once for all who ask at the same time. The zero value is ready. It is
 // safe for concurrent use, and starts no goroutine.
-type Shared struct {
+type Call struct {
 	mu      sync.Mutex
 	running *run
 }
@@ -21,18 +22,18 @@ type run struct {
 
 // Do calls f, or waits for another caller's f and returns its error. If that caller gave up, it
 // tries again.
-func (s *Shared) Do(ctx context.Context, f func(context.Context) error) error {
+func (c *Call) Do(ctx context.Context, f func(context.Context) error) error {
 	for {
-		s.mu.Lock()
-		r := s.running
+		c.mu.Lock()
+		r := c.running
 		if r == nil {
 			r = &run{done: make(chan struct{}), abandoned: true}
-			s.running = r
-			s.mu.Unlock()
-			s.call(ctx, r, f)
+			c.running = r
+			c.mu.Unlock()
+			c.run(ctx, r, f)
 			return r.err
 		}
-		s.mu.Unlock()
+		c.mu.Unlock()
 		select {
 		case <-r.done:
 			if !r.abandoned {
@@ -44,11 +45,11 @@ func (s *Shared) Do(ctx context.Context, f func(context.Context) error) error {
 	}
 }
 
-func (s *Shared) call(ctx context.Context, r *run, f func(context.Context) error) {
+func (c *Call) run(ctx context.Context, r *run, f func(context.Context) error) {
 	defer func() { // also if f panics
-		s.mu.Lock()
-		s.running = nil
-		s.mu.Unlock()
+		c.mu.Lock()
+		c.running = nil
+		c.mu.Unlock()
 		close(r.done)
 	}()
 	err := f(ctx)

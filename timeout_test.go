@@ -416,3 +416,34 @@ func TestContextThatEndsBeforeTheTransportIsCalled(t *testing.T) {
 		}
 	}
 }
+
+// The longest call of a client with defaults, as README gives it: each attempt takes all of its
+// time, a pause of the token precedes each, and a 503 asks for the longest pause between them.
+func TestLongestCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		throttled := false
+		network := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodGet {
+				return testkit.Respond(http.StatusTooManyRequests, "", "Retry-After", "10").RoundTrip(r)
+			}
+			throttled = false
+			time.Sleep(30*time.Second - time.Nanosecond)
+			return testkit.Respond(http.StatusServiceUnavailable, "", "Retry-After", "10").RoundTrip(r)
+		})
+		other := testkit.Client(t, network, testkit.NoRetries)
+		client, err := other.With(connectlinks.WithMaxRetries(2), connectlinks.WithRateLimiter(testkit.Limiter(func(ctx context.Context) error {
+			if !throttled { // once before each attempt, by another call
+				throttled = true
+				assert.ErrorIs(t, testkit.GetLink(ctx, other), connectlinks.ErrRateLimited)
+			}
+			return nil
+		})))
+		require.NoError(t, err)
+		began := time.Now()
+		require.Error(t, testkit.CreateLink(t.Context(), client))
+		took := time.Since(began)
+		assert.Greater(t, took, 3*30*time.Second+5*10*time.Second-time.Second)
+		assert.LessOrEqual(t, took, 145*time.Second)
+	})
+}

@@ -4,8 +4,12 @@ package consumer_test
 
 import (
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,4 +83,25 @@ func TestAModuleElsewhereBuildsAgainstTheSDK(t *testing.T) {
 		c.Links(everything...), "with the sandbox and the web handlers")
 	c.Go(append([]string{"build"}, everything[1:]...)...)
 	assert.Contains(t, c.Go("list", "-m", "-f", "{{.Version}}", module), version)
+}
+
+// Their go.mod replaces the SDK by the checkout, so that nothing else notices an old version.
+// A newer one is the next release's.
+func TestNestedModulesRequireThisVersion(t *testing.T) {
+	t.Parallel()
+	numbers := func(version string) []int {
+		var numbers []int
+		for part := range strings.SplitSeq(version, ".") {
+			n, err := strconv.Atoi(part)
+			require.NoError(t, err, version)
+			numbers = append(numbers, n)
+		}
+		require.Len(t, numbers, 3, version)
+		return numbers
+	}
+	for _, nested := range []string{"redislimit", "otelconnectlinks"} {
+		required := testkit.Required(t, filepath.Join("../..", nested), module)
+		assert.GreaterOrEqual(t, slices.Compare(numbers(strings.TrimPrefix(required, "v")), numbers(connectlinks.Version)), 0,
+			"%s requires %s, and the SDK is %s", nested, required, connectlinks.Version)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -204,6 +205,107 @@ func TestWebCancel(t *testing.T) {
 			assert.Len(t, sandbox.Links(), 1)
 		})
 	}
+}
+
+// A customer who does not agree to what the service asks for, and then does.
+func TestWebDeny(t *testing.T) {
+	for _, embedded := range []bool{false, true} {
+		t.Run(name(embedded), func(t *testing.T) {
+			t.Parallel()
+			sandbox := newSandbox(t, true)
+			p, b := newPlatform(t, sandbox), newTab(t)
+			v := p.begin(b, "/activation/hubspot", embedded)
+			assert.Equal(t, "Authorize HubSpot", v.text("h1"))
+			v.click("#deny")
+			v.see("#problem")
+			assert.Contains(t, v.text("#problem"), "Authenticate")
+			assert.Contains(t, v.text("#page"), "Nothing has been connected yet.")
+			assert.False(t, link(t, sandbox).Completed)
+			assert.Zero(t, link(t, sandbox).Cancelled)
+			if embedded {
+				assert.Len(t, raised(b), 1, "there is nothing to say to the platform yet")
+			}
+			v.click("#connect")
+			if embedded {
+				created := hears(b, "created")
+				assert.Equal(t, link(t, sandbox).ActivationID, created.Detail["id"])
+				b.click("#check")
+			}
+			b.at("/done")
+			assert.True(t, link(t, sandbox).Completed)
+		})
+	}
+}
+
+// A frame whose link is dead can be left, and the platform learns of it.
+func TestWebClose(t *testing.T) {
+	kill := map[string]func(*connectlinkstest.Server, int64) error{
+		"expired": (*connectlinkstest.Server).Expire, "revoked": (*connectlinkstest.Server).Revoke,
+	}
+	closes := func(t *testing.T, sandbox *connectlinkstest.Server, b *tab, pages, why string) {
+		t.Helper()
+		frame := b.frame(pages)
+		frame.see(`[data-page="dead"]`)
+		assert.Contains(t, frame.text("#page"), why)
+		assert.Equal(t, []event{{"loaded", map[string]any{}}}, raised(b))
+		assert.Equal(t, "Close", frame.text("#cancel"))
+		frame.click("#cancel")
+		assert.Equal(t, map[string]any{"status": "not_created"}, hears(b, "exited").Detail)
+		assert.Len(t, raised(b), 2)
+		assert.Contains(t, get[string](b.view, `document.querySelector("connect-link").shadowRoot.textContent`), "Finished.")
+		assert.False(t, link(t, sandbox).Completed)
+		assert.Zero(t, link(t, sandbox).Cancelled, "it was dead already")
+	}
+	for why, kill := range kill {
+		t.Run(why+" while it was open", func(t *testing.T) {
+			t.Parallel()
+			sandbox := newSandbox(t, true)
+			p, b := newPlatform(t, sandbox), newTab(t)
+			v := p.begin(b, "/activation/hubspot", true)
+			require.NoError(t, kill(sandbox, link(t, sandbox).ConnectLink.ID))
+			v.click("#connect")
+			closes(t, sandbox, b, sandbox.PagesURL, why)
+		})
+		t.Run(why+" before", func(t *testing.T) {
+			t.Parallel()
+			sandbox := newSandbox(t, true)
+			p, b := newPlatform(t, sandbox), newTab(t)
+			made, err := sandbox.Client().Destinations.CreateConnectLink(t.Context(), createHubspot(p))
+			require.NoError(t, err)
+			require.NoError(t, kill(sandbox, made.ID))
+			p.page("/late", "Connect", connectlinksweb.Element(made.ConnectLink))
+			b.open(p.url + "/late")
+			hears(b, "loaded")
+			closes(t, sandbox, b, sandbox.PagesURL, why)
+
+			// On its own, without a platform around it, there is nobody to tell.
+			b.open(made.URL)
+			b.see("#back")
+			assert.Nil(t, get[any](b.view, element("#form")))
+		})
+	}
+	t.Run("where the browser does not say that it is a frame", func(t *testing.T) {
+		t.Parallel()
+		sandbox := newSandbox(t, true)
+		p, b := newPlatform(t, sandbox), newTab(t)
+		made, err := sandbox.Client().Destinations.CreateConnectLink(t.Context(), createHubspot(p))
+		require.NoError(t, err)
+		require.NoError(t, sandbox.Expire(made.ID))
+		target, err := url.Parse(sandbox.PagesURL)
+		require.NoError(t, err)
+		pages := serve(t, "pages", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Header.Del("Sec-Fetch-Dest")
+		}})
+		made.URL = strings.Replace(made.URL, sandbox.PagesURL, pages, 1)
+		p.page("/late", "Connect", connectlinksweb.Element(made.ConnectLink))
+		b.open(p.url + "/late")
+		hears(b, "loaded")
+		closes(t, sandbox, b, pages, "expired")
+		b.open(made.URL)
+		b.see("#back")
+		assert.True(t, get[bool](b.view, element("#form")+".hidden"))
+	})
 }
 
 // A link that dies while its page is open.

@@ -26,6 +26,11 @@ func (a *Assumptions) settings() map[string]any {
 		"list_delay_time":         &a.ListDelay.Time,
 		"ignore_order":            &a.IgnoreOrder,
 		"normalize_redirect":      &a.NormalizeRedirect,
+		"dead_page_status":        &a.DeadPageStatus,
+		"bare_errors":             &a.BareErrors,
+		"no_request_id":           &a.NoRequestID,
+		"announce_retirement":     &a.AnnounceRetirement,
+		"spaced_times":            &a.SpacedTimes,
 	}
 }
 

@@ -66,6 +66,25 @@ type Assumptions struct {
 	// slash: https://App.Example.com/done becomes https://app.example.com/done/. Only
 	// absolute URLs are changed. Assumption: answers have the redirect URI as it was sent.
 	NormalizeRedirect bool
+
+	// DeadPageStatus is the status of the hosted page of a link that is expired, revoked or
+	// spent. Assumption: 410.
+	DeadPageStatus int
+
+	// BareErrors leaves message out of the bodies of errors. Assumption: every error has one,
+	// as V2 documents it for 400, 403 and 500.
+	BareErrors bool
+
+	// NoRequestID leaves X-Request-Id out of answers. Assumption: every answer has one.
+	NoRequestID bool
+
+	// AnnounceRetirement adds the headers Deprecation and Sunset to V1's answers, with the
+	// day of its retirement. Assumption: they are not there.
+	AnnounceRetirement bool
+
+	// SpacedTimes writes the times of connections like 2023-07-22 23:42:47 UTC, which the SDK
+	// reads as the zero time. Assumption: they are in RFC 3339.
+	SpacedTimes bool
 }
 
 // ListDelay sets how long lists do not have a new link. The link can be fetched by its id
@@ -108,5 +127,6 @@ func (a Assumptions) orDefault() Assumptions {
 	a.UnknownTypeStatus = cmp.Or(a.UnknownTypeStatus, http.StatusUnprocessableEntity)
 	a.WrongTokenStatus = cmp.Or(a.WrongTokenStatus, http.StatusForbidden)
 	a.RevokeAgainStatus = cmp.Or(a.RevokeAgainStatus, http.StatusOK)
+	a.DeadPageStatus = cmp.Or(a.DeadPageStatus, http.StatusGone)
 	return a
 }

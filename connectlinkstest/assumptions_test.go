@@ -108,6 +108,75 @@ func TestAssumptions(t *testing.T) {
 		require.NoError(t, err)
 		assert.NotContains(t, a.get(fmt.Sprintf("/api/v1/destinations/%d", made.ID))["data"], "type")
 	})
+	t.Run("DeadPageStatus", func(t *testing.T) {
+		for status, want := range map[int]int{0: 410, 200: 200, 404: 404} {
+			a := with(t, connectlinkstest.Assumptions{DeadPageStatus: status})
+			link := a.source()
+			assert.Equal(t, 200, a.open(link["uri"]).StatusCode)
+			require.NoError(t, a.srv.Revoke(linkID(link)))
+			assert.Equal(t, want, a.open(link["uri"]).StatusCode)
+		}
+	})
+	t.Run("BareErrors", func(t *testing.T) {
+		for _, bare := range []bool{false, true} {
+			a := with(t, connectlinkstest.Assumptions{BareErrors: bare})
+			for _, body := range []map[string]any{
+				a.do(422, http.MethodPost, "/api/v1/source_connect_links", `{"type":"none"}`),
+				a.personal().do(400, http.MethodPost, "/api/v2/activation_connect_links", `{"type":"none"}`),
+			} {
+				assert.Equal(t, !bare, body["message"] != nil)
+				assert.NotNil(t, body["status"])
+			}
+		}
+	})
+	t.Run("NoRequestID", func(t *testing.T) {
+		for _, none := range []bool{false, true} {
+			a := with(t, connectlinkstest.Assumptions{NoRequestID: none})
+			resp := a.open(a.srv.URL + "/api/v1/sources")
+			assert.Equal(t, none, resp.Header.Get("X-Request-Id") == "")
+		}
+	})
+	t.Run("AnnounceRetirement", func(t *testing.T) {
+		for _, announce := range []bool{false, true} {
+			a := with(t, connectlinkstest.Assumptions{AnnounceRetirement: announce})
+			v1, v2 := a.open(a.srv.URL+"/api/v1/sources").Header, a.open(a.srv.URL+"/api/v2/activations").Header
+			want := http.Header{}
+			if announce {
+				want = http.Header{"Sunset": {"Fri, 15 Jan 2027 00:00:00 GMT"}, "Deprecation": {"@1799971200"}}
+			}
+			for _, name := range []string{"Sunset", "Deprecation"} {
+				assert.Equal(t, want[name], v1[name])
+				assert.Empty(t, v2[name])
+			}
+		}
+	})
+	t.Run("SpacedTimes", func(t *testing.T) {
+		a := with(t, connectlinkstest.Assumptions{SpacedTimes: true})
+		const form = `^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`
+		made, err := a.srv.Complete(linkID(a.source()))
+		require.NoError(t, err)
+		source := a.get(fmt.Sprintf("/api/v1/sources/%d", made.ID))["data"].(map[string]any)
+		assert.Regexp(t, form, source["created_at"])
+		assert.Regexp(t, form, source["last_tested_at"])
+		read, err := a.srv.Client().Sources.Get(t.Context(), made.ID)
+		require.NoError(t, err)
+		assert.True(t, read.CreatedAt.IsZero())
+		_, err = a.srv.Complete(linkID(a.activation()))
+		require.NoError(t, err)
+		activation := a.personal().get("/api/v2/activations/glimmering_donkey")["data"].(map[string]any)
+		assert.Regexp(t, form, activation["destination_connection"].(map[string]any)["created_at"])
+	})
+}
+
+// open fetches an address without a token.
+func (a api) open(uri any) *http.Response {
+	a.t.Helper()
+	req, err := http.NewRequestWithContext(a.t.Context(), http.MethodGet, fmt.Sprint(uri), nil)
+	require.NoError(a.t, err)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(a.t, err)
+	assert.NoError(a.t, resp.Body.Close())
+	return resp
 }
 
 // listed returns the ids in a list.

@@ -3,6 +3,7 @@ package connectlinkstest
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -67,7 +68,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, e *endpoint) {
 			s.requestLog(done)
 		}
 	}()
-	w.Header().Set("X-Request-Id", strings.ToLower(rand.Text()))
+	if !s.assume.NoRequestID {
+		w.Header().Set("X-Request-Id", strings.ToLower(rand.Text()))
+	}
+	if s.assume.AnnounceRetirement && isV1(r) {
+		w.Header().Set("Deprecation", fmt.Sprintf("@%d", retirementDay.Unix())) // RFC 9745
+		w.Header().Set("Sunset", retirementDay.Format(http.TimeFormat))         // RFC 8594
+	}
 	w.Header().Set("Date", record.Time.UTC().Format(http.TimeFormat))
 	deliver(w, r, f, a, func(status int) {
 		s.mu.Lock()

@@ -412,7 +412,7 @@ func TestAssumptionsSet(t *testing.T) {
 	fill(reflect.ValueOf(&a).Elem(), "")
 	assert.Equal(t, 2*time.Second, a.ListDelay.Time)
 	assert.ErrorContains(t, a.Set("unknown_type_status", "42"), "unknown_type_status")
-	assert.ErrorContains(t, a.Set("nonsense", "true"), "there are expire_spent_links, ")
+	assert.ErrorContains(t, a.Set("nonsense", "true"), "there are announce_retirement, ")
 
 	assumed := control(t, connectlinkstest.WithAssumptions(a)).state()["assumptions"].(map[string]any)
 	assert.Len(t, assumed, set)

@@ -306,7 +306,7 @@ func (c *call) deadPage(l *link, at place) *page {
 		return nil
 	}
 	p := &page{
-		status: http.StatusGone, Name: "dead", Title: "This link cannot be used",
+		status: c.assume.DeadPageStatus, Name: "dead", Title: "This link cannot be used",
 		Text: []string{
 			"The reason: " + why + ".",
 			"Go back to where you found it and start again there, which makes a new one, or ask whoever sent it to you.",

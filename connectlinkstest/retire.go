@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // RetireV1 answers all requests below /api/v1 as after the retirement of API V1, with any
@@ -37,10 +38,16 @@ func isRedirect(status int) bool {
 	return false
 }
 
+// retirementDay is when the vendor retires API V1.
+var retirementDay = time.Date(2027, time.January, 15, 0, 0, 0, 0, time.UTC)
+
+// isV1 reports whether a request is for API V1.
+func isV1(r *http.Request) bool { return strings.HasPrefix(r.URL.Path+"/", "/api/v1/") }
+
 // retiredV1 returns the answer to a request of V1 after its retirement. It returns nil
 // before the retirement, and for other requests.
 func (c *call) retiredV1() *answer {
-	if c.retired == 0 || !strings.HasPrefix(c.r.URL.Path+"/", "/api/v1/") {
+	if c.retired == 0 || !isV1(c.r) {
 		return nil
 	}
 	var a answer

@@ -90,8 +90,11 @@ func positive(text string, otherwise int) int {
 func (c *call) refuse(status int, message string) answer {
 	body := struct {
 		Status  any    `json:"status"`
-		Message string `json:"message"`
+		Message string `json:"message,omitempty"`
 	}{status, message}
+	if c.assume.BareErrors {
+		body.Message = ""
+	}
 	if c.assume.WordStatus && !c.endpoint.v2() {
 		body.Status = "error"
 		if status == http.StatusNotFound {
@@ -182,7 +185,11 @@ type stepError struct {
 }
 
 // parts returns the parts of a connection's JSON that every kind and version has.
-func (conn *connection) parts() (connectionBody, testResults) {
+func (c *call) parts(conn *connection) (connectionBody, testResults) {
+	timestamp := timestamp
+	if c.assume.SpacedTimes {
+		timestamp = func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
+	}
 	body := connectionBody{CreatedAt: timestamp(conn.created), ConnectionDetails: conn.details}
 	results := testResults{Steps: []testStep{}}
 	if !conn.tested.IsZero() {
@@ -200,7 +207,7 @@ func (conn *connection) parts() (connectionBody, testResults) {
 }
 
 func (c *call) connectionJSON(conn *connection) any {
-	body, results := conn.parts()
+	body, results := c.parts(conn)
 	switch conn.kind {
 	case KindSource:
 		return struct {
@@ -253,7 +260,7 @@ func (c *call) activationJSON(conn *connection, body connectionBody, results tes
 }
 
 func (c *call) v2SourceJSON(conn *connection, group string) any {
-	body, results := conn.parts()
+	body, results := c.parts(conn)
 	return struct {
 		ID      int64  `json:"id"`
 		GroupID string `json:"group_id,omitempty"`

@@ -43,10 +43,12 @@
 //
 // verify makes two links, looks at them, and revokes them, also when it is interrupted. It
 // names what it could not revoke. It sends at most 60 requests, at most two a second. It
-// deletes and completes nothing, and changes nothing that it did not make. For each
+// deletes and completes nothing, and changes nothing that it did not make. It opens one
+// hosted page: that of a link that it made, after it revoked the link. For each
 // question it says whether the API does what SDK and sandbox assume. The report ends with
 // the Assumptions that make the sandbox behave like that. It holds no token and no URL of
-// a link. With both tokens set it asks one question more.
+// a link. With both tokens set it asks one question more. The tokens go to the API only;
+// for activations verify asks the vendor's other region, without a token, whether it has V2.
 //
 // # Live links
 //

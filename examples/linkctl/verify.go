@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"reflect"
@@ -102,7 +104,9 @@ type verifier struct {
 	silent      int    // requests in a row without an answer
 	stopped     string // why no more questions are asked
 	observed    map[string]string
-	undated     int // answers without a Date
+	answers     int // of the API
+	undated     int // of them without a Date
+	unnamed     int // of them without an X-Request-Id
 
 	before        []map[string]any // links that were there
 	made          []int64          // links to revoke
@@ -111,6 +115,7 @@ type verifier struct {
 	lifetime      time.Duration // of a link; zero if unknown
 	missing       reply
 	revoked       reply
+	refused       reply // of a type that does not exist
 	connections   *page
 	assume        connectlinkstest.Assumptions // as far as they were found to be otherwise
 }
@@ -124,7 +129,7 @@ type madeLink struct {
 
 func newVerifier(a *app, base http.RoundTripper) (*verifier, error) {
 	v := &verifier{
-		kind: a.kind, typ: a.typ, group: a.group, baseURL: strings.TrimRight(a.baseURL, "/"), token: a.token,
+		kind: a.kind, typ: a.typ, group: a.group, baseURL: withoutVersion(a.baseURL), token: a.token,
 		base: base, limiter: rate.NewLimiter(2, 1), limit: verifyRequests - verifyCleanUp,
 		key: strings.ToLower(rand.Text()), observed: map[string]string{},
 	}
@@ -155,12 +160,22 @@ func newVerifier(a *app, base http.RoundTripper) (*verifier, error) {
 	return v, nil
 }
 
+// withoutVersion returns an address of the API as the SDK understands it: the path before
+// /api/v1 or /api/v2.
+func withoutVersion(address string) string {
+	address = strings.TrimRight(address, "/")
+	for _, version := range []string{"/api/v1", "/api/v2"} {
+		address = strings.TrimRight(strings.TrimSuffix(address, version), "/")
+	}
+	return address
+}
+
 // run asks every question of the kind, and revokes every link that it made.
 func (v *verifier) run(ctx context.Context) *verifyReport {
 	rep := &verifyReport{BaseURL: v.baseURL, Kind: v.kind, Type: v.typ, Observed: v.observed}
 	v.begin(ctx)
 	for _, q := range questions() {
-		if !q.concerns(v.kind) {
+		if !q.concerns(v) {
 			continue
 		}
 		f := unknown("%s", v.stopped)
@@ -228,6 +243,9 @@ func (v *verifier) findLost(ctx context.Context) string {
 
 // RoundTrip sends a request when its turn has come, and notes what the answer says.
 func (v *verifier) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("Authorization") != "" && !v.ours(r) {
+		return nil, errors.New("a token is for the API only")
+	}
 	if v.sent >= v.limit {
 		return nil, fmt.Errorf("%d requests are enough", v.sent)
 	}
@@ -236,9 +254,22 @@ func (v *verifier) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	v.sent++
 	resp, err := v.base.RoundTrip(r)
-	if err != nil {
-		return nil, err
+	if err == nil && v.ours(r) {
+		v.note(resp)
 	}
+	return resp, err
+}
+
+// ours reports whether a request is for the API, and not for a page or another host.
+func (v *verifier) ours(r *http.Request) bool {
+	base, err := url.Parse(v.baseURL)
+	return err == nil && r.URL.Scheme == base.Scheme && strings.EqualFold(r.URL.Host, base.Host) &&
+		strings.HasPrefix(r.URL.Path, base.Path+"/api/")
+}
+
+// note keeps what the headers of an answer tell.
+func (v *verifier) note(resp *http.Response) {
+	v.answers++
 	v.observed["protocol"] = resp.Proto
 	if resp.TLS != nil {
 		v.observed["tls"] = tls.VersionName(resp.TLS.Version)
@@ -248,13 +279,18 @@ func (v *verifier) RoundTrip(r *http.Request) (*http.Response, error) {
 	} else if v.observed["clock"] == "" {
 		v.observed["clock"] = fmt.Sprintf("the API's is %s ahead of this machine's", time.Until(date).Round(time.Second))
 	}
+	if resp.Header.Get("X-Request-Id") == "" {
+		v.unnamed++
+	}
 	for name := range resp.Header {
 		lower := strings.ToLower(name)
 		if slices.Contains([]string{"x-request-id", "retry-after", "deprecation", "sunset"}, lower) || strings.Contains(lower, "ratelimit") || strings.Contains(lower, "rate-limit") {
 			v.observed["header "+lower] = "present"
 		}
+		if at, err := http.ParseTime(resp.Header.Get(name)); err == nil && lower == "sunset" {
+			v.observed["header sunset"] = at.UTC().Format(time.DateOnly)
+		}
 	}
-	return resp, nil
 }
 
 // reply is the answer to a request.
@@ -281,13 +317,8 @@ func (r reply) said() string {
 	return fmt.Sprintf("status %d", r.status)
 }
 
-// send sends a request. auth is the Authorization header.
-func (v *verifier) send(ctx context.Context, method, path string, body map[string]any, auth string) (r reply) {
-	if v.stopped != "" {
-		return reply{problem: v.stopped}
-	}
-	bounded, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
+// send sends a request to the API. auth is the Authorization header.
+func (v *verifier) send(ctx context.Context, method, path string, body map[string]any, auth string) reply {
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -296,7 +327,7 @@ func (v *verifier) send(ctx context.Context, method, path string, body map[strin
 		}
 		content = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(bounded, method, v.baseURL+path, content)
+	req, err := http.NewRequestWithContext(ctx, method, v.baseURL+path, content)
 	if err != nil {
 		return reply{problem: "the request cannot be built"}
 	}
@@ -304,12 +335,33 @@ func (v *verifier) send(ctx context.Context, method, path string, body map[strin
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "linkctl")
 	if auth != "" {
 		req.Header.Set("Authorization", auth)
 	}
+	return v.do(req)
+}
+
+// fetch fetches an address that need not be the API's, without a token. It does not follow
+// a redirect.
+func (v *verifier) fetch(ctx context.Context, address, accept string) reply {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return reply{problem: "the request cannot be built"}
+	}
+	req.Header.Set("Accept", accept)
+	return v.do(req)
+}
+
+func (v *verifier) do(req *http.Request) (r reply) {
+	if v.stopped != "" {
+		return reply{problem: v.stopped}
+	}
+	ctx := req.Context()
+	bounded, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	req.Header.Set("User-Agent", "linkctl")
 	var text []byte
-	resp, err := v.http.Do(req)
+	resp, err := v.http.Do(req.WithContext(bounded))
 	if err == nil {
 		text, err = io.ReadAll(io.LimitReader(resp.Body, 8<<20))
 		resp.Body.Close()
@@ -318,23 +370,27 @@ func (v *verifier) send(ctx context.Context, method, path string, body map[strin
 	case err != nil && ctx.Err() != nil:
 		v.stopped = "interrupted"
 		return reply{problem: v.stopped}
+	case err != nil && v.sent >= v.limit:
+		v.stopped = "the limit of requests was reached"
+		return reply{problem: v.stopped}
+	case err != nil && !v.ours(req):
+		return reply{problem: req.URL.Hostname() + " did not answer"}
 	case err != nil:
-		why := "the API did not answer"
-		if v.sent >= v.limit {
-			why = "the limit of requests was reached"
-			v.stopped = why
-		} else if v.silent++; v.silent == 2 {
+		if v.silent++; v.silent == 2 {
 			v.stopped = "the API stopped answering"
 		}
-		return reply{problem: why}
+		return reply{problem: "the API did not answer"}
 	}
-	v.silent = 0
 	r = reply{status: resp.StatusCode, header: resp.Header}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if decoder.Decode(&r.object) != nil {
 		r.object = nil
 	}
+	if !v.ours(req) {
+		return r
+	}
+	v.silent = 0
 	switch {
 	case r.status == http.StatusTooManyRequests:
 		v.stopped = "the API throttles this token (429): wait, then try again"

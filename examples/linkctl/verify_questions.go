@@ -6,10 +6,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/connectlinks/connectlinks-go"
 )
 
 // question is one thing that verify finds out.
@@ -22,8 +26,11 @@ type question struct {
 	ask        func(context.Context, *verifier) found
 }
 
-func (q question) concerns(kind string) bool {
-	return q.kinds == "" || slices.Contains(strings.Fields(q.kinds), kind)
+func (q question) concerns(v *verifier) bool {
+	if q.name == "other-region" && v.otherRegion() == "" {
+		return false
+	}
+	return q.kinds == "" || slices.Contains(strings.Fields(q.kinds), v.kind)
 }
 
 // questions returns all questions, in the order in which they are asked: some need the
@@ -46,19 +53,26 @@ func questions() []question {
 		{"error-status-v2", "activation", "the number", "status in a 404's body is the number 404", "", askErrorStatus},
 		{"revoke", "", "200 and the link", "200, and revoked is true", "", askRevoke},
 		{"revoked-expires", "", "nothing", "a revoked link is expired, and its expiration is not later than now", "KeepRevokedLinks", askRevokedExpires},
+		{"revoked-page", "", "nothing", "the page of a revoked link answers with 410", "DeadPageStatus", askRevokedPage},
 		{"revoke-again", "", "nothing", "200", "RevokeAgainStatus", askRevokeAgain},
 		{"unknown-type-v1", v1, "nothing", "422", "UnknownTypeStatus", askUnknownType},
 		{"unknown-type-v2", "activation", "400", "400", "", askUnknownType},
+		{"error-message", "", "V2: 400, 403 and 500 have a message", "the body of that refusal has a message", "BareErrors", askErrorMessage},
 		{"no-token", "", "401", "401", "", askNoToken},
 		{"wrong-token", "", "401", "401", "", askWrongToken},
 		{"other-kind-of-token", "", "nothing", "403", "WrongTokenStatus", askOtherToken},
 		{"basic-authorization", "", "nothing", "accepted, with the user name bearer and the token as the password", "RefuseBasic", askBasic},
 		{"used-link", v1, "nothing", "a link that was used is not expired before its time", "ExpireSpentLinks", askUsedLink},
+		{"connection-times", "", "created_at and last_tested_at are times", "RFC 3339; last_tested_at may be null", "SpacedTimes", askConnectionTimes},
 		{"source-types-pages", "source", "nothing", "all types on one page, without pagination", "PaginatedSourceTypes", askSourceTypes},
 		{"destination-type", "destination", "a destination has a type", "the same; older answers had none", "NoTypeOnDestinations", askDestinationType},
 		{"activation-names", "activation", "two objects, whose names are not certain", "source_connection and destination_connection", "ShortActivationNames", askActivationNames},
 		{"v2-source", "activation", "GET /api/v2/sources/{source_id} names the group", "it knows the source of an activation, and names the same group", "", askV2Source},
 		{"date", "", "nothing", "every answer has a Date header, by which CreatedAt goes", "", askDate},
+		{"request-id", "", "nothing", "every answer has an X-Request-Id header", "NoRequestID", askRequestID},
+		{"rate-limit-headers", "", "nothing", "no header tells of a rate limit, except Retry-After of a 429", "", askRateLimitHeaders},
+		{"retirement-headers", v1, "nothing; V1 ends on 15 January 2027", "no Deprecation and no Sunset header", "AnnounceRetirement", askRetirementHeaders},
+		{"other-region", "activation", "V2's pages name app.getcensus.com only", "both regions have API V2; the other one is asked without a token", "", askOtherRegion},
 	}
 }
 
@@ -457,8 +471,35 @@ func askRevokeAgain(ctx context.Context, v *verifier) found {
 	return f
 }
 
+// askRevokedPage opens the page of a link that verify made, only after it was revoked.
+func askRevokedPage(ctx context.Context, v *verifier) found {
+	if v.revoked.data()["revoked"] != true {
+		return unknown("no link was revoked")
+	}
+	uri, _ := v.first.data()["uri"].(string)
+	address, err := url.Parse(uri)
+	if err != nil || address.Host == "" || address.Scheme != "http" && address.Scheme != "https" {
+		return unknown("the link has no address to open")
+	}
+	v.observed["page host"] = address.Host
+	r := v.fetch(ctx, uri, "text/html")
+	switch {
+	case r.problem != "":
+		return unknown("%s", r.problem)
+	case r.status >= 500 || r.status == http.StatusTooManyRequests:
+		return unknown("the page had a problem of its own (status %d)", r.status)
+	case r.status == http.StatusGone:
+		return assumed("410")
+	case r.status >= 300 && r.status < 400:
+		return differs("a redirect (status %d)", r.status)
+	}
+	v.assume.DeadPageStatus = r.status
+	return differs("status %d", r.status)
+}
+
 func askUnknownType(ctx context.Context, v *verifier) found {
 	r := v.create(ctx, "no_such_type_"+v.key, v.redirect("/unknown-type"))
+	v.refused = r.reply
 	want := http.StatusUnprocessableEntity
 	if v.kind == "activation" {
 		want = http.StatusBadRequest
@@ -468,6 +509,26 @@ func askUnknownType(ctx context.Context, v *verifier) found {
 		v.assume.UnknownTypeStatus = r.status
 	}
 	return f
+}
+
+func askErrorMessage(_ context.Context, v *verifier) found {
+	r := v.refused
+	switch {
+	case r.problem != "":
+		return unknown("%s", r.problem)
+	case r.status < 400:
+		return unknown("the unknown type was not refused")
+	case r.object == nil:
+		return differs("%s", r.said())
+	}
+	if message, _ := r.object["message"].(string); message != "" {
+		return assumed("there is one")
+	}
+	fields := slices.Sorted(maps.Keys(r.object))
+	if r.object["message"] == nil && len(fields) == 1 {
+		v.assume.BareErrors = true
+	}
+	return differs("no message; the body has %q", fields)
 }
 
 func (v *verifier) listWith(ctx context.Context, auth string) reply {
@@ -525,7 +586,7 @@ func askUsedLink(ctx context.Context, v *verifier) found {
 	}
 	created := map[int64]time.Time{}
 	for _, c := range p.items {
-		if at, err := time.Parse(time.RFC3339, fmt.Sprint(c["created_at"])); err == nil {
+		if at, _, ok := connectionTime(c["created_at"]); ok {
 			created[integer(c["id"])] = at
 		}
 	}
@@ -548,6 +609,62 @@ func askUsedLink(ctx context.Context, v *verifier) found {
 		return unknown("there is no link that was used and whose time is not over")
 	}
 	return assumed("link %d was used, and is not expired", live)
+}
+
+// connectionTime reads a time of a connection. spaced: it is not RFC 3339, but like
+// SpacedTimes.
+func connectionTime(v any) (at time.Time, spaced, ok bool) {
+	at, err := time.Parse(time.RFC3339, fmt.Sprint(v))
+	if err != nil {
+		at, err = time.Parse("2006-01-02 15:04:05 MST", fmt.Sprint(v))
+		spaced = err == nil
+	}
+	return at, spaced, err == nil
+}
+
+func askConnectionTimes(ctx context.Context, v *verifier) found {
+	p := v.connectionList(ctx)
+	switch {
+	case p.problem != "":
+		return unknown("%s", p.problem)
+	case len(p.items) == 0:
+		return unknown("there is no %s to look at", v.kind)
+	}
+	var wrong []string
+	times, spaced := 0, 0
+	for _, c := range p.items {
+		if v.kind == "activation" { // its destination has the times
+			short, _ := c["destination"].(map[string]any)
+			if c, _ = c["destination_connection"].(map[string]any); c == nil {
+				c = short
+			}
+		}
+		for _, name := range []string{"created_at", "last_tested_at"} {
+			value, there := c[name]
+			if there && value == nil && name == "last_tested_at" {
+				continue
+			}
+			_, isSpaced, ok := connectionTime(value)
+			switch {
+			case !there:
+				wrong = append(wrong, name+" is missing")
+			case isSpaced:
+				spaced++
+				wrong = append(wrong, name+" is not RFC 3339")
+			case !ok:
+				wrong = append(wrong, name+" is not a time")
+			}
+			times++
+		}
+	}
+	if len(wrong) == 0 {
+		return assumed("RFC 3339 on each of %d", len(p.items))
+	}
+	if spaced == times {
+		v.assume.SpacedTimes = true
+	}
+	slices.Sort(wrong)
+	return differs("%d of %d times: %s", len(wrong), times, strings.Join(slices.Compact(wrong), ", "))
 }
 
 func askSourceTypes(ctx context.Context, v *verifier) found {
@@ -649,9 +766,77 @@ func askV2Source(ctx context.Context, v *verifier) found {
 
 func askDate(_ context.Context, v *verifier) found {
 	if v.undated > 0 {
-		return differs("%d of %d answers have none", v.undated, v.sent)
+		return differs("%d of %d answers have none", v.undated, v.answers)
 	}
-	return assumed("on each of %d", v.sent)
+	return assumed("on each of %d", v.answers)
+}
+
+func askRequestID(_ context.Context, v *verifier) found {
+	switch v.unnamed {
+	case 0:
+		return assumed("on each of %d", v.answers)
+	case v.answers:
+		v.assume.NoRequestID = true
+	}
+	return differs("%d of %d answers have none", v.unnamed, v.answers)
+}
+
+func askRateLimitHeaders(_ context.Context, v *verifier) found {
+	var names []string
+	for name := range v.observed {
+		if header, ok := strings.CutPrefix(name, "header "); ok && strings.Contains(header, "rate") {
+			names = append(names, header)
+		}
+	}
+	if len(names) == 0 {
+		return assumed("none")
+	}
+	slices.Sort(names)
+	return differs("there is %s", strings.Join(names, ", "))
+}
+
+func askRetirementHeaders(_ context.Context, v *verifier) found {
+	deprecation, sunset := v.observed["header deprecation"], v.observed["header sunset"]
+	switch {
+	case deprecation == "" && sunset == "":
+		return assumed("none")
+	case deprecation != "" && sunset != "":
+		v.assume.AnnounceRetirement = true
+		return differs("both; the sunset is %s", sunset)
+	case sunset != "":
+		return differs("a sunset: %s", sunset)
+	}
+	return differs("only a deprecation")
+}
+
+// otherRegion returns the API's address in the other region, and "" if the API has none.
+func (v *verifier) otherRegion() string {
+	switch v.baseURL {
+	case connectlinks.BaseURLUS:
+		return connectlinks.BaseURLEU
+	case connectlinks.BaseURLEU:
+		return connectlinks.BaseURLUS
+	}
+	return ""
+}
+
+// askOtherRegion asks without a token, which belongs to one region. A refusal of V2 tells
+// something only if a path that does not exist is answered otherwise.
+func askOtherRegion(ctx context.Context, v *verifier) found {
+	other := v.otherRegion()
+	there := v.fetch(ctx, other+v.links+"?per_page=1", "application/json")
+	nothing := v.fetch(ctx, other+"/api/v2/no_such_path_"+v.key, "application/json")
+	switch {
+	case there.problem != "" || nothing.problem != "":
+		return unknown("%s", cmp.Or(there.problem, nothing.problem))
+	case there.status == http.StatusNotFound:
+		return differs("%s answers %d", other, there.status)
+	case there.status != http.StatusUnauthorized || there.object == nil:
+		return unknown("%s: %s", other, there.said())
+	case nothing.status == there.status:
+		return unknown("%s answers %d without a token, whatever the path", other, there.status)
+	}
+	return assumed("%s answers 401 without a token", other)
 }
 
 // assumptionsPage returns docs/assumptions.md.
@@ -680,8 +865,10 @@ go run ./examples/linkctl verify -kind destination -type hubspot
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", q.name, cmp.Or(strings.ReplaceAll(q.kinds, " ", ", "), "all"), q.documented, q.assumed, field)
 	}
 	b.WriteString(`
-verify does not ask what the page of a link shows, whether both regions have API V2, and what
-happens when a customer uses a link.
+other-region is asked only if the API is of one of the vendor's regions. verify does not ask what the
+page of a live link shows, and what happens when a customer uses a link: it opens no live link.
+Besides, it reports HTTP and TLS version, the clock's skew, the host of the pages, and which of
+X-Request-Id, Retry-After, rate-limit, Deprecation and Sunset headers it saw.
 `)
 	return b.String()
 }

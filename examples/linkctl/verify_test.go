@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"reflect"
@@ -171,6 +172,11 @@ func TestVerifyOneAssumptionTurnedRound(t *testing.T) {
 		"ListDelay":            {connectlinkstest.Assumptions{ListDelay: connectlinkstest.ListDelay{Looks: 2}}, kinds},
 		"IgnoreOrder":          {connectlinkstest.Assumptions{IgnoreOrder: true}, kinds},
 		"NormalizeRedirect":    {connectlinkstest.Assumptions{NormalizeRedirect: true}, kinds},
+		"DeadPageStatus":       {connectlinkstest.Assumptions{DeadPageStatus: 404}, kinds},
+		"BareErrors":           {connectlinkstest.Assumptions{BareErrors: true}, kinds},
+		"NoRequestID":          {connectlinkstest.Assumptions{NoRequestID: true}, kinds},
+		"AnnounceRetirement":   {connectlinkstest.Assumptions{AnnounceRetirement: true}, v1},
+		"SpacedTimes":          {connectlinkstest.Assumptions{SpacedTimes: true}, kinds},
 	}
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[connectlinkstest.Assumptions]()) {
 		one, there := turned[field.Name]
@@ -195,6 +201,178 @@ func TestVerifyOneAssumptionTurnedRound(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The only page that is opened is that of a link that verify made, once, without a token, and
+// after it was revoked.
+func TestVerifyOpensOnlyARevokedPage(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newVerification(t, kind, connectlinkstest.Assumptions{})
+				defer w.Close()
+				base, opened := w.base, 0
+				w.base = roundTripper(func(r *http.Request) (*http.Response, error) {
+					if strings.HasPrefix(r.URL.Path, "/api/") {
+						return base.RoundTrip(r)
+					}
+					opened++
+					assert.Equal(t, http.MethodGet, r.Method)
+					assert.Empty(t, r.Header["Authorization"])
+					first := w.Links()[len(w.was)].ConnectLink
+					assert.Equal(t, first.URL, r.URL.String())
+					assert.True(t, first.Revoked)
+					return base.RoundTrip(r)
+				})
+				_, err := w.run(t, t.Context())
+				assert.NoError(t, err)
+				assert.Equal(t, 1, opened)
+			})
+		})
+	}
+}
+
+// A page that leads elsewhere is not followed, and a page that fails tells nothing.
+func TestVerifyOddPages(t *testing.T) {
+	for _, c := range []struct {
+		failure       connectlinkstest.Failure
+		answer, found string
+	}{
+		{connectlinkstest.Failure{Status: 302, Header: http.Header{"Location": {"/login"}}}, otherwise, "a redirect (status 302)"},
+		{connectlinkstest.Failure{Status: 500}, couldNotTell, "the page had a problem of its own (status 500)"},
+		{connectlinkstest.Failure{Status: 429}, couldNotTell, "the page had a problem of its own (status 429)"},
+		{connectlinkstest.Failure{Status: 200, Body: "Welcome"}, otherwise, "status 200"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newVerification(t, "source", connectlinkstest.Assumptions{})
+			defer w.Close()
+			c.failure.Route = connectlinkstest.RouteOpenPage
+			require.NoError(t, w.Fail(c.failure))
+			rep, _ := w.run(t, t.Context())
+			for _, f := range rep.Questions {
+				if f.Question == "revoked-page" {
+					assert.Equal(t, []string{c.answer, c.found}, []string{f.Answer, f.Found})
+				} else {
+					assert.Equal(t, asAssumed, f.Answer, "%s: %s", f.Question, f.Found)
+				}
+			}
+			pages := 0
+			for _, r := range w.Requests() {
+				if !strings.HasPrefix(r.Path, "/api/") {
+					pages++
+				}
+			}
+			assert.Equal(t, 1, pages)
+		})
+	}
+}
+
+// The other region is asked whether it has API V2, and never gets a token.
+func TestVerifyOtherRegion(t *testing.T) {
+	respond := func(status int, body string) *http.Response {
+		return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+	}
+	for name, c := range map[string]struct {
+		own, other    string
+		there         func(path string) *http.Response // nil: silence
+		answer, found string
+	}{
+		"the EU has it": {connectlinks.BaseURLUS, connectlinks.BaseURLEU, func(path string) *http.Response {
+			if strings.HasPrefix(path, "/api/v2/activation_connect_links") {
+				return respond(401, `{"status":401}`)
+			}
+			return respond(404, `{"status":404}`)
+		}, asAssumed, "https://app-eu.getcensus.com answers 401 without a token"},
+		"the US has it not": {connectlinks.BaseURLEU, connectlinks.BaseURLUS, func(string) *http.Response {
+			return respond(404, `{"status":404}`)
+		}, otherwise, "https://app.getcensus.com answers 404"},
+		"always 401": {connectlinks.BaseURLUS, connectlinks.BaseURLEU, func(string) *http.Response {
+			return respond(401, `{"status":401}`)
+		}, couldNotTell, "https://app-eu.getcensus.com answers 401 without a token, whatever the path"},
+		"HTML": {connectlinks.BaseURLUS, connectlinks.BaseURLEU, func(string) *http.Response {
+			return respond(200, "<p>Welcome")
+		}, couldNotTell, "https://app-eu.getcensus.com: status 200, and the body is not a JSON object (no Content-Type)"},
+		"silence": {connectlinks.BaseURLUS, connectlinks.BaseURLEU, nil, couldNotTell, "app-eu.getcensus.com did not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newVerification(t, "activation", connectlinkstest.Assumptions{})
+				defer w.Close()
+				sandboxed, asked := w.base, 0
+				here := strings.TrimPrefix(w.URL, "http://")
+				w.app.baseURL = c.own
+				var err error
+				w.app.client, err = w.app.client.With(connectlinks.WithBaseURL(c.own))
+				require.NoError(t, err)
+				w.base = roundTripper(func(r *http.Request) (*http.Response, error) {
+					switch "https://" + r.URL.Host {
+					case c.other:
+						asked++
+						assert.Equal(t, http.MethodGet, r.Method)
+						assert.Empty(t, r.Header["Authorization"])
+						if c.there == nil {
+							return nil, io.ErrUnexpectedEOF
+						}
+						return c.there(r.URL.Path), nil
+					case c.own:
+						r = r.Clone(r.Context())
+						r.URL.Scheme, r.URL.Host, r.Host = "http", here, here
+					}
+					return sandboxed.RoundTrip(r)
+				})
+				rep, _ := w.run(t, t.Context())
+				last := rep.Questions[len(rep.Questions)-1]
+				assert.Equal(t, []string{"other-region", c.answer, c.found}, []string{last.Question, last.Answer, last.Found})
+				for _, f := range rep.Questions[:len(rep.Questions)-1] {
+					assert.Equal(t, asAssumed, f.Answer, "%s: %s", f.Question, f.Found)
+				}
+				assert.Equal(t, 2, asked)
+			})
+		})
+	}
+}
+
+// CENSUS_BASE_URL may be written in the ways that the SDK takes.
+func TestVerifyBaseURL(t *testing.T) {
+	for _, form := range []string{"%s/", "%s/api/v1", "%s/api/v2/", "HTTP://%.0sLOCALHOST:1234"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newVerification(t, "destination", connectlinkstest.Assumptions{})
+			defer w.Close()
+			w.app.baseURL = fmt.Sprintf(form, w.URL)
+			var err error
+			w.app.client, err = w.app.client.With(connectlinks.WithBaseURL(w.app.baseURL))
+			require.NoError(t, err)
+			base, here := w.base, strings.TrimPrefix(w.URL, "http://")
+			w.base = roundTripper(func(r *http.Request) (*http.Response, error) {
+				r = r.Clone(r.Context())
+				r.URL.Host, r.Host = here, here
+				return base.RoundTrip(r)
+			})
+			rep, err := w.run(t, t.Context())
+			assert.NoError(t, err, form)
+			assert.NotEmpty(t, rep.Questions)
+		})
+	}
+}
+
+// A token for another host than the API's is refused before it is sent.
+func TestVerifySendsTheTokenToTheAPIOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newVerification(t, "destination", connectlinkstest.Assumptions{})
+		defer w.Close()
+		v, err := newVerifier(w.app, roundTripper(func(r *http.Request) (*http.Response, error) {
+			t.Error("sent to", r.URL.Host)
+			return nil, io.ErrUnexpectedEOF
+		}))
+		require.NoError(t, err)
+		for _, address := range []string{"https://app.example.com/api/v1/sources", w.URL + "/pbc", "https://" + strings.TrimPrefix(w.URL, "http://") + "/api/v1/sources"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+			require.NoError(t, err)
+			req.Header.Set("Authorization", "Bearer "+w.Token())
+			_, err = v.RoundTrip(req)
+			assert.EqualError(t, err, "a token is for the API only")
+		}
+	})
 }
 
 func TestVerifyLiteral(t *testing.T) {

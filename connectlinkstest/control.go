@@ -17,18 +17,18 @@ import (
 	"time"
 )
 
-// controlPath is where the levers are served by [WithControl].
+// controlPath is the path of the levers of [WithControl].
 const controlPath = "/_sandbox/"
 
-// maxUsedUp is how many failures that are used up the state shows.
+// maxUsedUp is the number of used-up failures in the state.
 const maxUsedUp = 100
 
-// WithControl serves the levers as JSON over HTTP below /_sandbox/, and a page for
-// people at /. They show every token, and whoever reaches them can use the whole server.
+// WithControl serves the levers as JSON over HTTP below /_sandbox/, and a page for people at
+// /. They show every token, so whoever reaches them can use the whole server.
 //
-// A request must name the loopback interface or one of hosts (without a port) as
-// its host. A page of another origin is refused. Requests to the levers are neither
-// logged, nor limited, nor failed.
+// The host of a request must be the loopback interface or one of hosts, which have no port.
+// Requests of pages of other origins are refused. Requests to the levers are not logged, not
+// limited, and do not fail. By default the levers are not served.
 func WithControl(hosts ...string) Option {
 	return func(c *config) {
 		c.control = true
@@ -100,10 +100,10 @@ func (s *Server) handleControl() {
 	})
 }
 
-// admit refuses requests for other hosts, as after DNS rebinding, and those that pages
-// of other origins send. Browsers add Sec-Fetch-Site to each request for a loopback
-// host, and Origin to each request that scripts of other origins can read. A page
-// of another origin may only navigate to the page for people, which it cannot read.
+// admit refuses requests for other hosts, as after DNS rebinding, and requests of pages of
+// other origins. Browsers add Sec-Fetch-Site to each request for a loopback host, and Origin
+// to each request that scripts of other origins can read. A page of another origin can only
+// navigate to the page for people, and cannot read it.
 func (s *Server) admit(r *http.Request, navigable bool) error {
 	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
@@ -154,8 +154,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 // malformed is a body that is not JSON.
 type malformed struct{ error }
 
-// controlStatus is the answer's status for what went wrong. Most errors are about
-// a field's value.
+// controlStatus returns the status of the answer for an error. Most errors are about a
+// field's value.
 func controlStatus(err error) int {
 	switch {
 	case errors.As(err, new(malformed)):
@@ -170,7 +170,7 @@ func controlStatus(err error) int {
 	return http.StatusUnprocessableEntity
 }
 
-// reason is the error in words for somebody who does not use Go.
+// reason returns the error without names of Go.
 func reason(err error) string { return strings.TrimPrefix(err.Error(), "connectlinkstest: ") }
 
 // decode reads the body, a JSON object or nothing, into v.
@@ -214,7 +214,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// instant is a [time.Time] whose error names the value.
+// instant is a [time.Time] whose JSON errors name the value.
 type instant struct{ time.Time }
 
 func (t *instant) UnmarshalText(text []byte) error {
@@ -316,7 +316,7 @@ type failureJSON struct {
 	CarryOut bool        `json:"carry_out,omitempty"`
 }
 
-// firedJSON is a failure, how often it has happened, and how often it still will.
+// firedJSON is a failure, with the number of answers that failed, and that will fail.
 type firedJSON struct {
 	failureJSON
 	Fired int `json:"fired"`
@@ -338,7 +338,7 @@ type stateJSON struct {
 	Assumptions   map[string]any   `json:"assumptions"`
 }
 
-// controlState is everything that the server knows. Lists are oldest first.
+// controlState is the whole state of the server. Lists are oldest first.
 func (s *Server) controlState() stateJSON {
 	st := stateJSON{
 		URL: s.URL, PagesURL: s.PagesURL, PersonalToken: s.personal,
@@ -438,7 +438,7 @@ func (s *Server) controlComplete(r *http.Request) (int, any, error) {
 	return http.StatusOK, madeJSON(made), err
 }
 
-// onLink is a lever for one link, which it answers with.
+// onLink handles a lever for one link. It answers with the link.
 func (s *Server) onLink(pull func(*Server, int64) error) func(*http.Request) (int, any, error) {
 	return func(r *http.Request) (int, any, error) {
 		id, err := pathID(r)
@@ -472,7 +472,7 @@ func (s *Server) controlFail(r *http.Request) (int, any, error) {
 	if err := decode(r, &f); err != nil {
 		return 0, nil, err
 	}
-	// Header names as net/http looks them up.
+	// net/http looks header names up in this form.
 	var header http.Header
 	for name, values := range f.Header {
 		if header == nil {
@@ -514,8 +514,8 @@ func (s *Server) controlClock(r *http.Request) (int, any, error) {
 	return http.StatusOK, map[string]time.Time{"now": millis(s.Now())}, nil
 }
 
-// sane refuses a time for the clock that the answers could not tell: JSON has no year
-// above 9999, and a Duration no more than 292 years.
+// sane refuses a time that answers cannot have: a JSON time has no year above 9999, and a
+// Duration at most 292 years.
 func sane(t time.Time) error {
 	if y := t.Year(); y < 1970 || y > 2200 {
 		return fmt.Errorf("the clock cannot be in the year %d: it goes from 1970 to 2200", y)
@@ -523,7 +523,7 @@ func sane(t time.Time) error {
 	return nil
 }
 
-// advance is [Server.Advance] for a clock that stays sane.
+// advance calls [Server.Advance] if the new time is sane.
 func (s *Server) advance(d time.Duration) error {
 	if err := sane(s.Now().Add(d)); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"time"
@@ -19,9 +20,8 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
-// The examples run on the test double. With an account, leave out WithBaseURL and
-// give the real token.
-
+// The example runs on the sandbox of package connectlinkstest. With an account, leave out
+// WithBaseURL, and pass your token.
 func Example() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -51,7 +51,7 @@ func Example() {
 
 func ExampleNewClient() {
 	client, err := connectlinks.NewClient(
-		connectlinks.WithToken("secret-token:example"), // from the workspace's settings
+		connectlinks.WithToken("secret-token:example"), // the API key of a workspace
 		connectlinks.WithBaseURL(connectlinks.BaseURLEU),
 		connectlinks.WithUserAgent("acme-integrations/2.1"),
 		connectlinks.WithTimeout(10*time.Second),
@@ -61,13 +61,13 @@ func ExampleNewClient() {
 	}
 	defer client.CloseIdleConnections()
 
-	_, err = connectlinks.NewClient(connectlinks.WithToken("")) // an unset variable, say
+	_, err = connectlinks.NewClient(connectlinks.WithToken("")) // for example, a variable that is not set
 	input := new(connectlinks.InputError)
 	fmt.Println(errors.As(err, &input), input.Field)
 	// Output: true Token
 }
 
-// Just in time, in the handler of a Connect button.
+// The handler of a Connect button makes the link when the customer clicks.
 func ExampleDestinationsService_CreateConnectLink() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -85,7 +85,7 @@ func ExampleDestinationsService_CreateConnectLink() {
 			http.Error(w, "Please try again.", http.StatusBadGateway)
 			return
 		}
-		// Keep link.ID in the customer's session: it tells what became of the link.
+		// Store link.ID in the customer's session, for the wait.
 		http.Redirect(w, r, link.URL, http.StatusSeeOther)
 	}
 
@@ -108,7 +108,7 @@ func ExampleSourcesService_CreateConnectLink() {
 	// Output: postgres true 0
 }
 
-// V2 takes another kind of token: derive a client for it from the one for V1.
+// V2 needs a personal access token. A client for it can share the connections of a V1 client.
 func ExampleActivationsService_CreateConnectLink() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -134,7 +134,7 @@ func ExampleClient_With() {
 	defer srv.Close()
 	client := srv.Client()
 
-	// A client for each tenant, or for each request: it shares the connections.
+	// One client for each customer. They share the connections.
 	acme := srv.AddWorkspace("Acme")
 	tenant, err := client.With(connectlinks.WithToken(acme.Token))
 	if err != nil {
@@ -148,7 +148,7 @@ func ExampleClient_With() {
 	// Output: Acme
 }
 
-// When the customer is back, only the API's word counts, not the redirect.
+// When the customer returns, ask the API. A redirect can be forged.
 func ExampleDestinationsService_WaitForConnection() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -285,20 +285,23 @@ func ExampleDestinationsService_RevokeConnectLink() {
 	// revoked: true
 }
 
-// A customer's password has changed: they enter the new one on a link for the
-// connection that exists.
+// The customer's password has changed. On a link for the existing connection, the customer
+// enters the new one.
 func ExampleDestinationsService_WaitForReauthorization() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
 	client := srv.Client()
 	ctx := context.Background()
-	id := connectedDestination(srv, client)
-
-	before, err := client.Destinations.Get(ctx, id)
+	made, err := srv.AddConnection(connectlinkstest.Seed{Kind: connectlinkstest.KindDestination, Type: "hubspot"})
 	if err != nil {
 		log.Fatal(err)
 	}
-	link, err := client.Destinations.CreateReauthorizationLink(ctx, id, connectlinks.CreateReauthorizationLinkParams{})
+
+	before, err := client.Destinations.Get(ctx, made.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	link, err := client.Destinations.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -313,20 +316,7 @@ func ExampleDestinationsService_WaitForReauthorization() {
 	// Output: it works: true
 }
 
-// connectedDestination is a destination that a customer has connected.
-func connectedDestination(srv *connectlinkstest.Server, client *connectlinks.Client) int64 {
-	link, err := client.Destinations.CreateConnectLink(context.Background(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	made, err := srv.Complete(link.ID)
-	if err != nil {
-		log.Fatal(err)
-	}
-	return made.ID
-}
-
-// What can a link be made for?
+// Which types take no links?
 func ExampleSourcesService_AllTypes() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -343,7 +333,7 @@ func ExampleSourcesService_AllTypes() {
 	// Output: no links for HTTP Request
 }
 
-// What will the customer be asked for?
+// What does the link's page ask for?
 func ExampleDestinationsService_GetType() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -365,7 +355,9 @@ func ExampleDestinationsService_List() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
 	client := srv.Client()
-	connectedDestination(srv, client)
+	if _, err := srv.AddConnection(connectlinkstest.Seed{Kind: connectlinkstest.KindDestination, Type: "hubspot"}); err != nil {
+		log.Fatal(err)
+	}
 
 	page, err := client.Destinations.List(context.Background(), connectlinks.ListOptions{})
 	if err != nil {
@@ -380,23 +372,26 @@ func ExampleDestinationsService_List() {
 	// 1 in all
 }
 
-// A customer has gone.
+// A customer leaves.
 func ExampleDestinationsService_Delete() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
 	client := srv.Client()
 	ctx := context.Background()
-	id := connectedDestination(srv, client)
-
-	if err := client.Destinations.Delete(ctx, id); err != nil {
+	made, err := srv.AddConnection(connectlinkstest.Seed{Kind: connectlinkstest.KindDestination, Type: "hubspot"})
+	if err != nil {
 		log.Fatal(err)
 	}
-	_, err := client.Destinations.Get(ctx, id)
+
+	if err := client.Destinations.Delete(ctx, made.ID); err != nil {
+		log.Fatal(err)
+	}
+	_, err = client.Destinations.Get(ctx, made.ID)
 	fmt.Println("gone:", errors.Is(err, connectlinks.ErrNotFound))
 	// Output: gone: true
 }
 
-// A check for when a program starts.
+// Check the token when the program starts.
 func ExampleWorkspacesService_Current() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -412,7 +407,7 @@ func ExampleWorkspacesService_Current() {
 	// Output: working in Sandbox
 }
 
-// With the organization's token, those of its workspaces need not be stored.
+// With a personal access token, the API keys of the workspaces need not be stored.
 func ExampleWorkspacesService_TokenSource() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -431,7 +426,7 @@ func ExampleWorkspacesService_TokenSource() {
 	}
 	fmt.Println(len(srv.Requests()), "requests")
 
-	// After the API has refused the key, it is fetched again.
+	// After a 401, the key is fetched again.
 	if _, err := srv.RotateToken(acme.ID); err != nil {
 		log.Fatal(err)
 	}
@@ -442,7 +437,7 @@ func ExampleWorkspacesService_TokenSource() {
 	// <nil>
 }
 
-// A token that somebody else rotates, such as a file or a vault.
+// Another program rotates the token, for example in a file or a vault.
 func ExampleWithTokenSource() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -482,9 +477,9 @@ func ExampleAPIError() {
 	case errors.Is(err, connectlinks.ErrInvalidRequest) && errors.As(err, &refused):
 		fmt.Println(refused.StatusCode, refused.Message)
 	case errors.Is(err, connectlinks.ErrRateLimited) && errors.As(err, &refused):
-		fmt.Println("come back in", refused.RetryAfter)
+		fmt.Println("try again in", refused.RetryAfter)
 	case errors.Is(err, connectlinks.ErrOutcomeUnknown):
-		fmt.Println("there may be a link that nobody has")
+		fmt.Println("the API may have made a link")
 	}
 	// Output: 422 Invalid type: not_a_real_type
 }
@@ -505,8 +500,8 @@ func ExampleInputError() {
 	// Output: RedirectURI is wrong; 0 requests were sent
 }
 
-// The answer to a create was lost, and with it the link. Before the customer tries again, the link
-// that nobody has is found by its address, and revoked.
+// The answer to a create was lost. Find the link by its RedirectURI, and revoke it, before the
+// customer tries again.
 func ExampleErrOutcomeUnknown() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -531,8 +526,7 @@ func ExampleErrOutcomeUnknown() {
 	// Output: revoked, error: <nil>
 }
 
-// With a redirect URI that no other link has, a link is not lost although the answer to its
-// create is.
+// With UniqueRedirect, the SDK finds the link although the answer to its create was lost.
 func ExampleCreateConnectLinkParams() {
 	srv := connectlinkstest.NewServer()
 	defer srv.Close()
@@ -552,6 +546,86 @@ func ExampleCreateConnectLinkParams() {
 	}
 	fmt.Println(link.Type, "link; links made:", len(srv.Links()))
 	// Output: hubspot link; links made: 1
+}
+
+// The page with the button opens a connection to the API, so that the click does not wait for it.
+func ExampleClient_Warm() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.Client()
+
+	page := func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `<form method="post" action="/connect/hubspot"><button>Connect</button></form>`)
+		_ = http.NewResponseController(w).Flush() // the customer does not wait
+		if err := client.Warm(r.Context()); err != nil {
+			log.Print(err) // the click will report it too
+		}
+	}
+	page(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/connect/hubspot", nil))
+	for _, r := range srv.Requests() {
+		fmt.Println(r.Method, r.Path)
+	}
+	// Output: HEAD /
+}
+
+// Count calls and their requests, by route.
+func ExampleWithCallHook() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.Client(connectlinks.WithCallHook(
+		func(ctx context.Context, call connectlinks.Call) (context.Context, func(connectlinks.CallResult)) {
+			return ctx, func(result connectlinks.CallResult) { // when the call has ended
+				fmt.Println(call.Method, call.Route, "requests:", result.Attempts, "failed:", result.Err != nil)
+			}
+		}))
+
+	_, err := client.Destinations.Get(context.Background(), 7)
+	fmt.Println("not found:", errors.Is(err, connectlinks.ErrNotFound))
+	// Output:
+	// GET /api/v1/destinations/{destination_id} requests: 1 failed: true
+	// not found: true
+}
+
+// Use the SDK's transport, with a proxy.
+func ExampleNewTransport() {
+	transport := connectlinks.NewTransport()
+	transport.Proxy = func(*http.Request) (*url.URL, error) { return url.Parse("http://proxy.internal:3128") }
+	client, err := connectlinks.NewClient(
+		connectlinks.WithToken("secret-token:example"),
+		connectlinks.WithHTTPClient(&http.Client{Transport: transport}),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	fmt.Println(transport.MaxIdleConnsPerHost > http.DefaultMaxIdleConnsPerHost)
+	// Output: true
+}
+
+// Another program has made the link, and stored only its RedirectURI.
+func ExampleDestinationsService_FindConnectLink() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.Client()
+	ctx := context.Background()
+	stored := "https://your-platform.example.com/connected/" + rand.Text()
+	if _, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{
+		Type: "hubspot", RedirectURI: stored,
+	}); err != nil {
+		log.Fatal(err)
+	}
+
+	link, err := client.Destinations.FindConnectLink(ctx, stored)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("found a link for", link.Type)
+
+	_, err = client.Destinations.FindConnectLink(ctx, stored+"x")
+	fmt.Println("not found:", errors.Is(err, connectlinks.ErrNotFound))
+	// Output:
+	// found a link for hubspot
+	// not found: true
 }
 
 func ExampleWithRateLimiter() {
@@ -580,7 +654,7 @@ func ExampleWithLogger() {
 
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { // for an output that is always the same
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr { // so that the output is always the same
 			if a.Key == slog.TimeKey || a.Key == "duration" {
 				return slog.Attr{}
 			}
@@ -594,7 +668,7 @@ func ExampleWithLogger() {
 	// Output: level=DEBUG msg="connectlinks: attempt" method=GET path=/api/v1/workspace resend=0 status=200
 }
 
-// A link can be printed and logged: its secret stays out.
+// A printed or logged link does not show its secret.
 func ExampleConnectLink() {
 	link := connectlinks.DestinationConnectLink{
 		ConnectLink: connectlinks.ConnectLink{

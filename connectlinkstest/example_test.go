@@ -349,3 +349,83 @@ func ExampleWithoutListener() {
 	}
 	_ = testPatience
 }
+
+// A program in another language uses the levers over HTTP.
+func ExampleWithControl() {
+	srv := connectlinkstest.NewServer(connectlinkstest.WithControl())
+	defer srv.Close()
+	link, err := srv.Client().Destinations.CreateConnectLink(context.Background(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	resp, err := http.Post(fmt.Sprintf("%s/_sandbox/links/%d/complete", srv.URL, link.ID), "application/json", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer resp.Body.Close()
+	fmt.Println(resp.StatusCode, "completed:", srv.Links()[0].Completed)
+	// Output: 200 completed: true
+}
+
+// The API allows one request in 100 seconds for each token.
+func ExampleServer_RateLimit() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	if err := srv.RateLimit(0.01); err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := srv.Client()
+	for range 2 {
+		_, err := client.Workspaces.Current(context.Background())
+		fmt.Println("rate limited:", errors.Is(err, connectlinks.ErrRateLimited))
+	}
+	// Output:
+	// rate limited: false
+	// rate limited: true
+}
+
+// Several tests share a server.
+func ExampleServer_Reset() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.Client()
+	ctx := context.Background()
+	for range 2 {
+		if _, err := client.Sources.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"}); err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println("links:", len(srv.Links()))
+		srv.Reset() // the client's token stays valid
+	}
+	// Output:
+	// links: 1
+	// links: 1
+}
+
+// At its end, a test checks that every failure has happened. Here one has not, because the
+// client never lists sources.
+func ExampleServer_Unfired() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	err := srv.Fail(
+		connectlinkstest.Failure{Route: connectlinkstest.RouteGetCurrentWorkspace, Status: http.StatusForbidden},
+		connectlinkstest.Failure{Route: connectlinkstest.RouteListSources, Status: http.StatusBadGateway, Times: 3},
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = srv.Client().Workspaces.Current(context.Background())
+	fmt.Println("forbidden:", errors.Is(err, connectlinks.ErrForbidden))
+	for _, failure := range srv.Unfired() {
+		fmt.Println("unfired:", failure.Route, failure.Times)
+	}
+	// Output:
+	// forbidden: true
+	// unfired: GET /api/v1/sources 3
+}

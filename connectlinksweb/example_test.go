@@ -101,6 +101,98 @@ func Example() {
 	// a guess: 404
 }
 
+// The customer returns from a link of API V2. The session holds the link's id, and its
+// CreatedAt for the wait.
+func ExampleReturn() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	customer := srv.PersonalClient(connectlinks.WithGroup(srv.Group()))
+	link, err := customer.Activations.CreateConnectLink(context.Background(), connectlinks.CreateActivationConnectLinkParams{Type: "hubspot"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session := map[string]connectlinks.ConnectLink{"key-of-this-link": link.ConnectLink}
+
+	check := func(_ http.ResponseWriter, r *http.Request) error {
+		link, ok := session[r.PathValue("key")]
+		if !ok {
+			return connectlinksweb.ErrNoLink
+		}
+		_, err := customer.Activations.WaitForActivation(r.Context(), link.ID, link.CreatedAt)
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/connected/{key}", connectlinksweb.Return(check, http.RedirectHandler("/integrations", http.StatusSeeOther)))
+
+	if _, err := srv.Complete(link.ID); err != nil { // the customer
+		fmt.Println(err)
+	}
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, httptest.NewRequest("GET", "/connected/key-of-this-link", nil))
+	fmt.Println(w.Code, w.Header().Get("Location"))
+	// Output: 303 /integrations
+}
+
+// The page with the button opens a connection to the API, so that the click does not wait for
+// it.
+func ExampleWithWarm() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	client := srv.Client()
+	mint := func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
+		link, err := client.Destinations.CreateConnectLink(r.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+		if err != nil {
+			return connectlinks.ConnectLink{}, err
+		}
+		return link.ConnectLink, nil
+	}
+	start := connectlinksweb.Start(mint, connectlinksweb.WithWarm(client.Warm))
+
+	for _, method := range []string{"GET", "POST"} { // the page, then the click
+		w := httptest.NewRecorder()
+		start.ServeHTTP(w, httptest.NewRequest(method, "/connect/hubspot", nil))
+		fmt.Println(method, w.Code)
+	}
+	for _, r := range srv.Requests() {
+		fmt.Println("the API got", r.Method, r.Path)
+	}
+	// Output:
+	// GET 200
+	// POST 303
+	// the API got HEAD /
+	// the API got POST /api/v1/destination_connect_links
+}
+
+// A handler of the platform answers errors of the SDK like Start and Return.
+func ExampleError() {
+	srv := connectlinkstest.NewServer()
+	defer srv.Close()
+	if err := srv.Fail(connectlinkstest.Failure{
+		Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"30"}},
+	}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	client := srv.Client()
+	integrations := func(w http.ResponseWriter, r *http.Request) {
+		page, err := client.Destinations.List(r.Context(), connectlinks.ListOptions{})
+		if err != nil {
+			connectlinksweb.Error(w, r, err, connectlinksweb.WithBack("/"),
+				connectlinksweb.WithLogger(slog.New(slog.DiscardHandler))) // the default is slog.Default
+			return
+		}
+		fmt.Fprint(w, len(page.Items))
+	}
+
+	r := httptest.NewRequest("GET", "/integrations", nil)
+	r.Header.Set("Accept", "application/json")
+	w := httptest.NewRecorder()
+	integrations(w, r)
+	fmt.Print(w.Code, " ", w.Body)
+	// Output: 429 {"status":429,"message":"We have to wait before we can go on. Please try again in 30 seconds.","retry_after":30}
+}
+
 // A page embeds a link, with a Content-Security-Policy that allows it.
 func ExampleElement() {
 	link := connectlinks.ConnectLink{Type: "hubspot", URL: "https://app.getcensus.com/pbc?auth=example"}

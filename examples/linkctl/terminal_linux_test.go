@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 	"github.com/connectlinks/connectlinks-go/examples/internal/pseudoterminal"
 )
 
@@ -73,4 +74,81 @@ func TestCountdownOnTerminal(t *testing.T) {
 	assert.Equal(t, exitInterrupted, code)
 	wiped := strings.Repeat(" ", 70) + "\r"
 	assert.Contains(t, pt.Until("linkctl: interrupted"), wiped+"linkctl: interrupted")
+}
+
+// verify asks before it sends anything. The server refuses what it sends then, so that it
+// ends at once.
+func TestVerifyQuestion(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		answer, err string
+		code, sent  int
+	}{
+		{"yes\n", "the token may not do this (status 403)", exitCouldNotTell, 1},
+		{"y\n", "linkctl: nothing was made", exitOther, 0},
+		{"no\n", "linkctl: nothing was made", exitOther, 0},
+		{"\n", "linkctl: nothing was made", exitOther, 0},
+		{"\x04", "linkctl: verify asks first, and there is nobody to ask", exitUsage, 0},
+		{"ye\x04\x04", "linkctl: verify asks first, and there is nobody to ask", exitUsage, 0},
+	} {
+		t.Run(fmt.Sprintf("%q", tt.answer), func(t *testing.T) {
+			t.Parallel()
+			w := newMove(t)
+			require.NoError(t, w.Fail(connectlinkstest.Failure{Times: -1, Status: 403, Body: `{"status":403}`}))
+			pt := pseudoterminal.New(t)
+			cmd := w.linkctl(t, "verify -type hubspot")
+			cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), pt.Program
+			require.NoError(t, cmd.Start())
+			question := pt.Until("Type yes: ")
+			assert.Contains(t, question, "verify makes two links for hubspot at "+w.URL+", looks at them, and revokes them.")
+			assert.Contains(t, question, "60 requests")
+			assert.Empty(t, w.Requests())
+			_, err := pt.Person.WriteString(tt.answer)
+			require.NoError(t, err)
+			_, _, code := finish(t, cmd)
+			assert.Equal(t, tt.code, code)
+			assert.Contains(t, pt.Until(tt.err), tt.err)
+			assert.Len(t, w.Requests(), tt.sent)
+		})
+	}
+}
+
+// Ctrl-C at the question ends the program at once.
+func TestVerifyInterruptedAtItsQuestion(t *testing.T) {
+	t.Parallel()
+	w := newMove(t)
+	pt := pseudoterminal.New(t)
+	cmd := w.linkctl(t, "verify -type hubspot")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), pt.Program
+	require.NoError(t, cmd.Start())
+	pt.Until("Type yes: ")
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_, _, code := finish(t, cmd)
+	assert.Equal(t, -1, code, "the signal ended it")
+	assert.Empty(t, w.Requests())
+}
+
+// A question needs a terminal on both sides. A yes from a pipe is not a person's.
+func TestVerifyAsksOnlyAtATerminal(t *testing.T) {
+	t.Parallel()
+	for _, shown := range []bool{false, true} {
+		w := newMove(t)
+		pt := pseudoterminal.New(t)
+		cmd := w.linkctl(t, "verify -type hubspot")
+		errs := new(bytes.Buffer)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), errs
+		if shown {
+			cmd.Stdin, cmd.Stderr = strings.NewReader("yes\n"), pt.Program
+		}
+		require.NoError(t, cmd.Start())
+		_, _, code := finish(t, cmd)
+		assert.Equal(t, exitUsage, code)
+		const nobody = "linkctl: verify asks first, and there is nobody to ask"
+		if shown {
+			assert.Contains(t, pt.Until(nobody), nobody)
+		} else {
+			assert.Contains(t, errs.String(), nobody)
+		}
+		assert.Empty(t, w.Requests())
+	}
 }

@@ -247,7 +247,8 @@ func (v *verifier) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("a token is for the API only")
 	}
 	if v.sent >= v.limit {
-		return nil, fmt.Errorf("%d requests are enough", v.sent)
+		v.stopped = "the limit of requests was reached"
+		return nil, errors.New(v.stopped)
 	}
 	if err := v.limiter.Wait(r.Context()); err != nil {
 		return nil, err
@@ -277,7 +278,7 @@ func (v *verifier) note(resp *http.Response) {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err != nil {
 		v.undated++
 	} else if v.observed["clock"] == "" {
-		v.observed["clock"] = fmt.Sprintf("the API's is %s ahead of this machine's", time.Until(date).Round(time.Second))
+		v.observed["clock"] = skew(time.Until(date))
 	}
 	if resp.Header.Get("X-Request-Id") == "" {
 		v.unnamed++
@@ -291,6 +292,17 @@ func (v *verifier) note(resp *http.Response) {
 			v.observed["header sunset"] = at.UTC().Format(time.DateOnly)
 		}
 	}
+}
+
+// skew describes how far the API's clock is ahead. A Date is up to a second old.
+func skew(ahead time.Duration) string {
+	switch ahead = ahead.Round(time.Second); {
+	case ahead > time.Second:
+		return fmt.Sprintf("the API's is %s ahead of this machine's", ahead)
+	case ahead < -time.Second:
+		return fmt.Sprintf("the API's is %s behind this machine's", -ahead)
+	}
+	return "the API's and this machine's agree"
 }
 
 // reply is the answer to a request.
@@ -370,8 +382,7 @@ func (v *verifier) do(req *http.Request) (r reply) {
 	case err != nil && ctx.Err() != nil:
 		v.stopped = "interrupted"
 		return reply{problem: v.stopped}
-	case err != nil && v.sent >= v.limit:
-		v.stopped = "the limit of requests was reached"
+	case err != nil && v.stopped != "":
 		return reply{problem: v.stopped}
 	case err != nil && !v.ours(req):
 		return reply{problem: req.URL.Hostname() + " did not answer"}

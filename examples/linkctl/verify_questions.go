@@ -376,6 +376,8 @@ func askSDK(ctx context.Context, v *verifier) found {
 	l, err := v.api.link(ctx, v.first.id)
 	data := v.first.data()
 	switch {
+	case err != nil && v.stopped != "":
+		return unknown("%s", v.stopped)
 	case err != nil:
 		return unknown("the SDK could not read the link: %s", explain(err).what)
 	case l.ID != v.first.id, l.Type != data["type"], l.URL != data["uri"], l.RedirectURI != cmp.Or(data["redirect_uri"], any("")):

@@ -538,6 +538,88 @@ func (i *interrupter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, context.Canceled
 }
 
+// At any limit it stops, says so, and still revokes what it made.
+func TestVerifyLimit(t *testing.T) {
+	const reached = "the limit of requests was reached"
+	for _, kind := range kinds {
+		for limit := 1; limit <= 20; limit++ {
+			synctest.Test(t, func(t *testing.T) {
+				w := newVerification(t, kind, connectlinkstest.Assumptions{})
+				defer w.Close()
+				var err error
+				w.v, err = newVerifier(w.app, w.base)
+				require.NoError(t, err)
+				w.v.limit = limit
+				before := len(w.Requests())
+				rep := w.v.run(t.Context())
+				assert.Equal(t, rep.Requests, len(w.Requests())-before)
+				assert.LessOrEqual(t, rep.Requests, limit+2, "two links are revoked")
+				stopped := 0
+				for _, f := range rep.Questions {
+					if f.Found == reached {
+						stopped++
+						assert.Equal(t, couldNotTell, f.Answer)
+					}
+				}
+				assert.NotZero(t, stopped, "%s, %d", kind, limit)
+				for _, l := range w.Links()[len(w.was):] {
+					assert.True(t, l.ConnectLink.Revoked)
+				}
+				err = w.showVerified(t.Context(), rep, w.v)
+				assert.Equal(t, exitCouldNotTell, exitCode(err))
+				assert.ErrorContains(t, err, "could not be answered: ")
+			})
+		}
+	}
+}
+
+// An API that never lists a new link, makes links for any type, and cannot revoke, costs the
+// most requests: 60 at most, with the clean-up.
+func TestVerifyNeverSendsMore(t *testing.T) {
+	for _, kind := range kinds {
+		synctest.Test(t, func(t *testing.T) {
+			w := newVerification(t, kind, connectlinkstest.Assumptions{})
+			defer w.Close()
+			base := w.base
+			w.base = roundTripper(func(r *http.Request) (*http.Response, error) {
+				links := strings.HasSuffix(r.URL.Path, "_connect_links")
+				answer := ""
+				switch {
+				case links && r.Method == http.MethodGet:
+					answer = `{"status":"success","pagination":{"page":1,"per_page":100,"last_page":3,"next_page":2,"total_records":250},"data":[]}`
+				case links:
+					answer = `{"status":"created","data":{"id":9` + fmt.Sprint(len(w.v.made)) + `,"uri":"http://127.0.0.1/pbc"}}`
+				case strings.HasSuffix(r.URL.Path, "/revoke"):
+					answer = `{"status":"success","data":{"revoked":false}}`
+				default:
+					return base.RoundTrip(r)
+				}
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer))}, nil
+			})
+			var err error
+			w.v, err = newVerifier(w.app, w.base)
+			require.NoError(t, err)
+			began := time.Now()
+			rep := w.v.run(t.Context())
+			assert.LessOrEqual(t, rep.Requests, verifyRequests)
+			assert.Greater(t, rep.Requests, verifyRequests-15, "or this API is too kind")
+			assert.GreaterOrEqual(t, time.Since(began), time.Duration(rep.Requests-1)*time.Second/2, "two a second")
+			assert.Equal(t, []int64{90, 91, 92}, rep.NotRevoked)
+			assert.Equal(t, exitOther, exitCode(w.showVerified(t.Context(), rep, w.v)))
+		})
+	}
+}
+
+func TestVerifySkew(t *testing.T) {
+	for ahead, want := range map[time.Duration]string{
+		time.Minute:             "the API's is 1m0s ahead of this machine's",
+		-3 * time.Second:        "the API's is 3s behind this machine's",
+		-900 * time.Millisecond: "the API's and this machine's agree",
+	} {
+		assert.Equal(t, want, skew(ahead))
+	}
+}
+
 // A link that cannot be revoked is named by its id.
 func TestVerifyNamesLinksThatItCannotRevoke(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -630,16 +712,19 @@ func TestVerifyExitCode(t *testing.T) {
 	assert.Equal(t, couldNotTell, rep.Questions[0].Answer)
 }
 
-// Ctrl-C ends the process only when the links are revoked.
+// Ctrl-C ends the process only when the links are revoked, also if it is pressed twice.
 func TestVerifySignal(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no os.Interrupt for processes")
 	}
 	t.Parallel()
-	created := make(chan struct{}, 10)
+	created, revoked := make(chan struct{}, 10), make(chan struct{}, 10)
 	w := &world{Server: connectlinkstest.NewServer(connectlinkstest.WithRequestLog(func(r connectlinkstest.Request) {
-		if r.Route == connectlinkstest.RouteCreateDestinationConnectLink {
+		switch r.Route {
+		case connectlinkstest.RouteCreateDestinationConnectLink:
 			created <- struct{}{}
+		case connectlinkstest.RouteRevokeDestinationConnectLink:
+			revoked <- struct{}{}
 		}
 	}))}
 	t.Cleanup(w.Close)
@@ -648,10 +733,14 @@ func TestVerifySignal(t *testing.T) {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	require.NoError(t, cmd.Start())
 	<-created
+	<-created
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	<-revoked
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	_, stderr, code := finish(t, cmd)
 	assert.Equal(t, exitInterrupted, code, stderr)
-	require.NotEmpty(t, w.Links())
+	assert.Contains(t, stderr, "interrupted: every link that was made is revoked")
+	require.Len(t, w.Links(), 2)
 	for _, l := range w.Links() {
 		assert.True(t, l.ConnectLink.Revoked)
 	}

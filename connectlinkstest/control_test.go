@@ -45,6 +45,8 @@ func (a api) sent(status int, method, path, body string, header http.Header) map
 	require.NoError(a.t, json.Unmarshal(answer, &object), string(answer))
 	assert.Empty(a.t, resp.Header.Get("Access-Control-Allow-Origin"))
 	assert.Equal(a.t, "no-store", resp.Header.Get("Cache-Control"))
+	assert.Equal(a.t, "nosniff", resp.Header.Get("X-Content-Type-Options"))
+	assert.Equal(a.t, "same-origin", resp.Header.Get("Cross-Origin-Resource-Policy"))
 	return object
 }
 
@@ -305,6 +307,7 @@ func TestControlAdmits(t *testing.T) {
 		{"loopback", 200, map[string]string{"Host": "127.0.0.1:4010"}},
 		{"all of loopback", 200, map[string]string{"Host": "127.9.9.9"}},
 		{"IPv6", 200, map[string]string{"Host": "[::1]:4010"}},
+		{"IPv6 without a port", 200, map[string]string{"Host": "[::1]"}},
 		{"below localhost", 200, map[string]string{"Host": "Acme.LocalHost:4010"}},
 		{"named", 200, map[string]string{"Host": "Sandbox.test:80"}},
 		{"its own page", 200, map[string]string{"Host": "localhost:1", "Origin": "http://localhost:1", "Sec-Fetch-Site": "same-origin"}},
@@ -314,6 +317,10 @@ func TestControlAdmits(t *testing.T) {
 		{"a private network", 403, map[string]string{"Host": "192.168.0.7:4010"}},
 		{"looks like loopback", 403, map[string]string{"Host": "localhost.evil.test"}},
 		{"ends like a name", 403, map[string]string{"Host": "evil-sandbox.test"}},
+		{"begins like a name", 403, map[string]string{"Host": "sandbox.test.evil.test"}},
+		{"ends like localhost", 403, map[string]string{"Host": "evil-localhost:4010"}},
+		{"all addresses", 403, map[string]string{"Host": "0.0.0.0:4010"}},
+		{"no host", 403, map[string]string{"Host": ":4010"}},
 		{"another port", 403, map[string]string{"Host": "localhost:1", "Origin": "http://localhost:2"}},
 		{"another site", 403, map[string]string{"Origin": "https://evil.test"}},
 		{"an opaque origin", 403, map[string]string{"Origin": "null"}},

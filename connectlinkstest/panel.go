@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"html/template"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -72,9 +71,8 @@ func (s *Server) handlePanel() {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		if kind != "application/x-www-form-urlencoded" || r.ParseForm() != nil ||
-			subtle.ConstantTimeCompare([]byte(r.PostForm.Get("form")), []byte(formToken)) != 1 {
+		// ParseForm reads nothing but a form.
+		if r.ParseForm() != nil || subtle.ConstantTimeCompare([]byte(r.PostForm.Get("form")), []byte(formToken)) != 1 {
 			writeJSON(w, http.StatusForbidden, controlError{Error: "this is not a form of the page as it is now: load it again"})
 			return
 		}

@@ -40,6 +40,18 @@ func formToken(a api) string {
 	return token[1]
 }
 
+// guarded checks what keeps the page to itself.
+func guarded(t *testing.T, h http.Header) {
+	t.Helper()
+	assert.Regexp(t, `^default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; style-src 'sha256-[^' ]+'$`, h.Get("Content-Security-Policy"))
+	for name, v := range map[string]string{
+		"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin",
+		"Cross-Origin-Opener-Policy": "same-origin", "Referrer-Policy": "same-origin", "Access-Control-Allow-Origin": "",
+	} {
+		assert.Equal(t, v, h.Get(name), name)
+	}
+}
+
 func TestPanelShows(t *testing.T) {
 	a := control(t, connectlinkstest.WithWorkspace(`<script>alert(1)</script>`, ""))
 	a.as(a.srv.Token()).source()
@@ -50,14 +62,13 @@ func TestPanelShows(t *testing.T) {
 		resp, _ := a.raw("GET", other, "")
 		assert.Equal(t, http.StatusNotFound, resp.StatusCode, other)
 	}
-	policy := resp.Header.Get("Content-Security-Policy")
-	assert.Contains(t, policy, "default-src 'none'")
-	assert.Contains(t, policy, "frame-ancestors 'none'")
+	guarded(t, resp.Header)
 	assert.NotContains(t, body, "<script")
 	assert.Contains(t, body, "&lt;script&gt;")
 	assert.Contains(t, body, a.srv.Token())
 	assert.Less(t, strings.Index(body, "hubspot"), strings.Index(body, "postgres"), "newest first")
 	assert.Contains(t, body, "<code>POST /api/v1/source_connect_links</code> <strong>201</strong>")
+	assert.Equal(t, 2, strings.Count(body, `target="_blank" rel="noopener noreferrer"`), "links are on an origin of the customer's")
 }
 
 // The page says whose a link is, and what came of it.
@@ -187,11 +198,46 @@ func TestPanelFailures(t *testing.T) {
 	assert.Empty(t, a.srv.Unfired())
 }
 
+// Who may look. A page of another origin can navigate there, which shows it nothing.
+func TestPanelAdmits(t *testing.T) {
+	a := control(t)
+	for name, test := range map[string]struct {
+		status int
+		header map[string]string
+	}{
+		"nobody says":               {200, nil},
+		"the address bar":           {200, map[string]string{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}},
+		"itself":                    {200, map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}},
+		"a link on another site":    {200, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}},
+		"a frame of another site":   {403, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}},
+		"another site's script":     {403, map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}},
+		"another port's script":     {403, map[string]string{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "document"}},
+		"a script that says Origin": {403, map[string]string{"Origin": "https://evil.test"}},
+		"rebound DNS":               {403, map[string]string{"Host": "evil.test", "Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}},
+	} {
+		req := a.request("GET", "/", "")
+		for name, v := range test.header {
+			req.Header.Set(name, v)
+		}
+		req.Host = test.header["Host"]
+		resp, err := a.http.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, test.status, resp.StatusCode, name)
+		assert.Equal(t, test.status == 200, strings.Contains(string(body), a.srv.Token()), name)
+		assert.Equal(t, test.status == 200, strings.Contains(string(body), `name="form"`), name)
+	}
+	assert.NotEqual(t, formToken(a), formToken(control(t)), "who has read one sandbox's page cannot press another's buttons")
+}
+
 func TestPanelRefuses(t *testing.T) {
 	a := control(t)
 	a.as(a.srv.Token()).destination()
 	token := formToken(a)
 	reset := url.Values{"form": {token}, "action": {"reset"}}
+	large := url.Values{"form": {token}, "action": {"reset"}, "value": {strings.Repeat("x", 1<<20)}}
 	for name, test := range map[string]struct {
 		form   url.Values
 		header http.Header
@@ -201,10 +247,29 @@ func TestPanelRefuses(t *testing.T) {
 		"another origin": {reset, http.Header{"Origin": {"https://evil.test"}}},
 		"another site":   {reset, http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}},
 		"not a form":     {reset, http.Header{"Content-Type": {"text/plain"}}},
+		"no type":        {reset, http.Header{"Content-Type": nil}},
+		"a file":         {reset, http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}},
+		"too large":      {large, nil},
 	} {
 		status, body := press(a, test.form, test.header)
 		assert.Equal(t, http.StatusForbidden, status, name)
 		assert.NotContains(t, body, a.srv.Token())
 	}
+	// What is cut off or garbled is not half a form.
+	req := a.request("POST", "/", reset.Encode()+"&value=%zz")
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := a.http.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusForbidden, resp.StatusCode)
 	assert.Len(t, a.srv.Links(), 1)
+
+	// The page that names a problem is as guarded as the other.
+	req = a.request("POST", "/", url.Values{"form": {token}, "action": {"revoke"}, "value": {"999"}}.Encode())
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err = a.http.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, http.StatusNotFound, resp.StatusCode)
+	guarded(t, resp.Header)
 }

@@ -11,30 +11,31 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Attributes of a call's span, which no convention names.
+// Attributes of a call's span that the semantic conventions do not define.
 const (
 	attemptsKey = attribute.Key("connectlinks.attempts")
 	pausedKey   = attribute.Key("connectlinks.paused")
 	limitedKey  = attribute.Key("connectlinks.limited")
 )
 
-// WithCallSpans makes a span for each call: the span lasts from before the token is asked for
-// to the call's result, retries and pauses included. A nil provider means the global one.
+// WithCallSpans makes a span for each call. The span begins before the SDK asks for the token, and
+// ends with the call's result. It includes retries and pauses. A nil provider means the global
+// provider.
 //
-// The span has the kind internal, the name "connectlinks GET /api/v1/sources/{source_id}", and
+// The span has the kind internal, a name like "connectlinks GET /api/v1/sources/{source_id}", and
 // these attributes:
 //
-//   - http.request.method and url.template, as [NewTransport] has them, from the start
+//   - http.request.method and url.template, like the spans of [NewTransport], from the start
 //   - connectlinks.attempts: how many requests were sent
-//   - connectlinks.paused: the seconds spent between attempts, and until a throttled token
-//     may be used again
-//   - connectlinks.limited: the seconds spent in the rate limiter
+//   - connectlinks.paused: the seconds that the call waited between attempts, and for a
+//     throttled token
+//   - connectlinks.limited: the seconds that the call waited for the rate limiter
 //   - error.type, if the call failed
 //
-// A call that failed has the status Error, without a description. The error.type is the first
-// of these that fits:
+// The span of a failed call has the status Error, without a description. The error.type is the
+// first of these that fits:
 //
-//   - outcome_unknown: a create, after which the API may hold a link that nobody has
+//   - outcome_unknown: a create failed, and the API may have made the link
 //   - canceled: the caller's context was canceled
 //   - timeout: the caller's deadline passed, or the time of connectlinks.WithTimeout
 //   - unauthorized, forbidden, not_found, invalid_request, rate_limited, server_error,
@@ -43,8 +44,8 @@ const (
 //   - dns, tls, connection_refused, connection_reset, connection_closed: the connection failed
 //   - _OTHER: anything else, such as a token source that failed
 //
-// Every poll of a wait, and every page of a list, is a call and gets a span of its own. The
-// looks for a lost link (UniqueRedirect) are calls within the create.
+// Every poll of a wait and every page of a list is a call with a span of its own. When the SDK
+// looks for a lost link (UniqueRedirect), each look is a call within the create.
 func WithCallSpans(provider trace.TracerProvider) connectlinks.Option {
 	if provider == nil {
 		provider = otel.GetTracerProvider()

@@ -1,5 +1,5 @@
-// Package otelconnectlinks reports the SDK's calls to OpenTelemetry: a span and a duration for
-// each request, and a span for each call with the time that it waited.
+// Package otelconnectlinks reports the SDK's calls to OpenTelemetry. Each request gets a span and
+// a duration. Each call gets a span, which shows how long it waited.
 //
 //	client, err := connectlinks.NewClient(
 //		connectlinks.WithToken(token),
@@ -7,18 +7,18 @@
 //		otelconnectlinks.WithCallSpans(nil),
 //	)
 //
-// Either can be used without the other. With both, the spans of a call's requests are children
-// of the call's span.
+// You can use [NewTransport] without [WithCallSpans], and the reverse. With both, the spans of a
+// call's requests are children of the call's span.
 //
 // # Secrets
 //
-// A connect link is a password, and servers and transports quote what they were sent. So no
-// span and no metric holds a text of the API, of the transport or of an error, nor a header, a
-// query or a body. URLs show the route's placeholders in place of ids, since an id is a
-// caller's argument, and may be anything. What is left of them is the base URL of the client.
+// A connect link is a password, and servers and transports quote what they receive. So spans and
+// metrics hold no text of the API, of the transport or of an error, no header, no query and no
+// body. URLs consist of the client's base URL and the route, with placeholders instead of ids: an
+// id is a caller's argument, and may be anything.
 //
 // # Names
 //
 // Spans and the metric follow the OpenTelemetry semantic conventions for HTTP clients,
-// version 1.43.0. The attributes are listed at [NewTransport] and [WithCallSpans].
+// version 1.43.0. [NewTransport] and [WithCallSpans] list the attributes.
 package otelconnectlinks

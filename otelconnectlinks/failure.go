@@ -19,7 +19,7 @@ const (
 	timedOut = "timeout"
 )
 
-// callFailure returns the error.type of a call. Texts and types of errors stay out of it.
+// callFailure returns the error.type of a failed call. It uses no text and no type name of err.
 func callFailure(err error) string {
 	for _, known := range []struct {
 		err  error
@@ -46,8 +46,8 @@ func callFailure(err error) string {
 	return connectionFailure(err)
 }
 
-// transportFailure returns the error.type of a request that err ended. The context comes
-// first: net/http returns its cause, which may be any error.
+// transportFailure returns the error.type of a request that failed with err. It asks the context
+// first, since net/http returns the context's cause, which may be any error.
 func transportFailure(ctx context.Context, err error) string {
 	for _, over := range []error{ctx.Err(), err} {
 		switch {

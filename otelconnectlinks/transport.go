@@ -28,7 +28,8 @@ const scope = "github.com/connectlinks/connectlinks-go/otelconnectlinks"
 // Option configures [NewTransport].
 type Option func(*transport)
 
-// WithTracerProvider sets where the spans go. Nil, the default, means the global provider.
+// WithTracerProvider sets the provider for the spans of requests. Nil, the default, means the
+// global provider.
 func WithTracerProvider(provider trace.TracerProvider) Option {
 	return func(t *transport) {
 		if provider != nil {
@@ -37,7 +38,7 @@ func WithTracerProvider(provider trace.TracerProvider) Option {
 	}
 }
 
-// WithMeterProvider sets where the metric goes. Nil, the default, means the global provider.
+// WithMeterProvider sets the provider for the metric. Nil, the default, means the global provider.
 func WithMeterProvider(provider metric.MeterProvider) Option {
 	return func(t *transport) {
 		if provider != nil {
@@ -46,43 +47,41 @@ func WithMeterProvider(provider metric.MeterProvider) Option {
 	}
 }
 
-// WithPropagators adds the trace's context to the headers of each request. The default, and
-// nil, is to add nothing: the vendor has no use for it, and baggage may hold what is not meant
-// for the vendor.
+// WithPropagators adds the trace's context to the headers of each request. Nil, the default, adds
+// nothing: the vendor does not use it, and baggage may hold data that the vendor must not see.
 func WithPropagators(propagators propagation.TextMapPropagator) Option {
 	return func(t *transport) { t.propagators = propagators }
 }
 
-// NewTransport returns a transport that reports each request of the SDK, and sends it with
-// base. A nil base means [connectlinks.NewTransport], so that connections are reused as without
-// telemetry. The base must not send requests again by itself; see [connectlinks.WithHTTPClient],
-// which also says what the SDK cannot see through a wrapped transport: where the base uses a
-// proxy, for example, a create that did not reach the proxy is ErrOutcomeUnknown.
+// NewTransport returns a transport that reports each request of the SDK, and sends it with base.
+// A nil base means [connectlinks.NewTransport], which reuses connections. The base must not retry
+// requests by itself (see [connectlinks.WithHTTPClient]).
 //
-// Each request gets a span of kind client with the name "GET /api/v1/sources/{source_id}". It
-// begins before the base is called and ends with the response's body: at its end, at an error
-// or when it is closed. Its attributes are:
+// The SDK sees less through a wrapped transport. If the base uses a proxy, for example, a create
+// that did not reach the proxy fails with ErrOutcomeUnknown, instead of being sent again.
+//
+// Each request gets a span of kind client with a name like "GET /api/v1/sources/{source_id}". The
+// span begins before the call of base. It ends with the response's body: at the end of the body,
+// at an error, or when the body is closed. Its attributes are:
 //
 //   - http.request.method
 //   - url.template: the route, such as /api/v1/sources/{source_id}
-//   - url.full: the URL without user, query and fragment. It ends with the route, and not
-//     with the ids. The path of WithBaseURL is in it.
-//   - server.address and server.port, also where the port is the scheme's
-//   - http.request.resend_count, if the call has sent other requests before
+//   - url.full: the base URL, its path included, and the route. User, query, fragment and ids
+//     are left out.
+//   - server.address and server.port, also if it is the default port
+//   - http.request.resend_count, from the second request of a call on
 //   - http.response.status_code, if there was a response
 //   - error.type, if the request failed: a status of 400 and above, or one of canceled,
 //     timeout, dns, tls, connection_refused, connection_reset, connection_closed and _OTHER
 //
-// All but the last two are there when the span starts, for samplers. A failed span has the
-// status Error, without a description.
+// Samplers see all of them except the last two, which are set when the span ends. A failed span
+// has the status Error, without a description.
 //
-// The histogram http.client.request.duration has the seconds from the beginning to the end of
-// each span, sampled or not. Its attributes are those of the span, except url.full and
-// http.request.resend_count.
+// The histogram http.client.request.duration holds the duration of each span in seconds, sampled
+// or not. Its attributes are those of the span, except url.full and http.request.resend_count.
 //
-// A request that does not belong to a call of the SDK is passed on as it is, and not reported:
-// nothing is known of it that would be safe to show. Such are requests of others, and those of
-// the SDK that only open a connection.
+// A request that does not belong to a call of the SDK is sent unchanged, and not reported, since
+// its URL may hold a secret. Examples are a request for a credential, and those of Client.Warm.
 func NewTransport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 	if base == nil {
 		base = connectlinks.NewTransport()
@@ -165,19 +164,19 @@ type attempt struct {
 	ctx       context.Context // the request's, with the span
 	span      trace.Span
 	begin     time.Time
-	attrs     []attribute.KeyValue // what span and metric have in common
+	attrs     []attribute.KeyValue // of the span and of the metric
 	status    int                  // of the response, 0 if there was none
 	ended     atomic.Bool
 }
 
-// start begins to report a request. It returns nil if the request is not the SDK's.
+// start begins the span of a request. It returns nil if the SDK did not make the request.
 func (t *transport) start(req *http.Request) *attempt {
 	of, ok := connectlinks.AttemptFromContext(req.Context())
 	if !ok || of.Method != req.Method {
 		return nil
 	}
-	// A transport around this one may send another request with the context of the SDK's, to
-	// fetch a credential for example.
+	// A transport around this one may send a request of its own with the SDK's context, for
+	// example to fetch a credential.
 	prefix, ok := cutRoute(req.URL.EscapedPath(), of.Route)
 	if !ok {
 		return nil
@@ -228,7 +227,7 @@ func port(u *url.URL) int {
 	return 80
 }
 
-// end reports how the attempt ended. Only the first call counts.
+// end ends the span and records the duration. Only the first call counts.
 func (a *attempt) end(err error) {
 	if a.ended.Swap(true) {
 		return

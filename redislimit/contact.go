@@ -10,28 +10,28 @@ import (
 
 const (
 	firstTimeout = 250 * time.Millisecond // the client has to connect
-	longestRun   = 2 * time.Second        // of a script that nobody waits for any more
+	longestRun   = 2 * time.Second        // of a script that no caller waits for any more
 	probeEvery   = 500 * time.Millisecond
-	maxProbes    = 16 // that have not ended: a client may ignore its context
-	maxNews      = 16 // that the error handler has not been told
+	maxProbes    = 16 // at a time: a client may ignore its context
+	maxNews      = 16 // that wait for the error handler
 )
 
-// contact is what a limiter knows of Redis.
+// contact is the state of the connection to Redis.
 type contact struct {
 	met       bool // Redis has answered once
-	away      bool
-	processes int // as the last answer said
-	found     int // how often Redis was found again
-	probes    int // under way
+	away      bool // Redis is lost
+	processes int  // that share the key, by the last answer
+	found     int  // how often Redis was found again
+	probes    int  // that are running
 	nextProbe time.Duration
 
 	news    []error // for the error handler
-	telling bool    // a goroutine is at it
+	telling bool    // a goroutine delivers them
 }
 
-// ask runs the script, and waits for its answer until the context ends or Redis
-// counts as lost. A script without an answer is left to itself: it ends with its own
-// context, whatever the timeouts of the client are.
+// ask runs the script, and waits for its answer until the context ends or Redis counts as lost.
+// It does not wait for a late script: that ends with its own context, whatever the timeouts of
+// the client are.
 func (l *Limiter) ask(ctx context.Context, op, ticket string, patience time.Duration) (reply, error) {
 	type outcome struct {
 		reply
@@ -86,7 +86,7 @@ func (l *Limiter) ask(ctx context.Context, op, ticket string, patience time.Dura
 	}
 }
 
-// question is what the process has to tell; the caller holds l.mu.
+// question returns a question with the news of this process. The caller holds l.mu.
 func (l *Limiter) question(op string) question {
 	q := question{op: op, leavers: l.leavers, sent: l.now(), ends: l.local.ends}
 	if l.untold {
@@ -96,8 +96,8 @@ func (l *Limiter) question(op string) question {
 	return q
 }
 
-// run runs the script with a context of its own, and learns from the answer, also if
-// nobody waits for it.
+// run runs the script with a context of its own. It learns from the answer even if no caller
+// waits for it.
 func (l *Limiter) run(ctx context.Context, q question) (reply, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(longestRun, l.timeout))
 	defer cancel()
@@ -112,10 +112,10 @@ func (l *Limiter) run(ctx context.Context, q question) (reply, error) {
 	return r, nil
 }
 
-// learn compares the pause that Redis knows with the process's own; the caller holds
-// l.mu. Redis's ends at some time between q.sent + left and now + left. The process
-// takes the earlier for its own, and tells of its own only what is after the later:
-// if they took each other's delay for a longer pause, it would never end.
+// learn compares the pause in Redis with that of this process. The caller holds l.mu. The pause in
+// Redis ends at some time between q.sent + left and now + left. The process adopts the earlier
+// time, and reports its own pause only if that ends after the later time. Otherwise both would take
+// the network's delay for a longer pause, again and again, and it would never end.
 func (l *Limiter) learn(q question, left time.Duration) {
 	if q.left > 0 && q.ends == l.local.ends {
 		l.untold = false
@@ -127,7 +127,7 @@ func (l *Limiter) learn(q question, left time.Duration) {
 	l.local.hold(now, q.sent+left-now)
 }
 
-// allowed is how long Redis may take; the caller holds l.mu.
+// allowed returns how long Redis may take to answer. The caller holds l.mu.
 func (l *Limiter) allowed() time.Duration {
 	if l.met {
 		return l.timeout
@@ -135,7 +135,7 @@ func (l *Limiter) allowed() time.Duration {
 	return max(l.timeout, firstTimeout)
 }
 
-// reachable reports whether to ask Redis. While it is away, it looks for it now and then.
+// reachable reports whether to ask Redis. While Redis is lost, it starts a probe now and then.
 func (l *Limiter) reachable() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,7 +147,7 @@ func (l *Limiter) reachable() bool {
 	return !l.away
 }
 
-// probe looks whether Redis answers in time. The first script may have to connect.
+// probe checks whether Redis answers twice in time. The first script may have to connect.
 func (l *Limiter) probe() {
 	defer func() {
 		l.mu.Lock()
@@ -172,8 +172,8 @@ func (l *Limiter) probe() {
 	}
 }
 
-// lose goes over to the process's share. found is l.found of the time when the script
-// began: what it met then says nothing about a Redis that was found since.
+// lose switches to the process's share. found is l.found when the script began: if Redis was found
+// again since, an old failure does not count.
 func (l *Limiter) lose(err error, found int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -186,8 +186,8 @@ func (l *Limiter) lose(err error, found int) {
 	l.tell(err)
 }
 
-// tell hands news to the error handler; the caller holds l.mu. If the handler lags far
-// behind, it is spared the last loss together with its end.
+// tell queues a call of the error handler. The caller holds l.mu. If the queue is full, tell
+// removes the last event instead of adding its opposite.
 func (l *Limiter) tell(err error) {
 	if l.handle == nil {
 		return

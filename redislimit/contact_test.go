@@ -109,8 +109,8 @@ func TestAFailingRedisStopsNobody(t *testing.T) {
 		"a panic":         {answers{}, "redislimit: the Redis client panicked: runtime error: invalid memory address or nil pointer dereference"},
 		"an own panic":    {panics{}, "redislimit: the Redis client panicked: out of order"},
 		"no list":         {answers{redis.NewCmdResult("OK", nil)}, "redislimit: redis: unexpected type=string for Slice"},
-		"a short list":    {answers{redis.NewCmdResult([]any{"ok"}, nil)}, "redislimit: Redis answered with something else than a turn: [ok]"},
-		"another list":    {answers{redis.NewCmdResult([]any{"ok", "0", "", int64(1), int64(0)}, nil)}, "redislimit: Redis answered with something else than a turn: [ok 0  1 0]"},
+		"a short list":    {answers{redis.NewCmdResult([]any{"ok"}, nil)}, "redislimit: Redis returned an unexpected answer: [ok]"},
+		"another list":    {answers{redis.NewCmdResult([]any{"ok", "0", "", int64(1), int64(0)}, nil)}, "redislimit: Redis returned an unexpected answer: [ok 0  1 0]"},
 		"nothing":         {answers{redis.NewCmdResult(nil, redis.Nil)}, "redislimit: redis: nil"},
 		"a goroutine end": {exits{}, "redislimit: Redis did not answer within 250ms"},
 	} {

@@ -76,9 +76,9 @@ func ExampleLimiter_Throttled() {
 	// Output: in minutes: 5
 }
 
-// While Redis is away, each of four replicas takes a fifth of the limit.
+// While Redis is lost, each of four replicas uses a fifth of the limit.
 func ExampleWithFallback() {
-	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}) // where no Redis is
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}) // nothing listens here
 	defer rdb.Close()
 
 	limiter, err := redislimit.New(rdb, "connectlinks:workspace-17", 5, 10,
@@ -91,7 +91,7 @@ func ExampleWithFallback() {
 	// Output: <nil>
 }
 
-// exampleRedis is a client of a server that TestMain ends.
+// exampleRedis returns a client of a server that TestMain stops.
 func exampleRedis() *redis.Client {
 	binaries := serverBinaries()
 	if len(binaries) == 0 {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limiter is a rate limit, and a pause, that processes share by a key in Redis.
-// It is safe for concurrent use.
+// Limiter gives turns to the callers of all processes that share a key in Redis. It is safe for
+// concurrent use. Make it with [New]: the zero value does not work.
 type Limiter struct {
 	store    store
 	limit    rate.Limit
@@ -24,19 +24,21 @@ type Limiter struct {
 	start    time.Time
 
 	mu      sync.Mutex
-	local   schedule // its pause is the process's; its turns are for while Redis is away
+	local   schedule // the pause of this process, and its turns while Redis is lost
 	untold  bool     // Redis may not know of the pause
-	leavers int      // callers who left the queue in Redis, which it does not know yet
+	leavers int      // callers who left the queue in Redis without telling it
 	contact
 }
 
-// New returns a limiter of limit calls a second and bursts of at most burst, shared
-// by all processes that pass the same key. They must also pass the same limit and
-// burst. The client can be a *redis.Client, a *redis.ClusterClient or a *redis.Ring;
-// New does not connect.
+// New returns a limiter that all processes with the same key share. It allows limit calls a
+// second, and at most burst at once. All processes must pass the same limit and burst. The client
+// can be a *redis.Client, a *redis.ClusterClient or a *redis.Ring. New does not connect.
 //
-// The limiter keeps one hash under the key, which expires after a minute without
-// calls. Do not put a token into the key.
+// The limiter keeps one hash under the key. The hash expires after a minute without calls. Do not
+// put a token into the key.
+//
+// New returns an error if the client is nil, the key is empty, the limit or burst is not positive,
+// the limit is not finite, the burst takes more than a year, or an option is wrong.
 func New(client redis.Scripter, key string, limit rate.Limit, burst int, opts ...Option) (*Limiter, error) {
 	l := &Limiter{
 		store:   newStore(client, key, limit, burst),
@@ -63,14 +65,14 @@ func New(client redis.Scripter, key string, limit rate.Limit, burst int, opts ..
 	return l, nil
 }
 
-// place is where a caller stands: in the queue in Redis, in that of this process, or
-// in both one after the other.
+// place is a caller's place in the queue in Redis, in the queue of this process, or in both one
+// after the other.
 type place struct {
 	ticket string        // of Redis; empty for none
 	local  bool          // whether base holds a slot of this process's schedule
 	late   bool          // whether that slot is in front of the queue
 	base   time.Duration // the slot, less what slots of its kind have moved
-	waited bool          // for a turn, which gives a right to the next one anywhere
+	waited bool          // whether it has waited: then it gets the next turn in any queue
 }
 
 // answer is a turn, if wait is zero, or how long to wait before asking again. A
@@ -80,13 +82,11 @@ type answer struct {
 	refused, paused bool
 }
 
-// Wait waits for a turn. Turns are given in the order of the calls, whichever process
-// they come from.
+// Wait waits for a turn. Callers of all processes get their turns in the order of their calls.
 //
-// Where the turn would come after the deadline of ctx, or a pause has more than
-// 10 s left, Wait returns an error at once. That error has a method
-// RetryAfter() time.Duration, which says when a turn would come. Other errors are those
-// of ctx, and of the limiter of [WithFallback].
+// Wait returns an error at once if the turn would come after the deadline of ctx, or if a pause
+// has more than 10 s left. That error has a method RetryAfter() time.Duration, which returns the
+// time until the turn. Wait also returns the error of ctx, and of the limiter of [WithFallback].
 func (l *Limiter) Wait(ctx context.Context) error {
 	var p place
 	for {
@@ -116,12 +116,12 @@ func (l *Limiter) Wait(ctx context.Context) error {
 	}
 }
 
-// Throttled holds up all processes for pause, an hour at most: no call of Wait that
-// begins later gets a turn before, and callers who wait already get theirs later by as
-// much. It holds this process up at once, and returns when Redis knows of the
-// pause, or is lost. If Redis is away, the pause is told when it is back.
+// Throttled pauses all processes for the given time, an hour at most. Calls of Wait that begin
+// later get no turn before its end. The turns of callers who wait already are delayed by the pause.
+// If a longer pause is running, Throttled does nothing. So it does for a pause of zero or less.
 //
-// A pause never ends earlier because of a later, shorter one.
+// The pause begins in this process at once. Throttled returns when Redis knows of the pause, when
+// Redis is lost, or when ctx ends. If Redis is lost, it learns of the pause when it is found again.
 func (l *Limiter) Throttled(ctx context.Context, pause time.Duration) {
 	l.mu.Lock()
 	longer := l.local.hold(l.now(), min(pause, time.Hour))
@@ -134,7 +134,7 @@ func (l *Limiter) Throttled(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// turn asks Redis, or where it is away the process's own schedule or fallback.
+// turn asks Redis. While Redis is lost, it asks the fallback or the process's own schedule.
 func (l *Limiter) turn(ctx context.Context, p *place, patience time.Duration) (answer, error) {
 	if l.reachable() {
 		ticket := p.ticket
@@ -165,7 +165,7 @@ func (l *Limiter) turn(ctx context.Context, p *place, patience time.Duration) (a
 	return answer{wait: max(left, 0), refused: left > min(longestPause, patience), paused: left > longestPause}, nil
 }
 
-// leave is for a caller that has given up while it waited.
+// leave takes a caller that has given up out of its queues.
 func (l *Limiter) leave(p *place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,7 +183,7 @@ func (l *Limiter) pauseLeft() time.Duration {
 
 func (l *Limiter) now() time.Duration { return time.Since(l.start) }
 
-// refusal is the error for a caller that should not wait.
+// refusal is the error of a caller that would wait too long.
 type refusal struct {
 	wait   time.Duration
 	paused bool
@@ -196,10 +196,10 @@ func (e *refusal) Error() string {
 	return fmt.Sprintf("redislimit: the next turn is in %v, after the context's deadline", e.wait.Round(time.Millisecond))
 }
 
-// RetryAfter says when a turn would have come.
+// RetryAfter returns the time until the turn would have come.
 func (e *refusal) RetryAfter() time.Duration { return e.wait }
 
-// ended returns the context's error. A deadline may pass before the context notices.
+// ended returns the context's error, also if its deadline passed before its timer fired.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -15,12 +15,11 @@ const defaultTimeout = 50 * time.Millisecond
 // Option configures a [Limiter], in [New].
 type Option func(*Limiter) error
 
-// WithFallback sets the limiter that is asked while Redis is away. The default is
-// this process's share: the limit, and the burst, divided by the processes that
-// Redis saw in the last minute. A process that has never reached Redis does not know
-// of the others, and takes the whole limit.
+// WithFallback sets a limiter for the time while Redis is lost. The default is this process's
+// share: the limit and the burst, divided by the processes that Redis saw in its last minute. A
+// process that has never reached Redis does not know of the others, and uses the whole limit.
 //
-// The error of l is returned as it is. A pause holds up the callers of l too.
+// Wait returns the error of l as it is. Pauses apply to the callers of l too.
 func WithFallback(l interface{ Wait(context.Context) error }) Option {
 	return func(lim *Limiter) error {
 		lim.fallback = l
@@ -28,9 +27,10 @@ func WithFallback(l interface{ Wait(context.Context) error }) Option {
 	}
 }
 
-// WithErrorHandler sets a function that is told when Redis is lost, once and with
-// the error, and when it is back, once and with nil. It is called on a goroutine of
-// its own, so that it holds nobody up, and never twice at a time.
+// WithErrorHandler sets a function that is called with the error when Redis is lost, and with nil
+// when Redis is found again. It is called once for each such event, one call at a time, on a
+// goroutine of its own, so that it delays no caller. If more than 16 events wait for it, the newest
+// two are left out, which cancel each other.
 func WithErrorHandler(handle func(error)) Option {
 	return func(l *Limiter) error {
 		l.handle = handle
@@ -38,9 +38,9 @@ func WithErrorHandler(handle func(error)) Option {
 	}
 }
 
-// WithTimeout sets how long Redis may take to answer before it counts as lost. The
-// default is 50 ms. The first answer may take 250 ms, if d is not longer, since the
-// client has to connect first.
+// WithTimeout sets how long Redis may take to answer before it counts as lost. The default is
+// 50 ms. Until Redis has answered once, the limit is at least 250 ms, since the client has to
+// connect.
 func WithTimeout(d time.Duration) Option {
 	return func(l *Limiter) error {
 		l.timeout = d
@@ -51,7 +51,7 @@ func WithTimeout(d time.Duration) Option {
 	}
 }
 
-// check refuses a rate that gives no turns, or that no arithmetic can count.
+// check refuses a limit or burst that gives no turns, or that overflows.
 func check(limit rate.Limit, burst int) error {
 	var errs []error
 	if !(limit > 0 && limit < rate.Inf) {

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	longestPause = 10 * time.Second      // no caller waits for the end of a longer one
+	longestPause = 10 * time.Second      // callers are refused in a longer one
 	leastSlack   = 50 * time.Millisecond // how late a caller may come back without moving the queue
 )
 
-// pace is a limit as the algorithm needs it.
+// pace is a limit in the units of the algorithm.
 type pace struct {
 	interval time.Duration // between two turns
 	depth    time.Duration // of the bucket, less the turn at hand
@@ -25,8 +25,8 @@ func newPace(limit rate.Limit, burst int) pace {
 	return p
 }
 
-// schedule gives turns to the callers of one process, as turn.lua does to those of
-// all. Its fields have the names of the script's. Times count from the limiter's start.
+// schedule gives turns to the callers of one process, like turn.lua to the callers of all. Its
+// fields have the same names and meanings. Times count from the limiter's start.
 type schedule struct {
 	pace
 	queue, late, grants, shift, push, ends time.Duration
@@ -37,7 +37,7 @@ func newSchedule(p pace) schedule {
 	return schedule{pace: p, ends: never, late: never}
 }
 
-// setPace changes the pace, and leaves alone when the next turn comes.
+// setPace changes the pace, but not the time of the next turn.
 func (s *schedule) setPace(p pace) {
 	s.queue += p.depth - s.depth
 	s.grants += p.depth + p.slack - s.depth - s.slack
@@ -58,7 +58,7 @@ func (s *schedule) hold(now, left time.Duration) bool {
 	return true
 }
 
-// turn grants a turn, says how long to wait for it, or refuses to let p wait.
+// turn grants a turn, returns how long to wait for it, or refuses.
 func (s *schedule) turn(now time.Duration, p *place, patience time.Duration) answer {
 	s.queue = max(s.queue, now, s.ends+s.depth)
 	free := max(s.ends, s.grants-s.depth-s.slack)

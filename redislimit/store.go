@@ -17,8 +17,8 @@ var source string
 
 const (
 	opTurn    = "turn"
-	opSync    = "sync" // tells of the process and its pause, and learns of the others'
-	dueTicket = "due"  // of a caller that has waited elsewhere
+	opSync    = "sync" // exchanges pauses and counts the process, without a turn
+	dueTicket = "due"  // of a caller that has waited in this process
 )
 
 // store runs the script.
@@ -27,7 +27,7 @@ type store struct {
 	keys    []string
 	script  *redis.Script
 	process string
-	pace    [3]string // as the script takes it: interval, depth, slack
+	pace    [3]string // the script's arguments interval, depth and slack
 }
 
 func newStore(client redis.Scripter, key string, limit rate.Limit, burst int) store {
@@ -46,19 +46,19 @@ func newStore(client redis.Scripter, key string, limit rate.Limit, burst int) st
 	}
 }
 
-// question is what a process tells the script, and asks.
+// question holds the arguments of the script.
 type question struct {
 	op       string
-	left     time.Duration // of a pause to tell of; zero or less for none
+	left     time.Duration // of a pause to report; zero or less for none
 	leavers  int
 	patience time.Duration
 	ticket   string
 
-	sent time.Duration // when, and
-	ends time.Duration // until when the process was paused then
+	sent time.Duration // when the question was asked
+	ends time.Duration // when the process's pause ended at that time
 }
 
-// reply is what the script answers.
+// reply is the answer of the script.
 type reply struct {
 	answer
 	ticket    string
@@ -101,7 +101,7 @@ func parse(v []any) (reply, error) {
 			}, nil
 		}
 	}
-	return reply{}, fmt.Errorf("redislimit: Redis answered with something else than a turn: %v", v)
+	return reply{}, fmt.Errorf("redislimit: Redis returned an unexpected answer: %v", v)
 }
 
 func newID() string { return rand.Text() }

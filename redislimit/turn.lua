@@ -1,11 +1,10 @@
--- Gives turns to the processes that share a limit. Times are in microseconds, by
--- the server's clock. schedule.go does the same for one process.
+-- Gives turns to the processes that share a limit. Times are in microseconds, by the server's
+-- clock. schedule.go does the same for one process.
 --
--- Callers wait in a queue of slots, one each interval. A caller that sleeps until
--- its slot comes back with a ticket, and is granted a turn only then: turns are
--- counted at the moment when they are used. So neither a process that wakes late
--- nor one that never wakes makes the others exceed the limit. A caller for whom
--- no turn is left, because it is late, gets the next one in front of the queue.
+-- Callers wait in a queue of slots, one each interval. A caller sleeps until its slot, and comes
+-- back with a ticket. Only then it gets a turn: a turn is counted when it is used. So a process
+-- that wakes late, or never, does not make the others exceed the limit. If a caller is late and
+-- no turn is left, it gets the next one, in front of the queue.
 --
 -- KEYS[1] a hash:
 --   queue       the end of the queue: when the bucket would be full again
@@ -15,16 +14,16 @@
 --   push        how far those of the queue have moved besides, for the late
 --   ends        when the pause ends
 --   at          when the script ran last
---   epoch       when this hash was made: a ticket of another one has no slot here
+--   epoch       when this hash was made: the ticket of another hash has no slot here
 --   seen:<id>   when that process was seen last; processes: how many there are
 --
 -- ARGV: op ("turn" or "sync"), interval, depth, slack, process, left, leavers, patience, ticket
 --   depth    (burst - 1) * interval
 --   slack    how late a caller may be and still find its turn
---   left     what is left of a pause that the process tells of
+--   left     the rest of a pause that the process reports
 --   leavers  how many of its callers left the queue
---   patience how long the caller would wait
---   ticket   "" for a caller that comes for the first time
+--   patience how long the caller is ready to wait
+--   ticket   "" if the caller has not asked before
 local minute, longest, heartbeat = 6e7, 1e7, 1.5e7
 local max = math.max
 local key, op, process = KEYS[1], ARGV[1], ARGV[5]

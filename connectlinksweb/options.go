@@ -49,7 +49,8 @@ func WithBack(address string) Option { return func(s *settings) { s.back = addre
 
 // WithTemplate replaces the built-in page. The template is executed with a [Page].
 // If that fails, the built-in page is shown. The platform sets the Content-Security-Policy
-// of such a page. If it sets none, the policy is frame-ancestors 'self'.
+// of such a page; see [Start] for its form-action. If it sets none, the policy is
+// frame-ancestors 'self'.
 func WithTemplate(t *template.Template) Option { return func(s *settings) { s.template = t } }
 
 // WithErrorHandler sets a handler that answers errors of mint and check. The errors are

@@ -18,7 +18,7 @@ import (
 //
 //   - nil: connected answers. Its request has no such time limit.
 //   - [context.DeadlineExceeded] after that time, or a refusal of the client's rate
-//     limiter: 202 with a "not yet" page, or JSON if the request prefers it.
+//     limiter that names no time: 202 with a "not yet" page, or JSON if the request prefers it.
 //   - [ErrNoLink]: 404 with a page that makes no claim about the connection.
 //   - [connectlinks.ErrLinkExpired] or [connectlinks.ErrLinkRevoked]: 410 with a page
 //     that leads to the address of [WithBack], to start again.

@@ -29,6 +29,11 @@ import (
 // answers and logs the errors of mint.
 //
 // No answer may be stored. The redirect sends no Referer.
+//
+// If a page of the platform has a form that posts here, the form-action of its
+// Content-Security-Policy must allow the links' origin, because browsers apply it to the
+// redirect too. Otherwise a link is made, the browser stays where it is, and nothing is logged.
+// A page can also link to the address by GET.
 func Start(mint func(w http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error), opts ...Option) http.Handler {
 	if mint == nil {
 		panic("connectlinksweb: Start without mint")

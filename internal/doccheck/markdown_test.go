@@ -36,6 +36,7 @@ var blockImports = map[string]string{
 	"slog":             "log/slog",
 	"strconv":          "strconv",
 	"strings":          "strings",
+	"sync":             "sync",
 	"testing":          "testing",
 	"time":             "time",
 	"url":              "net/url",

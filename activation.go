@@ -11,16 +11,18 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
-// ActivationsService makes connect links for activations, as API V2 calls destinations, and manages
-// the activations that they lead to. V2 is in public preview. It takes a personal access token,
-// which sees every group of the organization: derive a client for each customer with [WithGroup].
+// ActivationsService makes connect links for activations, as API V2 calls destinations, and
+// manages the activations. V2 is in public preview. The token must be a personal access token,
+// which sees every group of the organization. Derive a client for each customer with
+// [WithGroup].
 type ActivationsService service
 
-// ActivationConnectLink describes a link for an activation. It says neither whether it was used nor
-// which activation the customer made with it: see WaitForActivation.
+// ActivationConnectLink describes a link for an activation. It says neither whether it was
+// used, nor which activation the customer made with it. See
+// [ActivationsService.WaitForActivation].
 type ActivationConnectLink struct {
 	ConnectLink
-	GroupID string `json:"group_id,omitempty"` // the Fivetran group the activation belongs to
+	GroupID string `json:"group_id,omitempty"` // the Fivetran group of the activation
 }
 
 func (l ActivationConnectLink) attrs() []slog.Attr {
@@ -43,44 +45,43 @@ type Activation struct {
 	GroupID     string                `json:"group_id"`
 	Source      ActivationSource      `json:"source"`
 	Destination ActivationDestination `json:"destination"`
-	// Raw is the activation as the API wrote it. Assumption: the API calls the two parts above
-	// source or source_connection, and destination or destination_connection. The reference is
-	// not clear about it.
+	// Raw is the activation in the JSON of the API. Assumption: the API names the two parts
+	// above source or source_connection, and destination or destination_connection. The
+	// reference does not make this clear.
 	Raw json.RawMessage `json:"-"`
 }
 
-// ActivationSource describes where an activation's data comes from.
+// ActivationSource describes the connection that an activation reads from.
 type ActivationSource struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Type string `json:"type"`
 }
 
-// ActivationDestination describes where an activation's data goes: the connection that the customer
-// made on the link's page.
+// ActivationDestination describes the connection that an activation writes to. The customer
+// made it on the link's page.
 type ActivationDestination struct {
 	ID                string          `json:"id"`
 	Type              string          `json:"type"`
 	CreatedAt         time.Time       `json:"created_at,omitzero"`
-	LastTestedAt      time.Time       `json:"last_tested_at,omitzero"`       // zero if it never was
+	LastTestedAt      time.Time       `json:"last_tested_at,omitzero"`       // zero if it was never tested
 	LastTestSucceeded *bool           `json:"last_test_succeeded,omitempty"` // nil if it was never tested
 	ConnectionDetails json.RawMessage `json:"connection_details,omitempty"`  // free-form, without credentials
-	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // what was tested last, step by step
+	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // the steps of the last test
 }
 
-// V2Source describes a source as API V2 knows it. Its GroupID is what new activations of its data
-// need.
+// V2Source describes a source in API V2. A new activation of its data needs its GroupID.
 type V2Source struct {
 	ID                int64     `json:"id"`
-	GroupID           string    `json:"group_id"` // the Fivetran group that the source belongs to
+	GroupID           string    `json:"group_id"` // the Fivetran group of the source
 	Name              string    `json:"name"`
 	Type              string    `json:"type"`
-	CreatedAt         time.Time `json:"created_at,omitzero"`           // zero if the API gives none that can be read
+	CreatedAt         time.Time `json:"created_at,omitzero"`           // zero if absent or not readable
 	LastTestedAt      time.Time `json:"last_tested_at,omitzero"`       // zero if it was never tested
 	LastTestSucceeded *bool     `json:"last_test_succeeded,omitempty"` // nil if it was never tested
 }
 
-// ActivationType describes a service that an activation can lead to.
+// ActivationType describes a service that an activation can write to.
 type ActivationType struct {
 	ServiceName             string               `json:"service_name"` // what a link's Type takes
 	Label                   string               `json:"label"`
@@ -91,7 +92,7 @@ type ActivationType struct {
 	ConfigurationFields     []ConfigurationField `json:"configuration_fields,omitempty"`
 }
 
-// CreateConnectLink makes a link for a new activation. The request is sent again only if it is
+// CreateConnectLink makes a link for a new activation. It sends the request again only if it is
 // certain that nothing was made. After [ErrOutcomeUnknown] the API may have made a link.
 //
 // API: POST /api/v2/activation_connect_links
@@ -110,8 +111,8 @@ func (s *ActivationsService) CreateConnectLink(ctx context.Context, params Creat
 	})
 }
 
-// CreateReauthorizationLink makes a link on which the customer renews the credentials of an existing
-// activation. Its outcome can be unknown, like that of CreateConnectLink.
+// CreateReauthorizationLink makes a link on which the customer renews the credentials of an
+// existing activation. Like CreateConnectLink, it may return [ErrOutcomeUnknown].
 //
 // API: POST /api/v2/activations/{activation_id}/activation_connect_links
 //
@@ -131,9 +132,10 @@ func (s *ActivationsService) CreateReauthorizationLink(ctx context.Context, id s
 	})
 }
 
-// FindConnectLink returns the one live link with that redirect URI among the newest 300, such as
-// the link of a create whose outcome is unknown. Its error matches [ErrNotFound] if there is no
-// such link, or more than one link with that redirect URI, live or not.
+// FindConnectLink looks for a redirect URI among the newest 300 links, and returns the live
+// link that has it. Use it for the link of a create that returned [ErrOutcomeUnknown]. If no
+// live link has the redirect URI, or if several links have it, live or not, the error matches
+// [ErrNotFound].
 //
 // API: GET /api/v2/activation_connect_links
 //
@@ -151,10 +153,12 @@ func (s *ActivationsService) GetConnectLink(ctx context.Context, linkID int64) (
 	return fetch(ctx, (*service)(s), get("/api/v2/activation_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).activation)
 }
 
-// RevokeConnectLink ends a link before its time, and returns it. To cut a customer off, revoke every
-// live link: a live link may have been used already, and may still be open in a browser. Whether
-// the API accepts this for a link that is revoked or used already is not documented. A request
-// that the SDK had to repeat succeeds if the link is revoked.
+// RevokeConnectLink revokes a link before it expires, and returns it. To lock a customer out,
+// revoke every live link: it may have been used already, and may still be open in a browser.
+//
+// The documentation does not say whether the API revokes a link that is revoked or used
+// already. If the SDK repeats the request, and the API refuses the repeat with a 4xx, the SDK
+// fetches the link. If the link is revoked, RevokeConnectLink succeeds.
 //
 // API: POST /api/v2/activation_connect_links/{connect_link_id}/revoke
 //
@@ -169,7 +173,7 @@ func (s *ActivationsService) RevokeConnectLink(ctx context.Context, linkID int64
 	return revokeLink(ctx, (*service)(s), k, linkID, (*wireLink).activation, s.GetConnectLink)
 }
 
-// ListConnectLinks returns a page of links, expired and revoked ones included.
+// ListConnectLinks returns a page of links, including expired and revoked links.
 //
 // API: GET /api/v2/activation_connect_links
 //
@@ -178,8 +182,8 @@ func (s *ActivationsService) ListConnectLinks(ctx context.Context, opts ListOpti
 	return list(ctx, (*service)(s), "/api/v2/activation_connect_links", opts, (*wireLink).activation)
 }
 
-// AllConnectLinks walks all links from opts.Page on, oldest first unless opts say
-// otherwise.
+// AllConnectLinks walks all links from opts.Page on. If opts.Order is empty, it begins with
+// the oldest.
 //
 // API: GET /api/v2/activation_connect_links
 func (s *ActivationsService) AllConnectLinks(ctx context.Context, opts ListOptions) iter.Seq2[*ActivationConnectLink, error] {
@@ -187,21 +191,27 @@ func (s *ActivationsService) AllConnectLinks(ctx context.Context, opts ListOptio
 }
 
 // WaitForActivation polls until the customer has made an activation with the link, and returns
-// it with the result of its tests. It polls and ends like [DestinationsService.WaitForConnection],
-// but reports an expired or revoked link only if no activation matches.
+// the activation with the result of its tests. It polls and ends like
+// [DestinationsService.WaitForConnection]. It reports an expired or revoked link only if no
+// activation matches.
 //
-// A link does not name what it made. The result is the activation of the link's type and group
-// whose destination was connected after since, and the oldest if there are several. For since,
-// pass the link's CreatedAt, which is a time by the API's clock. If since is too early, the wait
-// also finds what an earlier link made. If two customers of one group connect the same type at
-// the same time, the result may be the other's: give each customer a group, or compare
-// ConnectionDetails with what you expect. A zero since is an [*InputError].
+// A link does not name the activation that it made. The result is the activation of the link's
+// type and group whose destination was created after since. If there are several, it is the
+// oldest. For since, pass the link's CreatedAt, which is a time by the API's clock. If since is
+// too early, the result may be the activation of an earlier link. A zero since is an
+// [*InputError].
 //
-// Each poll asks for the newest activations. It stops at the first page that is newest first
-// and reaches back to since, and so sends one list request, however many activations there are.
-// Every tenth poll reads all pages, because an activation may join an older connection.
+// If two customers of one group connect the same type at the same time, the result may be the
+// activation of the other customer. Give each customer a group, or compare ConnectionDetails
+// with what you expect.
 //
-// Assumption: the destination of an activation that a link made was created after the link.
+// A poll reads the newest activations first. It stops at the first page that is sorted newest
+// first and ends with a destination that is not newer than since. This is usually the first
+// page. Every tenth poll reads all pages, because an activation of an older destination can end
+// an earlier page. A poll of an expired or revoked link reads all pages too.
+//
+// Assumption: a link makes the destination of its activation. The destination is then newer
+// than the link.
 func (s *ActivationsService) WaitForActivation(ctx context.Context, linkID int64, since time.Time) (*Activation, error) {
 	if since.IsZero() {
 		return nil, &InputError{"since", "is required: pass the link's CreatedAt"}
@@ -217,8 +227,9 @@ func (s *ActivationsService) WaitForActivation(ctx context.Context, linkID int64
 	})
 }
 
-// findActivation looks for the oldest activation of the link's type and group whose destination
-// was connected after since, on all pages or only on the newest.
+// findActivation returns the oldest activation of the link's type and group whose destination
+// was created after since, or nil. If all is false, it stops at a page that reaches back to
+// since.
 func (s *ActivationsService) findActivation(ctx context.Context, link *ActivationConnectLink, since time.Time, all bool) (*Activation, error) {
 	var found *Activation
 	opts := ListOptions{PerPage: 100, Order: OrderDesc}
@@ -263,11 +274,11 @@ func reachesBack(page []Activation, since time.Time) bool {
 
 // WaitForReauthorization polls until the activation's destination was tested after since, and
 // returns the activation. For since, pass the Destination.LastTestedAt that you read before you
-// made the link. Look at Destination.LastTestSucceeded of the result. It polls and ends like
-// [DestinationsService.WaitForConnection].
+// made the link. Destination.LastTestSucceeded of the result says whether the new credentials
+// work. It polls and ends like [DestinationsService.WaitForConnection].
 //
-// Assumption: LastTestedAt moves on when the customer has finished. The API documents no other
-// trace.
+// Assumption: a test by the customer changes LastTestedAt. The API documents nothing else that
+// changes.
 func (s *ActivationsService) WaitForReauthorization(ctx context.Context, linkID int64, activationID string, since time.Time) (*Activation, error) {
 	if err := get("/api/v2/activations/{activation_id}").name("activationID", activationID).refused; err != nil {
 		return nil, err
@@ -285,7 +296,7 @@ func (s *ActivationsService) WaitForReauthorization(ctx context.Context, linkID 
 	})
 }
 
-// ListTypes returns a page of the services that an activation can lead to.
+// ListTypes returns a page of the services that an activation can write to.
 //
 // API: GET /api/v2/activation_types
 //
@@ -328,16 +339,16 @@ func (s *ActivationsService) List(ctx context.Context, opts ListOptions) (*Page[
 	return list(ctx, (*service)(s), "/api/v2/activations", opts, (*wireActivation).activation)
 }
 
-// All walks all activations from opts.Page on, oldest first unless opts say
-// otherwise.
+// All walks all activations from opts.Page on. If opts.Order is empty, it begins with the
+// oldest.
 //
 // API: GET /api/v2/activations
 func (s *ActivationsService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Activation, error] {
 	return all(ctx, (*service)(s), "/api/v2/activations", opts, (*wireActivation).activation)
 }
 
-// Delete deletes an activation. A request that the SDK had to repeat and that
-// then finds nothing has succeeded.
+// Delete deletes an activation. If the SDK repeats the request and the API answers 404 or 410,
+// Delete returns nil, because an earlier attempt probably deleted the activation.
 //
 // API: DELETE /api/v2/activations/{activation_id}
 //
@@ -351,8 +362,8 @@ func (s *ActivationsService) Delete(ctx context.Context, id string) error {
 	return discard(ctx, (*service)(s), remove("/api/v2/activations/{activation_id}").name("id", id))
 }
 
-// GetSource fetches a source as V2 knows it. Its GroupID is what new activations of its data need;
-// V1 has no such field. Whether V1 and V2 share the ids of sources is an assumption.
+// GetSource fetches a source from V2. A new activation of its data needs its GroupID, which V1
+// does not show. Assumption: V1 and V2 share the ids of sources.
 //
 // API: GET /api/v2/sources/{source_id}
 //

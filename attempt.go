@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	maxSuccess   = 8 << 20  // bytes of a success that are read; a longer one is refused
+	maxSuccess   = 8 << 20  // bytes of a success; a longer one is refused
 	maxError     = 64 << 10 // bytes of an error that are read
-	maxErrorBody = 4 << 10  // bytes of an error that APIError.Body keeps
+	maxErrorBody = 4 << 10  // bytes of an error in APIError.Body
 	maxMessage   = 1 << 10  // bytes of its Message, Status and RequestID
 )
 
@@ -30,12 +30,12 @@ type outcome struct {
 	err           error         // nil for a success
 	notSent       bool          // the caller's context ended before the transport was called
 	status        int           // of the HTTP response, 0 if there was none
-	retryAfter    time.Duration // how long an error asked to wait, 0 if it did not
-	hasRetryAfter bool          // it named a time to come back, perhaps now
+	retryAfter    time.Duration // the Retry-After of an error, or 0
+	hasRetryAfter bool          // an error has a Retry-After, which may be 0
 	final         bool          // the caller's context ended, or a success says that the request failed
 	resent        bool          // a transport sent the request more than once
 
-	// What classify makes of these:
+	// Set by classify:
 	retryable retryable
 	maybeDone bool // the API may have carried out the request, although it failed
 }
@@ -49,21 +49,20 @@ const (
 	retryAll                  // the API has not carried out the request
 )
 
-// classify decides, for an attempt that failed, what may be sent again, and whether the outcome of
-// a create is unknown.
+// classify decides which requests may be sent again after a failed attempt, and whether the outcome
+// of a create is unknown.
 //
-// Assumption: a 401, a 429, and a 503 with Retry-After were answered without carrying out
-// the request, which is what HTTP means by them. A bare 503 is also what hosting platforms
-// answer for a request that ran too long.
+// Assumption: a 401, a 429, or a 503 with Retry-After was not carried out, as HTTP defines them.
+// Hosting platforms also answer a bare 503 to a request that ran too long.
 func (a *attempt) classify(o *outcome) {
 	switch status := o.status; {
 	case status == 0 && a.trace.NoConnection():
 		o.retryable = retryAll
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && o.hasRetryAfter:
 		o.retryable = retryAll
-	case status == http.StatusSeeOther: // it is how a server answers a POST that it carried out
+	case status == http.StatusSeeOther: // servers answer this to a POST that they carried out
 		o.maybeDone = true
-	case status < 300, status == http.StatusRequestTimeout, status >= 500: // 0 without a response
+	case status < 300, status == http.StatusRequestTimeout, status >= 500: // 0: no response
 		o.retryable, o.maybeDone = retryIdempotent, true
 	}
 	if o.final {
@@ -74,8 +73,8 @@ func (a *attempt) classify(o *outcome) {
 	}
 }
 
-// errTimeout is the cause of a context that the SDK's own timeout ended, as opposed to the
-// caller's deadline.
+// errTimeout is the cause of a context that the SDK's own timeout ended. The caller's deadline has
+// another cause.
 var errTimeout = errors.New("timeout")
 
 // withTimeout limits ctx to d; zero means no limit.
@@ -86,20 +85,20 @@ func withTimeout(ctx context.Context, d time.Duration) (context.Context, context
 	return context.WithTimeoutCause(ctx, d, errTimeout)
 }
 
-// attempt is one request on its way.
+// attempt is one request and its response.
 type attempt struct {
 	core    *core
 	call    *call
 	token   string
-	secrets []string        // what a foreign text may hold: the token, and one that was rejected
-	caller  context.Context // the caller's
-	ctx     attemptContext  // the caller's, with the attempt's timeout
+	secrets []string        // secrets that a foreign text may hold: the token, and a rejected one
+	caller  context.Context // the caller's context
+	ctx     attemptContext  // the caller's context with the attempt's timeout
 	trace   httpx.Trace
 	start   time.Time
 }
 
 // sendOnce sends a call's request once. resend is the number of attempts before this one. rejected
-// is a token that was answered with 401, "" for none.
+// is a token that was answered with 401, or "".
 func (c *core) sendOnce(ctx context.Context, k *call, resend int, token, rejected string) outcome {
 	a := &attempt{core: c, call: k, token: token, secrets: []string{token, rejected}, caller: ctx, start: time.Now()}
 	actx, cancel := withTimeout(ctx, c.attemptTimeout)
@@ -121,7 +120,7 @@ func (c *core) sendOnce(ctx context.Context, k *call, resend int, token, rejecte
 		o = a.readResponse(resp)
 	}
 	o.resent = a.trace.Resent()
-	if o.resent && k.creates { // whatever was answered, there may be two links
+	if o.resent && k.creates { // there may be two links, whatever the answer is
 		o = outcome{err: a.resentError(), final: true, resent: true}
 	}
 	a.log(o)
@@ -167,15 +166,15 @@ func (a *attempt) request() *http.Request {
 	return req
 }
 
-// roundTrip sends the request. It calls the transport itself, not through http.Client, which
-// would follow redirects.
+// roundTrip sends the request. It calls the transport directly, because http.Client would follow
+// redirects.
 func (a *attempt) roundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := a.core.transport.RoundTrip(req)
 	switch {
 	case err != nil:
 		var notTLS tls.RecordHeaderError
 		if errors.As(err, &notTLS) && string(notTLS.RecordHeader[:]) == "HTTP/" {
-			err = http.ErrSchemeMismatch // as http.Client says
+			err = http.ErrSchemeMismatch // like http.Client
 		}
 		return nil, err
 	case resp == nil:
@@ -201,8 +200,8 @@ func (a *attempt) readResponse(resp *http.Response) outcome {
 	return a.readSuccess(resp)
 }
 
-// readSuccess reads a response whose status is a success, and decodes it. This is a part of the
-// attempt, because a success that cannot be used is a failure: calls that may be sent again are.
+// readSuccess reads a response whose status is a success, and decodes it. Decoding is a part of the
+// attempt, because an unusable success is a failure that may be retried.
 func (a *attempt) readSuccess(resp *http.Response) outcome {
 	body, err := httpx.ReadAll(resp.Body, resp.ContentLength, maxSuccess)
 	switch err {
@@ -224,8 +223,8 @@ func (a *attempt) readSuccess(resp *http.Response) outcome {
 	return o
 }
 
-// date returns when the API answered: by its own clock or, if the response does not say, by
-// ours when the attempt began. Both are in whole seconds.
+// date returns when the API answered, in whole seconds: the response's Date, by the API's clock.
+// Without it, date returns when the attempt began, by the local clock.
 func (a *attempt) date(resp *http.Response) time.Time {
 	if header := resp.Header.Get("Date"); header != "" {
 		if date, err := http.ParseTime(header); err == nil {
@@ -239,7 +238,7 @@ func (a *attempt) date(resp *http.Response) time.Time {
 func (a *attempt) readError(resp *http.Response) outcome {
 	var body []byte
 	var cut error
-	if resp.StatusCode >= 200 { // after a 101 the body is the connection, and has no end
+	if resp.StatusCode >= 200 { // the body of a 101 is the connection, which does not end
 		body, cut = httpx.ReadAll(resp.Body, resp.ContentLength, maxError)
 	}
 	e := &APIError{StatusCode: resp.StatusCode}
@@ -247,19 +246,19 @@ func (a *attempt) readError(resp *http.Response) outcome {
 	o := outcome{err: e, status: resp.StatusCode}
 	o.retryAfter, o.hasRetryAfter = retryAfter(resp)
 	e.RetryAfter = o.retryAfter
-	if cut != nil && pace.Ended(&a.ctx) != nil { // what cut the body off stays visible
+	if cut != nil && pace.Ended(&a.ctx) != nil { // errors.Is finds why the body was cut off
 		ended := a.attemptError(cut)
 		o.err = &callError{e.Error() + "; " + a.call.brief(ended), []error{e, ended}, ended.timeout}
 	}
 	return o
 }
 
-// retryAfter returns how long a response asks to wait, and false if it does not say.
+// retryAfter returns the Retry-After of a response, and false if it has none.
 func retryAfter(resp *http.Response) (time.Duration, bool) {
 	return pace.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 }
 
-// describe adds to an APIError what a response says about the failure.
+// describe sets the fields of an APIError from a response, without secrets.
 func (a *attempt) describe(e *APIError, resp *http.Response, body []byte) {
 	clean := func(s string) string { return redact.Line(s, maxMessage, a.secrets...) }
 	status, message := failureText(body)
@@ -271,8 +270,8 @@ func (a *attempt) describe(e *APIError, resp *http.Response, body []byte) {
 	e.Body = redact.Body(body, maxErrorBody, a.secrets...)
 }
 
-// attemptError returns the error of an attempt that ended with err, which may be foreign, and may
-// come from the caller's context or the SDK's timeout.
+// attemptError returns the error of an attempt that ended with err. err may be an error of the
+// transport, of the caller's context, or of the SDK's timeout.
 func (a *attempt) attemptError(err error) *callError {
 	what := ""
 	if a.trace.NoConnection() {
@@ -291,7 +290,7 @@ func (a *attempt) attemptError(err error) *callError {
 		e.text += "; " + retiredHint
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		// net and net/http call limits of their own so. It is not the caller's deadline.
+		// net and net/http use this error for their own limits. It is not the caller's deadline.
 		e.causes, e.timeout = nil, true
 	}
 	return e
@@ -325,16 +324,15 @@ func (a *attempt) log(o outcome) {
 	l.LogAttrs(a.caller, slog.LevelDebug, "connectlinks: attempt", attrs...)
 }
 
-// callError is the error of a call for which there is no usable answer, or whose answer
-// leaves open what became of the request. Its text and its causes hold no secret.
+// callError is the error of a call without a usable answer, or with an unknown outcome. Its text
+// and its causes hold no secret.
 type callError struct {
 	text    string
 	causes  []error
 	timeout bool
 }
 
-// newError returns an error that says what happened to a call, and why: the first cause, if
-// there is one.
+// newError returns the error of a call. Its text is what, followed by the text of the first cause.
 func (k *call) newError(what string, causes ...error) *callError {
 	e := &callError{text: "connectlinks: " + k.method + " " + k.path + ": " + what, causes: causes}
 	if len(causes) > 0 {
@@ -344,7 +342,7 @@ func (k *call) newError(what string, causes ...error) *callError {
 	return e
 }
 
-// unknownOutcome returns the error of a create that failed with err, and may have been carried out.
+// unknownOutcome returns the error of a create that failed with err, but may have been carried out.
 func unknownOutcome(err error) error {
 	return &callError{
 		text:    err.Error() + "; the API may hold a link that nobody has",
@@ -353,12 +351,12 @@ func unknownOutcome(err error) error {
 	}
 }
 
-// wrap returns an error that says whose error err is.
+// wrap returns an error whose text begins with whose error err is.
 func wrap(whose string, err error) error {
 	return &callError{whose + ": " + strings.TrimPrefix(err.Error(), "connectlinks: "), []error{err}, isTimeout(err)}
 }
 
-// brief returns an error's text without what the text around it says already.
+// brief returns an error's text without the prefixes that the text around it has already.
 func (k *call) brief(err error) string {
 	text := strings.TrimPrefix(err.Error(), "connectlinks: ")
 	return strings.TrimPrefix(text, k.method+" "+k.path+": ")

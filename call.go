@@ -16,18 +16,18 @@ import (
 // call describes a request, how often it may be sent, and how to decode its answer.
 type call struct {
 	method  string
-	route   string // the path with placeholders, as the methods' doc comments write it
-	path    string // below the base URL
-	escaped string // the path as it is sent
+	route   string // the path with placeholders, like in the methods' doc comments
+	path    string // relative to the base URL
+	escaped string // the path in its escaped form, which is sent
 	query   string
 	body    []byte // JSON; nil for none
-	refused error  // why it cannot be sent: an *InputError
+	refused error  // the *InputError of a call that cannot be sent
 
-	creates bool // it makes a link, and must not take effect twice
+	creates bool // it makes a link, so it must not be carried out twice
 	once    bool // it is never retried
 
-	// decode decodes a success, and ends with ctx. A failed attempt may be followed by another:
-	// the last success counts.
+	// decode decodes a success. It ends with ctx. It is called for each attempt that gets a
+	// success, so a later success replaces an earlier one.
 	decode func(ctx context.Context, a answer) error
 }
 
@@ -41,8 +41,8 @@ func get(route string) *call    { return newCall(http.MethodGet, route) }
 func post(route string) *call   { return newCall(http.MethodPost, route) }
 func remove(route string) *call { return newCall(http.MethodDelete, route) }
 
-// newCall returns a call whose path still has the placeholders of route: id and name fill
-// them in, in their order.
+// newCall returns a call whose path has the placeholders of route. id and name fill them in, in
+// their order.
 func newCall(method, route string) *call {
 	return &call{method: method, route: route, path: route, escaped: route}
 }
@@ -79,8 +79,8 @@ func replaceFirst(route, s string) string {
 
 // params are the arguments of a create. As JSON they are the request's body.
 type params interface {
-	check() error           // returns an *InputError for what is wrong
-	uniqueRedirect() string // a redirect URI that no other link has, or ""
+	check() error           // returns an *InputError for a wrong field
+	uniqueRedirect() string // returns the redirect URI if it is unique, or ""
 }
 
 // create turns the call into one that makes a link.
@@ -92,7 +92,7 @@ func (k *call) create(p params) *call {
 	return k
 }
 
-// fetch sends a GET whose answer is one object, and converts it.
+// fetch sends a call whose answer is one object, and converts the object.
 func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, convert func(P) T) (*T, error) {
 	var w P
 	k.decode = func(ctx context.Context, a answer) (err error) {
@@ -115,8 +115,8 @@ func fetch[T, W any, P object[W]](ctx context.Context, s *service, k *call, conv
 	return &out, nil
 }
 
-// discard sends a call of whose answer only the status counts. The answer may be empty. A 404 on
-// a retry means that an earlier attempt worked.
+// discard sends a call, and ignores the data of its answer, which may be empty. A 404 on a retry
+// means that an earlier attempt worked.
 func discard(ctx context.Context, s *service, k *call) error {
 	k.decode = func(ctx context.Context, a answer) error {
 		if len(bytes.TrimSpace(a.body)) == 0 {

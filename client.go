@@ -12,8 +12,8 @@ const Version = "0.1.0"
 
 const userAgent = "connectlinks-go/" + Version
 
-// Client talks to the API. Make one per process with [NewClient], and one for each further token
-// or group with [Client.With]. The zero Client refuses every call.
+// Client calls the API. Make one per process with [NewClient], and one for each further token
+// or group with [Client.With]. The zero Client refuses every call with an [*InputError].
 type Client struct {
 	Sources      *SourcesService
 	Destinations *DestinationsService
@@ -26,8 +26,8 @@ type Client struct {
 // service is the common underlying type of the services.
 type service struct{ core *core }
 
-// NewClient makes a client. A token is required, by [WithToken] or [WithTokenSource]. It reports
-// all that is wrong with the options together, each as an [*InputError].
+// NewClient makes a client. The options must have [WithToken] or [WithTokenSource]. The error
+// joins an [*InputError] for each wrong option.
 func NewClient(opts ...Option) (*Client, error) {
 	return newClient(core{
 		pauses:    &pace.Pauses{},
@@ -38,10 +38,10 @@ func NewClient(opts ...Option) (*Client, error) {
 	}, opts)
 }
 
-// With derives a client for another token, group or timeout, for example. It shares connections,
-// the rate limiter and the pauses of throttled tokens with c, which is unchanged. It costs no
-// connection and no goroutine, and needs no closing. Make one for each tenant, and keep it if its
-// token source keeps a token.
+// With derives a client, for example for another token, group or timeout. It does not change c.
+// The new client shares connections, the rate limiter and the pauses of throttled tokens with c.
+// It opens no connection, starts no goroutine, and needs no Close. Make one for each customer.
+// Keep it if its token source keeps a token.
 func (c *Client) With(opts ...Option) (*Client, error) {
 	if c == nil || c.core == nil {
 		return nil, errNoClient()
@@ -72,8 +72,8 @@ func newClient(c core, opts []Option) (*Client, error) {
 	}, nil
 }
 
-// CloseIdleConnections closes the connections that no call is using, of c and of every client that
-// shares them. It does not affect calls under way and later ones.
+// CloseIdleConnections closes the connections that no call is using, of c and of every client
+// that shares them. Later calls open new ones.
 func (c *Client) CloseIdleConnections() {
 	if c == nil || c.core == nil {
 		return

@@ -5,29 +5,29 @@ import (
 	"time"
 )
 
-// Connection describes what a [Source] and a [Destination] have in common: the service that is
-// connected, and how its last test ended. It has no methods, so that a struct that embeds a Source
-// gets none.
+// Connection describes what a [Source] and a [Destination] have in common: the connected service,
+// and the result of its last test. It has no methods, so that a struct that embeds a Source gets
+// none.
 type Connection struct {
 	ID                int64           `json:"id"`
 	Name              string          `json:"name"`
 	Type              string          `json:"type"` // the ServiceName of its type; "" in older answers for a destination
 	Label             string          `json:"label,omitempty"`
-	CreatedAt         time.Time       `json:"created_at,omitzero"`           // zero if the API gives none that can be read
+	CreatedAt         time.Time       `json:"created_at,omitzero"`           // zero if absent or not readable
 	LastTestedAt      time.Time       `json:"last_tested_at,omitzero"`       // zero if it was never tested
 	LastTestSucceeded *bool           `json:"last_test_succeeded,omitempty"` // nil if it was never tested
 	ConnectionDetails json.RawMessage `json:"connection_details,omitempty"`  // free-form, without credentials
-	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // the last test, step by step; the API gives a source none
+	LastTestResults   []TestStep      `json:"last_test_results,omitempty"`   // the steps of the last test; the API shows none for a source
 }
 
-// TestStep reports on one step of a connection's test.
+// TestStep describes one step of a connection's test.
 type TestStep struct {
 	Step   string `json:"step"`
 	Status string `json:"status"`
-	Error  string `json:"error,omitempty"` // what went wrong; "" if nothing did
+	Error  string `json:"error,omitempty"` // "" if the step succeeded
 }
 
-// ConfigurationField describes one field of the form on which a customer configures a connection.
+// ConfigurationField describes one field of the form for a connection.
 type ConfigurationField struct {
 	ID             string   `json:"id"`
 	Label          string   `json:"label"`

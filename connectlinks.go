@@ -1,16 +1,32 @@
-// Package connectlinks makes connect links: hosted, expiring pages of Fivetran Activations
-// (once Census) on which a platform's customers connect their own sources and destinations.
+// Package connectlinks makes connect links for Fivetran Activations (once Census). A connect
+// link is a hosted page that expires. On it, a customer of your platform connects a source or
+// a destination. The SDK is independent and unofficial, and not affiliated with Fivetran.
 //
-// Make one [Client] for the program, and make a link when a customer asks for one:
+// Make one [Client] for the program. When a customer clicks Connect, make a link, and redirect
+// the customer to it. When the customer returns, ask the API:
 //
 //	client, err := connectlinks.NewClient(connectlinks.WithToken(token))
 //	...
-//	link, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+//	link, err := client.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{
+//		Type:        "hubspot",
+//		RedirectURI: "https://platform.example/connected",
+//	})
 //	...
-//	http.Redirect(w, r, link.URL, http.StatusSeeOther)
+//	http.Redirect(w, r, link.URL, http.StatusSeeOther) // store link.ID in the session
+//	...
+//	destination, err := client.Destinations.WaitForConnection(ctx, link.ID)
 //
-// A platform with a workspace, and so a token, for each customer derives a client for each
-// with [Client.With]. They share connections.
+// Package connectlinksweb has handlers for both requests. Package connectlinkstest serves the
+// API in your tests.
+//
+// # Customers
+//
+// A platform may have a workspace for each customer, and so a token. Derive a client for each
+// customer with [Client.With] and [WithToken], or with [WorkspacesService.TokenSource]. In V2
+// one token sees all customers: derive a client for each with [WithGroup]. Derived clients
+// share connections.
+//
+// # V1 and V2
 //
 // The vendor retires API V1 ([Client.Sources], [Client.Destinations], [Client.Workspaces]) on
 // 15 January 2027. V2 ([Client.Activations]) is in public preview. It takes a personal access
@@ -20,17 +36,17 @@
 //
 // For bad input a method returns an [*InputError], and sends nothing. For a response that is
 // not a success it returns an [*APIError], which [errors.Is] matches with [ErrNotFound] and
-// its siblings. For a success that makes no sense it returns [ErrBadResponse]. Errors of a
-// limiter, a token source or the network are wrapped. If a create failed and may have been
-// carried out all the same, the error matches [ErrOutcomeUnknown] as well.
+// its siblings. For a success that cannot be used it returns [ErrBadResponse]. Errors of a
+// limiter, a token source or the network are wrapped. If a create failed, but may have been
+// carried out, the error also matches [ErrOutcomeUnknown].
 //
 // The caller's own cancel or deadline is visible as [context.Canceled] or
-// [context.DeadlineExceeded]. An error of [WithTimeout] is neither: it answers Timeout() bool
-// with true, as an exceeded deadline does.
+// [context.DeadlineExceeded]. An error of [WithTimeout] is neither. Its method Timeout() bool
+// returns true, as for an exceeded deadline.
 //
 // # Retries
 //
-// One call makes at most one link. The API has no idempotency key. So a create is sent again
+// One call makes at most one link. The API has no idempotency key, so a create is sent again
 // only if it is certain that nothing was made. Other calls are retried up to [WithMaxRetries]
 // times, unless the answer is final:
 //
@@ -46,25 +62,27 @@
 //	other redirects, other 4xx                     never      never
 //
 // "Unknown" means ErrOutcomeUnknown, and that nothing is sent again (* unless no connection
-// was made). We assume that a 401, a 429, and a 503 with Retry-After were not carried out:
-// that is what HTTP means by them. We do not rely on an HTTP/2 server's word that it did not
-// look at a create.
+// was made). We assume that a 401, a 429, and a 503 with Retry-After were not carried out, as
+// HTTP defines them. An HTTP/2 server can report that it did not process a request. The SDK
+// does not repeat a create because of such a report.
 //
 // Between attempts the SDK waits: about half a second at first, then longer, or as long as
-// Retry-After says. A pause is at most 10 seconds, and up to one second more to spread
-// callers. The SDK does not begin a pause that cannot end before the context's deadline, and
-// returns the error instead. While a token is throttled, every caller with that token waits,
-// in a client and in all that are derived from it. Where the wait would be too long, the call
-// returns an [APIError] 429 that says it was not sent.
+// Retry-After says. A pause is at most 10 seconds, or 11 after a Retry-After, which spreads
+// callers. If a pause would end after the context's deadline, the SDK returns the error
+// instead. While a token is throttled, every caller with that token waits, in a client and in
+// all that are derived from it. If the wait would be too long, the call returns an [APIError]
+// 429 that says it was not sent.
 //
 // # Limits
 //
 // Every call ends with its context, if the caller's own [TokenSource], [RateLimiter] and HTTP
-// transport honour it. Each attempt ends after [WithTimeout]. Of a success at most 8 MiB are
-// read, and of an error 64 KiB. A success may hold 200,000 JSON values and 1,000 items, each of
-// at most 1 MiB: a longer one is [ErrBadResponse]. It takes at most 64 MiB of memory. Replicas
-// of a program do not know of each other: if they must share a rate limit, give them a
-// [RateLimiter] that asks one place.
+// transport honour it. Each attempt ends after [WithTimeout]. The SDK reads at most 8 MiB of a
+// success, and 64 KiB of an error. A success may have 200,000 JSON values and 1,000 items,
+// each of at most 1 MiB. A longer one is [ErrBadResponse]. Decoding takes at most 64 MiB of
+// memory.
+//
+// Replicas of a program do not know of each other. If they must share a rate limit, give them
+// a [RateLimiter] that asks one place, such as the module redislimit.
 //
 // # Concurrency
 //
@@ -73,22 +91,22 @@
 //
 // # Secrets
 //
-// A token and a link's URL are passwords. The token leaves only in the Authorization header,
-// only to the base URL's host, and only over TLS or loopback (see [WithPlaintextHTTP]).
-// Redirects are refused. Errors hold neither secret, also where a server or a transport echoes
-// it. Printed or logged clients, links and pages show neither. JSON keeps a link's URL, because
-// that is how the link reaches a front end.
+// A token and a link's URL are passwords. The SDK sends the token only in the Authorization
+// header, only to the base URL's host, and only over TLS or loopback (see
+// [WithPlaintextHTTP]). It refuses redirects. Errors hold neither secret, even if a server or
+// a transport echoes it. Printed or logged clients, links and pages show neither. JSON keeps a
+// link's URL, because that is how the link reaches a front end.
 //
 // A Go library cannot prevent everything. These show a link's URL:
 //
-//   - a logger or printer that encodes the struct as JSON, gob or YAML, or reads its fields by
+//   - A logger or printer that encodes the struct as JSON, gob or YAML, or reads its fields by
 //     reflection: zap.Any, zerolog's Interface, a JSON formatter of logrus, a [log/slog] JSON
-//     handler that is given a slice of links, spew, cmp.Diff, a failing assert.Equal;
-//   - fmt, for a link in an unexported field of your own struct, or in a struct that your struct
-//     points to under a verb that does not fit, such as %s;
-//   - the misuses %w of what is not an error and %p of what is not a pointer, which go vet
-//     reports.
+//     handler that gets a slice of links, spew, cmp.Diff, a failing assert.Equal.
+//   - fmt, for a link in an unexported field of your struct. Also for a link in a struct that
+//     your struct points to, if the verb does not fit, such as %s.
+//   - The misuses %w of a value that is not an error, and %p of a value that is not a pointer.
+//     go vet reports them.
 //
-// Log link.ID, or link.String(). Net/http itself logs "Unsolicited response received on idle
+// Log link.ID, or link.String(). net/http itself logs "Unsolicited response received on idle
 // HTTP channel" with the bytes that a server sent unasked, to the standard logger.
 package connectlinks

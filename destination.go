@@ -10,17 +10,17 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
-// DestinationsService makes connect links for destinations, which data is written to, and manages
-// the destinations that they lead to. It speaks API V1, which the vendor retires on 15 January
-// 2027. In V2 a destination is an activation: see [ActivationsService]. It takes a workspace API
+// DestinationsService makes connect links for destinations, which data is written to, and
+// manages the destinations. It uses API V1, which the vendor retires on 15 January 2027. In V2
+// a destination is an activation: see [ActivationsService]. The token must be a workspace API
 // key.
 type DestinationsService service
 
 // DestinationConnectLink describes a link for a destination.
 type DestinationConnectLink struct {
 	ConnectLink
-	// DestinationID is 0 until the customer has finished. On a reauthorization link it
-	// is set from the start.
+	// DestinationID is 0 until the customer has finished. A reauthorization link has it from the
+	// start.
 	DestinationID int64 `json:"destination_id,omitempty"`
 }
 
@@ -51,8 +51,8 @@ type DestinationType struct {
 	ConfigurationFields     []ConfigurationField `json:"configuration_fields,omitempty"`
 }
 
-// CreateConnectLink makes a link for a new destination. The request is sent again only if it is certain
-// that nothing was made. After [ErrOutcomeUnknown] the API may have made a link.
+// CreateConnectLink makes a link for a new destination. It sends the request again only if it is
+// certain that nothing was made. After [ErrOutcomeUnknown] the API may have made a link.
 //
 // API: POST /api/v1/destination_connect_links
 //
@@ -64,8 +64,8 @@ func (s *DestinationsService) CreateConnectLink(ctx context.Context, params Crea
 	})
 }
 
-// CreateReauthorizationLink makes a link on which the customer renews the credentials of an existing
-// destination. Its outcome can be unknown, like that of CreateConnectLink.
+// CreateReauthorizationLink makes a link on which the customer renews the credentials of an
+// existing destination. Like CreateConnectLink, it may return [ErrOutcomeUnknown].
 //
 // API: POST /api/v1/destinations/{destination_id}/connect_links
 //
@@ -77,9 +77,10 @@ func (s *DestinationsService) CreateReauthorizationLink(ctx context.Context, id 
 	})
 }
 
-// FindConnectLink returns the one live link with that redirect URI among the newest 300, such as
-// the link of a create whose outcome is unknown. Its error matches [ErrNotFound] if there is no
-// such link, or more than one link with that redirect URI, live or not.
+// FindConnectLink looks for a redirect URI among the newest 300 links, and returns the live
+// link that has it. Use it for the link of a create that returned [ErrOutcomeUnknown]. If no
+// live link has the redirect URI, or if several links have it, live or not, the error matches
+// [ErrNotFound].
 //
 // API: GET /api/v1/destination_connect_links
 //
@@ -88,8 +89,8 @@ func (s *DestinationsService) FindConnectLink(ctx context.Context, redirectURI s
 	return findLink(ctx, (*service)(s), "/api/v1/destination_connect_links", redirectURI, (*wireLink).destination)
 }
 
-// GetConnectLink fetches a link. Assumption: the reference names this endpoint
-// without its path, which is by the API's convention.
+// GetConnectLink fetches a link. The reference does not give the path of this endpoint.
+// Assumption: the path is like the one for sources.
 //
 // API: GET /api/v1/destination_connect_links/{connect_link_id}
 //
@@ -98,10 +99,13 @@ func (s *DestinationsService) GetConnectLink(ctx context.Context, linkID int64) 
 	return fetch(ctx, (*service)(s), get("/api/v1/destination_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).destination)
 }
 
-// RevokeConnectLink ends a link before its time, and returns it. To cut a customer off, revoke every
-// live link, also those whose connection is made already: a live link may still be open in a
-// browser. Whether the API accepts this for a link that is revoked or used already is not
-// documented. A request that the SDK had to repeat succeeds if the link is revoked.
+// RevokeConnectLink revokes a link before it expires, and returns it. To lock a customer out,
+// revoke every live link, also those that have made their connection: a live link may still be
+// open in a browser.
+//
+// The documentation does not say whether the API revokes a link that is revoked or used
+// already. If the SDK repeats the request, and the API refuses the repeat with a 4xx, the SDK
+// fetches the link. If the link is revoked, RevokeConnectLink succeeds.
 //
 // API: POST /api/v1/destination_connect_links/{connect_link_id}/revoke
 //
@@ -111,7 +115,7 @@ func (s *DestinationsService) RevokeConnectLink(ctx context.Context, linkID int6
 	return revokeLink(ctx, (*service)(s), k, linkID, (*wireLink).destination, s.GetConnectLink)
 }
 
-// ListConnectLinks returns a page of links, expired and revoked ones included.
+// ListConnectLinks returns a page of links, including expired and revoked links.
 //
 // API: GET /api/v1/destination_connect_links
 //
@@ -120,8 +124,8 @@ func (s *DestinationsService) ListConnectLinks(ctx context.Context, opts ListOpt
 	return list(ctx, (*service)(s), "/api/v1/destination_connect_links", opts, (*wireLink).destination)
 }
 
-// AllConnectLinks walks all links from opts.Page on, oldest first unless opts say
-// otherwise.
+// AllConnectLinks walks all links from opts.Page on. If opts.Order is empty, it begins with
+// the oldest.
 //
 // API: GET /api/v1/destination_connect_links
 func (s *DestinationsService) AllConnectLinks(ctx context.Context, opts ListOptions) iter.Seq2[*DestinationConnectLink, error] {
@@ -129,11 +133,15 @@ func (s *DestinationsService) AllConnectLinks(ctx context.Context, opts ListOpti
 }
 
 // WaitForConnection polls until the customer has finished with the link, and returns the
-// destination with the result of its tests. It polls after about a second at first, and at least
-// every 11 seconds. It ends with ctx, with [ErrLinkExpired] or [ErrLinkRevoked], with an error
-// of its first request, with a later 4xx other than 408 and 429, and after ten answers in a row
-// that make no sense. For a reauthorization link, whose DestinationID is set from the start, it returns
-// at once: use WaitForReauthorization.
+// destination with the result of its tests. Between polls it waits about a second at first, then
+// longer, at most 10 seconds.
+//
+// It ends when ctx ends, and with [ErrLinkExpired] or [ErrLinkRevoked]. It also ends if its
+// first request fails. Later it ends after a 4xx other than 408 and 429, or after ten unusable
+// responses in a row.
+//
+// A reauthorization link has its DestinationID from the start, so WaitForConnection returns at
+// once. Use WaitForReauthorization for it.
 func (s *DestinationsService) WaitForConnection(ctx context.Context, linkID int64) (*Destination, error) {
 	return poll(ctx, linkID, func(int) (*Destination, ConnectLink, error) {
 		link, err := s.GetConnectLink(ctx, linkID)
@@ -149,12 +157,13 @@ func (s *DestinationsService) WaitForConnection(ctx context.Context, linkID int6
 }
 
 // WaitForReauthorization polls until the connection of a reauthorization link was tested after
-// since, and returns it. For since, pass the LastTestedAt that you read before you made the
-// link. Look at LastTestSucceeded of the result. It polls and ends like WaitForConnection, and
-// with [ErrInvalidRequest] for a link that reauthorizes nothing.
+// since, and returns the destination. For since, pass the LastTestedAt that you read before you made
+// the link. LastTestSucceeded of the result says whether the new credentials work. It polls and
+// ends like WaitForConnection. If the link does not reauthorize a connection, it returns
+// [ErrInvalidRequest].
 //
-// Assumption: LastTestedAt moves on when the customer has finished. The API documents no other
-// trace.
+// Assumption: a test by the customer changes LastTestedAt. The API documents nothing else that
+// changes.
 func (s *DestinationsService) WaitForReauthorization(ctx context.Context, linkID int64, since time.Time) (*Destination, error) {
 	return poll(ctx, linkID, func(int) (*Destination, ConnectLink, error) {
 		link, err := s.GetConnectLink(ctx, linkID)
@@ -172,7 +181,7 @@ func (s *DestinationsService) WaitForReauthorization(ctx context.Context, linkID
 	})
 }
 
-// ListTypes returns a page of the services that a destination can be of.
+// ListTypes returns a page of the services that a destination can belong to.
 //
 // API: GET /api/v1/connectors
 //
@@ -215,15 +224,15 @@ func (s *DestinationsService) List(ctx context.Context, opts ListOptions) (*Page
 	return list(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireConnection).destination)
 }
 
-// All walks all destinations from opts.Page on, oldest first unless opts say otherwise.
+// All walks all destinations from opts.Page on. If opts.Order is empty, it begins with the oldest.
 //
 // API: GET /api/v1/destinations
 func (s *DestinationsService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Destination, error] {
 	return all(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireConnection).destination)
 }
 
-// Delete deletes a destination. A request that the SDK had to repeat and that then
-// finds nothing has succeeded.
+// Delete deletes a destination. If the SDK repeats the request and the API answers 404 or 410,
+// Delete returns nil, because an earlier attempt probably deleted the destination.
 //
 // API: DELETE /api/v1/destinations/{destination_id}
 //

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// These say what an [APIError] means, for [errors.Is]. An APIError with another status (a
-// redirect, a less common 4xx) matches none of them.
+// Errors that an [APIError] matches by its status, for [errors.Is]. An APIError with another
+// status, such as a redirect or a less common 4xx, matches none of them.
 var (
 	ErrUnauthorized   = errors.New("connectlinks: unauthorized")    // 401
 	ErrForbidden      = errors.New("connectlinks: forbidden")       // 403
@@ -20,46 +20,47 @@ var (
 	ErrServer         = errors.New("connectlinks: server error")    // 5xx
 )
 
-// These end a wait when the customer can no longer finish.
+// Errors that end a wait, because the customer can no longer finish.
 var (
 	ErrLinkExpired = errors.New("connectlinks: the link has expired")
 	ErrLinkRevoked = errors.New("connectlinks: the link was revoked")
 )
 
 var (
-	// ErrBadResponse means that a success makes no sense: HTML, truncated JSON, a link without an
-	// id or a URL, a page that does not advance. The error that wraps it says what was wrong,
-	// without quoting the answer.
+	// ErrBadResponse reports a success that cannot be used: HTML, truncated JSON, a link without
+	// an id or a URL, a page that does not advance. The error that wraps it says what is wrong,
+	// and does not quote the answer.
 	ErrBadResponse = errors.New("connectlinks: bad response")
 
-	// ErrOutcomeUnknown means that a create failed and may have been carried out: the API may hold
-	// a link that nobody has. The SDK never repeats such a create. With
-	// UniqueRedirect it is rare. Tell the customer to try again, with a new RedirectURI: nobody
-	// holds the lost link's URL, and it expires. To be tidy, call FindConnectLink with a fresh
-	// context and the old RedirectURI, and revoke what it finds.
+	// ErrOutcomeUnknown reports a create that failed, but may have been carried out. The API may
+	// have a link whose URL nobody has. The SDK never repeats such a create. With UniqueRedirect
+	// this error is rare.
+	//
+	// Ask the customer to try again, and use a new RedirectURI. The lost link expires. To revoke
+	// it before, call FindConnectLink with a new context and the old RedirectURI.
 	ErrOutcomeUnknown = errors.New("connectlinks: outcome unknown: the API may hold a link that nobody has")
 )
 
-// APIError reports an answer of the API that is not a success. It matches the sentinels above by
-// its StatusCode:
+// APIError reports an answer of the API that is not a success. By its StatusCode it matches
+// [ErrUnauthorized] and its siblings:
 //
 //	if errors.Is(err, connectlinks.ErrNotFound) { ... }
 //
-// No field holds a token or a link's secret: a text that may hold one is withheld.
+// No field holds a token or a link's secret: the SDK withholds a text that may hold one.
 type APIError struct {
 	// StatusCode is the HTTP status. If the envelope of a 2xx answer reports a failure, it is the
-	// number that the envelope gives (404 for "not_found").
+	// envelope's number, or 404 for "not_found".
 	StatusCode int
-	Status     string        // the envelope's status: a word such as "not_found", or a number; "" if the answer had none
-	Message    string        // what the API said, "" if nothing
+	Status     string        // the envelope's status: a word such as "not_found", or a number; "" if absent
+	Message    string        // the API's message; "" if absent
 	RequestID  string        // the X-Request-Id header, for the vendor's support; "" if absent
 	Method     string        // the request's method
-	Path       string        // the request's path, below the base URL
-	RetryAfter time.Duration // how long the API or the rate limiter asked to wait, or what is left of it; 0 if neither did
+	Path       string        // the request's path, relative to the base URL
+	RetryAfter time.Duration // the time to wait that the API or the rate limiter named, or the rest of it; 0 if none
 	Body       []byte        // the first 4 KiB of the answer
 }
 
-// Error says what was asked, what was answered and, where it is known, what to do about it.
+// Error names the request and the answer, and for some statuses what to do.
 func (e *APIError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "connectlinks: %s %s: %d", e.Method, e.Path, e.StatusCode)
@@ -102,7 +103,7 @@ func (e *APIError) hint() string {
 	v1, isV1 := strings.CutPrefix(e.Path, "/api/v1/")
 	switch {
 	case e.StatusCode < 200:
-		return "this is not an answer of the API: check the base URL, and what is in between"
+		return "this is not an answer of the API: check the base URL, and proxies"
 	case e.StatusCode < 300:
 		return "the answer's own status is a failure"
 	case e.StatusCode < 400 && isV1:
@@ -119,11 +120,12 @@ func (e *APIError) hint() string {
 	return "this call takes a workspace API key"
 }
 
-// retiredHint ends the errors that V1 may answer with after its retirement.
+// retiredHint is appended to errors that V1 may return after its retirement.
 const retiredHint = "if API V1 has been retired (15 January 2027), use Client.Activations"
 
-// InputError reports an argument or option that was refused before anything was sent. Field is its
-// name in Go: Type, RedirectURI, Token, linkID, ...
+// InputError reports an argument or option that the SDK refused before it sent anything. Field is
+// its name in Go: Type, RedirectURI, Token, linkID and so on. Reason completes the sentence that
+// Field begins.
 type InputError struct{ Field, Reason string }
 
 func (e *InputError) Error() string { return "connectlinks: " + e.Field + " " + e.Reason }
@@ -145,7 +147,7 @@ func inputErrors(errs ...error) error {
 	return errors.Join(errs...)
 }
 
-// badResponse is ErrBadResponse with what was wrong.
+// badResponse returns an ErrBadResponse that says what is wrong.
 func badResponse(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBadResponse, fmt.Sprintf(format, args...))
 }

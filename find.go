@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	searchPages = 3           // of 100 links, the newest first
-	maxLooks    = 3           // for a lost link
-	firstPause  = time.Second // between two looks; the next one is twice as long
+	searchPages = 3           // pages of 100 links, newest first
+	maxLooks    = 3           // looks for a lost link
+	firstPause  = time.Second // the first pause between looks; the second is twice as long
 )
 
 // lostLink says how to find the link of a create whose answer was lost.
 type lostLink struct {
-	route       string               // of the list that the link is in
-	redirectURI string               // which no other link has; "" if the caller does not promise that
-	matches     func(*wireLink) bool // what else the link must have in common with the create
+	route       string               // the list that the link is in
+	redirectURI string               // the unique redirect URI; "" if the caller does not promise one
+	matches     func(*wireLink) bool // whether the link also fits the other params of the create
 }
 
-// findLost looks for the link of a create whose outcome is unknown, at most three times, since
-// the API may still be at work. began is when the create was sent. It returns nil if it does not
-// find exactly one link with the redirect URI, or not the right one.
+// findLost looks for the link of a create whose outcome is unknown. It looks at most three times,
+// because the API may still carry out the create. began is when the create was sent. If it finds no
+// link with the redirect URI, several, or one that does not match or is not live, it returns nil.
 func (s *service) findLost(ctx context.Context, k *call, lost lostLink, began time.Time) *wireLink {
 	for look := range maxLooks {
 		if look > 0 {
@@ -41,14 +41,14 @@ func (s *service) findLost(ctx context.Context, k *call, lost lostLink, began ti
 		}
 		found, date, err := s.search(ctx, lost.route, lost.redirectURI, pages, true)
 		switch {
-		case errors.Is(err, ErrRateLimited), errors.Is(err, ErrServer): // the API has too much to do already
+		case errors.Is(err, ErrRateLimited), errors.Is(err, ErrServer): // more looks would add to the API's load
 			return nil
-		case err != nil || len(found) == 0: // the next look may see more, perhaps with another token
+		case err != nil || len(found) == 0: // the next look may find it
 			continue
 		case len(found) > 1, !found[0].usable(date), !lost.matches(&found[0]):
 			return nil
 		}
-		// The API's clock stood at date when it answered.
+		// date is the API's time of the answer. The create began earlier.
 		found[0].CreatedAt = date.Add(-time.Since(began)).Truncate(time.Second)
 		s.logFound(ctx, k, found[0].ID)
 		return &found[0]
@@ -56,8 +56,8 @@ func (s *service) findLost(ctx context.Context, k *call, lost lostLink, began ti
 	return nil
 }
 
-// search returns the links among the newest that have the redirect URI, and the API's time. If
-// once is set, each page is one attempt.
+// search returns those of the newest links that have the redirect URI, and the API's time. If
+// once is set, a page is not retried.
 func (s *service) search(ctx context.Context, route, redirectURI string, pages int, once bool) (found []wireLink, date time.Time, err error) {
 	opts := ListOptions{PerPage: 100, Order: OrderDesc}
 	for range pages {

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// grouped is a wire type that names the Fivetran group it belongs to, or "" for none.
+// grouped is a wire type that belongs to a Fivetran group, or to none: "".
 type grouped interface{ group() string }
 
 func (w *wireLink) group() string       { return w.groupID }
 func (w *wireActivation) group() string { return w.GroupID }
 func (w *wireConnection) group() string { return w.groupID }
 
-// group returns the group that a call is confined to, or "". Every call of API V2 is, except for
-// types, which belong to no group. The route decides, so that a call that is added later is
-// confined, unless it is named here.
+// group returns the group that a call is confined to, or "". WithGroup confines all calls of API
+// V2 except those for types, which belong to no group. It goes by the route, so that a new call is
+// confined too, unless it is named here.
 func (s *service) group(k *call) string {
 	if s == nil || s.core == nil || !strings.HasPrefix(k.route, "/api/v2/") || strings.HasPrefix(k.route, "/api/v2/activation_types") {
 		return ""
@@ -31,7 +31,7 @@ func outside(group string, w any) bool {
 	return !ok || g.group() != group
 }
 
-// notInGroup returns the 404 of something that belongs to another group than the client's.
+// notInGroup returns the 404 for an object of another group than the client's.
 func (k *call) notInGroup() error {
 	return &APIError{
 		StatusCode: http.StatusNotFound,
@@ -41,5 +41,5 @@ func (k *call) notInGroup() error {
 	}
 }
 
-// confined reports whether the client sees one group only.
+// confined reports whether the client has a group.
 func (s *ActivationsService) confined() bool { return s != nil && s.core != nil && s.core.group != "" }

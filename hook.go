@@ -11,19 +11,19 @@ type Call struct {
 	Route  string // the path with placeholders, such as /api/v1/sources/{source_id}, without the prefix of WithBaseURL
 }
 
-// CallResult says how a call ended, for the hooks of [WithCallHook].
+// CallResult describes how a call ended, for the hooks of [WithCallHook].
 type CallResult struct {
-	Err      error         // what the caller gets; nil for a success
-	Attempts int           // requests that were sent
-	Paused   time.Duration // how long the call waited between attempts and for a throttled token
-	Limited  time.Duration // how long the rate limiter held it up
+	Err      error         // the error that the caller gets; nil for a success
+	Attempts int           // the number of requests
+	Paused   time.Duration // the time that the call waited between attempts and for a throttled token
+	Limited  time.Duration // the time that the call waited for the rate limiter
 }
 
-// hook is what WithCallHook takes.
+// hook is the argument of WithCallHook.
 type hook = func(context.Context, Call) (context.Context, func(CallResult))
 
-// startHooks tells the hooks that a call begins, and returns the call's context and a function
-// that tells them how it ended.
+// startHooks calls the hooks for a call that begins. It returns the call's context, and a function
+// to call when the call has ended.
 func startHooks(ctx context.Context, hooks []hook, k *call) (context.Context, func(CallResult)) {
 	var ends []func(CallResult)
 	for _, hook := range hooks {

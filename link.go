@@ -14,55 +14,54 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
-// ConnectLink holds what every connect link has. A link is a hosted page, for a limited time, on
-// which a customer connects a source, a destination or an activation.
+// ConnectLink describes what links of all kinds have in common. A link is a hosted page for a
+// limited time. On it a customer connects a source, a destination or an activation.
 //
-// The URL is a password: who holds it can attach a connection to the workspace. Printing and
-// logging a link leaves its secret out. Encoding it as JSON keeps it, since that is how it
-// reaches a front end.
+// The URL is a password: whoever has it can add a connection to the workspace. A printed or
+// logged link does not show it. JSON has it, because that is how the link reaches a front end.
 type ConnectLink struct {
 	ID   int64  `json:"id"`
 	Type string `json:"type"` // the service's name, such as "hubspot"
 	URL  string `json:"uri"`  // where to send the customer
-	// ExpiresAt is when the link ends: 24 hours after it was made, unless the organization's
-	// settings say otherwise. It is zero if the API names no time.
+	// ExpiresAt is when the link expires: 24 hours after it was made, unless the
+	// organization's settings say otherwise. It is zero if the API names no time.
 	ExpiresAt   time.Time `json:"expiration,omitzero"`
-	Expired     bool      `json:"expired"` // as the API saw it when it answered
+	Expired     bool      `json:"expired"` // when the API answered
 	Revoked     bool      `json:"revoked"`
 	RedirectURI string    `json:"redirect_uri,omitempty"` // where the customer is sent at the end; "" for the organization's default
-	// CreatedAt is when the link was made, by the API's clock and in whole seconds: the Date
-	// header of the answer to the create. If there was none, it is when the create began, by the
-	// local clock. It is zero for a link that was fetched or listed.
+	// CreatedAt is when the link was made, in whole seconds. It is the Date header of the
+	// answer to the create, so a time by the API's clock. Without this header, it is when the
+	// create began, by the local clock. It is zero for a link that was fetched or listed.
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 
 // Live reports whether a customer can still open the link at now: it is neither revoked nor
-// expired. A live link may have been used already. Whether it was is not in the link: for that
-// see SourceID, DestinationID and the waits.
+// expired. A live link may have been used already. To find out, see SourceID, DestinationID and
+// the waits.
 func (l ConnectLink) Live(now time.Time) bool {
 	return !l.Revoked && !l.Expired && (l.ExpiresAt.IsZero() || now.Before(l.ExpiresAt))
 }
 
 func (l ConnectLink) base() ConnectLink { return l }
 
-// CreateConnectLinkParams says what a V1 link is for.
+// CreateConnectLinkParams describes a new V1 link.
 type CreateConnectLinkParams struct {
 	// Type is what to connect: the ServiceName of a type whose
 	// CreatableViaConnectLink is true. It is required.
 	Type string `json:"type"`
 	// RedirectURI is where the customer is sent at the end, an absolute http or https URL. If it
-	// is empty, the organization's default holds.
+	// is empty, the organization's default is used.
 	RedirectURI string `json:"redirect_uri,omitempty"`
-	// UniqueRedirect promises that no other link has this RedirectURI, also none of an earlier
-	// call that failed: it has a random part that is new for each call. If the answer to the
-	// create is lost, the SDK then looks for the link by its RedirectURI, for some seconds, and
-	// returns it as if nothing had happened. If it finds none, or more than one, the error is
-	// [ErrOutcomeUnknown] as without this promise. That happens if the API changes the redirect
-	// URI, ignores the order of a list, or shows the link too late: after the last look, or when
-	// 300 newer links have been made.
+	// UniqueRedirect promises that no other link has this RedirectURI, not even a link of an
+	// earlier failed call. If the answer to the create is lost, the SDK then looks for the link
+	// by its RedirectURI, for some seconds, and returns it like any new link. If it finds no
+	// link, or several, the error is [ErrOutcomeUnknown], as without the promise. It finds no
+	// link if the API changes the redirect URI, ignores the order of a list, or lists the link
+	// after the last look or behind 300 newer links.
 	//
-	// Put the random part into the path, such as https://example.com/connected/<random>. Whether
-	// the redirect keeps a query is not documented. UniqueRedirect is not sent.
+	// Put a new random part into RedirectURI for each call. Put it into the path, such as
+	// https://example.com/connected/<random>: the documentation does not say whether the
+	// redirect keeps a query. UniqueRedirect needs a RedirectURI, and is not sent.
 	UniqueRedirect bool `json:"-"`
 }
 
@@ -74,7 +73,7 @@ func (p CreateConnectLinkParams) uniqueRedirect() string {
 	return uniqueRedirect(p.RedirectURI, p.UniqueRedirect)
 }
 
-// CreateActivationConnectLinkParams says what a V2 link is for.
+// CreateActivationConnectLinkParams describes a new V2 link.
 type CreateActivationConnectLinkParams struct {
 	// Type is what to connect: the ServiceName of an [ActivationType] whose
 	// CreatableViaConnectLink is true. It is required.
@@ -82,7 +81,7 @@ type CreateActivationConnectLinkParams struct {
 	// GroupID is the Fivetran group that the activation will belong to, such as
 	// "wandering_aimlessly". It is required, except for a client of [WithGroup].
 	GroupID string `json:"group_id"`
-	// RedirectURI and UniqueRedirect are as in [CreateConnectLinkParams].
+	// RedirectURI and UniqueRedirect: see [CreateConnectLinkParams].
 	RedirectURI    string `json:"redirect_uri,omitempty"`
 	UniqueRedirect bool   `json:"-"`
 }
@@ -95,10 +94,10 @@ func (p CreateActivationConnectLinkParams) uniqueRedirect() string {
 	return uniqueRedirect(p.RedirectURI, p.UniqueRedirect)
 }
 
-// CreateReauthorizationLinkParams says how a link that renews the credentials of
-// an existing connection ends.
+// CreateReauthorizationLinkParams describes a new link that renews the credentials of an
+// existing connection.
 type CreateReauthorizationLinkParams struct {
-	// RedirectURI and UniqueRedirect are as in [CreateConnectLinkParams].
+	// RedirectURI and UniqueRedirect: see [CreateConnectLinkParams].
 	RedirectURI    string `json:"redirect_uri,omitempty"`
 	UniqueRedirect bool   `json:"-"`
 }
@@ -112,7 +111,7 @@ func (p CreateReauthorizationLinkParams) uniqueRedirect() string {
 }
 
 // createLink sends a create, and decodes the link that the API made. If the outcome is unknown, and
-// the caller promised a redirect URI of its own, it looks for the link.
+// the redirect URI is unique, it looks for the link.
 func createLink[L any](ctx context.Context, s *service, k *call, p params, convert func(*wireLink) L, lost lostLink) (*L, error) {
 	var link *wireLink
 	k.create(p)
@@ -195,14 +194,15 @@ func uniqueRedirect(raw string, unique bool) string {
 	return raw
 }
 
-// checkURL does not quote the URL, which may carry a platform's state.
+// checkURL refuses a URL that is not absolute. Its error does not quote the URL, which may
+// hold a platform's state.
 func checkURL(field, raw string) error {
 	_, reason := httpx.ParseURL(raw)
 	return refuse(reason != "", field, reason)
 }
 
-// attrs returns what may be shown of a link: not the secret in its URL, and not the query of the
-// redirect URI, which may hold a platform's state.
+// attrs returns the fields of a link for printing. It leaves out the secret in the URL, and the
+// query of the redirect URI, which may hold a platform's state.
 func (l ConnectLink) attrs() []slog.Attr {
 	shown := redact.Redacted
 	if u, err := url.Parse(l.URL); err == nil && u.Host != "" && u.User == nil {
@@ -224,12 +224,12 @@ func (l ConnectLink) attrs() []slog.Attr {
 }
 
 // Format prints the link for every fmt verb, without the secret in its URL and without the query
-// of its redirect URI. Two misuses that go vet reports bypass it, as they bypass every Formatter:
-// %w, and %p of a value.
+// of its redirect URI. Two misuses bypass every Formatter, and go vet reports them: %w, and %p of
+// a value.
 func (l ConnectLink) Format(s fmt.State, _ rune) { redact.Format(s, l.attrs()) }
 
-// String returns what Format prints. Loggers and test frameworks that ignore Format use it.
+// String returns the text that Format prints, for loggers and test frameworks that ignore Format.
 func (l ConnectLink) String() string { return fmt.Sprint(l) }
 
-// LogValue returns what Format prints, as attributes.
+// LogValue returns the fields that Format prints, for [log/slog].
 func (l ConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }

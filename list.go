@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-querystring/query"
 )
 
-// Order says how a list is ordered by creation time.
+// Order sorts a list by creation time.
 type Order string
 
 // The orders of a list.
@@ -20,12 +20,12 @@ const (
 	OrderDesc Order = "desc" // newest first
 )
 
-// ListOptions choose a page of a list. The zero value means the API's default: the first page, 25
+// ListOptions selects a page of a list. The zero value is the API's default: the first page, 25
 // items to a page, newest first.
 type ListOptions struct {
 	Page    int   `url:"page,omitempty"`     // from 1; 0 means 1
 	PerPage int   `url:"per_page,omitempty"` // at most 100; 0 means 25
-	Order   Order `url:"order,omitempty"`    // "" means OrderDesc, and for the All... methods OrderAsc
+	Order   Order `url:"order,omitempty"`    // "" means OrderDesc; for the All... methods it means OrderAsc
 }
 
 func (o ListOptions) check() error {
@@ -39,21 +39,21 @@ func (o ListOptions) check() error {
 type Page[T any] struct {
 	Items        []T
 	Number       int // this page's number, from 1
-	PerPage      int // how many items a page holds at most
+	PerPage      int // the largest number of items on a page
 	Prev, Next   int // the numbers of the pages before and after this one; 0 for none
 	Last         int // the number of the last page
-	TotalRecords int // how many items all pages hold; 0 for a client of WithGroup
+	TotalRecords int // the number of items on all pages; 0 for a client of WithGroup
 }
 
-// Format prints the page for every fmt verb, and its items as they print themselves: links
-// without their secrets.
+// Format prints the page for every fmt verb. It prints each item with the item's own Format, so
+// links show no secret.
 func (p Page[T]) Format(s fmt.State, _ rune) {
 	fmt.Fprintf(s, "{Items:%+v Number:%d PerPage:%d Prev:%d Next:%d Last:%d TotalRecords:%d}",
 		p.Items, p.Number, p.PerPage, p.Prev, p.Next, p.Last, p.TotalRecords)
 }
 
-// LogValue returns where the page stands in its list. It leaves the items out, because a handler
-// may print them with their URLs.
+// LogValue returns the number of items, the page's number, the last page and the total. It leaves
+// out the items, because a handler may print them with their URLs.
 func (p Page[T]) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.Int("items", len(p.Items)),

@@ -27,16 +27,16 @@ const (
 	defaultTimeout    = 30 * time.Second
 )
 
-// Option configures a [Client], in [NewClient] and [Client.With]. The order of options does not
-// matter. Only the With... functions of this package make options.
+// Option configures a [Client], in [NewClient] and [Client.With]. Only the With... functions of
+// this package make options. The order of different options does not matter.
 type Option interface{ isOption() }
 
 type option func(*core) error
 
 func (option) isOption() {}
 
-// core holds the settings that the options make, and what the services of a client share. It is
-// behind a pointer, so that printing a Client or a service shows an address.
+// core holds the settings of the options, and what the services of a client share. Client and
+// services hold a pointer to it, so printing them shows an address.
 type core struct {
 	pauses *pace.Pauses // of this client and of all that are derived from it
 
@@ -61,36 +61,39 @@ type core struct {
 	gotToken, gotSource bool // in the NewClient or With call at hand
 }
 
-// TokenSource provides the token of each attempt, so that a rotated token is picked up without
-// a new client. Token must be safe for concurrent use and must honour its context, which
-// carries the call's values and ends with the call or after the time of [WithTimeout].
+// TokenSource provides the token of each attempt, so that a rotated token needs no new client.
+// Token must be safe for concurrent use, and must honour its context. The context has the call's
+// values, and ends with the call or after the time of [WithTimeout].
 //
-// After a 401 the source is asked again. If it has another token, the request is sent once more.
+// After a 401 the SDK calls Token again. If it returns another token, the SDK sends the request
+// once more.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
 }
 
-// TokenInvalidator is an optional interface of a [TokenSource]. Invalidate is called with a
-// token that the API answered with 401, before the source is asked again. A source that keeps
-// a token should forget it, if it is still this one.
+// TokenInvalidator is an optional interface of a [TokenSource]. After a 401, the SDK calls
+// Invalidate with the refused token, and then Token again. A source that keeps a token should
+// forget it, if it is still this one.
 type TokenInvalidator interface {
 	Invalidate(token string)
 }
 
-// TokenFunc is a function as a [TokenSource].
+// TokenFunc makes a [TokenSource] of a function.
 type TokenFunc func(ctx context.Context) (string, error)
 
 // Token calls f.
 func (f TokenFunc) Token(ctx context.Context) (string, error) { return f(ctx) }
 
-// RateLimiter is asked before every attempt, retries included. Wait must honour its context. A
-// [*rate.Limiter] is one; so is a limiter that several processes share.
+// RateLimiter limits requests: the SDK calls Wait before every attempt, including retries. Wait
+// must honour its context. A [*rate.Limiter] is a RateLimiter. For a limit that several processes
+// share, see the module redislimit.
 //
-// If Wait refuses, the call's error matches [ErrRateLimited]. If the refusal also has a method
-// RetryAfter() time.Duration, the call's error is an [*APIError] 429 with that RetryAfter.
+// If Wait returns an error, the call's error matches [ErrRateLimited], unless the context ended.
+// If that error has a method RetryAfter() time.Duration, the call's error is an [*APIError] 429
+// with this RetryAfter.
 //
-// Use one limiter for one token and region. [Client.With] hands it on, so a client for another
-// token needs another limiter:
+// Use one limiter for one token and region. Clients of [Client.With] have the same limiter, so a
+// client for another token needs another one:
 //
 //	org.With(connectlinks.WithTokenSource(source), connectlinks.WithRateLimiter(limiterOf(id)))
 type RateLimiter interface {
@@ -99,17 +102,16 @@ type RateLimiter interface {
 
 var _ RateLimiter = (*rate.Limiter)(nil)
 
-// ThrottleObserver is an optional interface of a [RateLimiter]. Throttled is called when the API
-// answered 429 with Retry-After, with how long it asked to wait, so that replicas can share the
-// pause. Its context has the call's values, and no deadline. It is called in line: it must
-// return soon, and be safe for concurrent use. A limiter that is wrapped in another type loses
-// this method.
+// ThrottleObserver is an optional interface of a [RateLimiter]. After a 429 with Retry-After, the
+// SDK calls Throttled with the time to wait, so that replicas can share the pause. The context
+// has the call's values, and no deadline. The call waits for Throttled, so it must return soon.
+// It must be safe for concurrent use. A type that wraps a limiter must have this method too.
 type ThrottleObserver interface {
 	Throttled(ctx context.Context, pause time.Duration)
 }
 
-// WithToken sets the token: for V1 a workspace API key (secret-token:...), for
-// V2 and the organization's endpoints a personal access token.
+// WithToken sets the token. V1 needs a workspace API key (secret-token:...). V2, and the methods
+// of Workspaces except Current, need a personal access token.
 func WithToken(token string) Option {
 	return option(func(c *core) error {
 		c.gotToken = true
@@ -120,8 +122,7 @@ func WithToken(token string) Option {
 	})
 }
 
-// WithTokenSource sets where the token of each attempt comes from, in place of
-// [WithToken].
+// WithTokenSource sets the source of each attempt's token, in place of [WithToken].
 func WithTokenSource(src TokenSource) Option {
 	return option(func(c *core) error {
 		c.gotSource = true
@@ -136,9 +137,9 @@ func WithTokenSource(src TokenSource) Option {
 	})
 }
 
-// WithBaseURL sets the API's address: [BaseURLUS], which is the default,
-// [BaseURLEU], or that of a proxy or test server. A trailing slash, /api/v1 or
-// /api/v2 is dropped; another path is kept as a prefix.
+// WithBaseURL sets the API's address: [BaseURLUS], which is the default, [BaseURLEU], or the
+// address of a proxy or test server. WithBaseURL drops a trailing slash, /api/v1 or /api/v2.
+// Another path stays as a prefix.
 func WithBaseURL(rawURL string) Option {
 	return option(func(c *core) error {
 		c.rawURL = rawURL
@@ -146,17 +147,15 @@ func WithBaseURL(rawURL string) Option {
 	})
 }
 
-// WithHTTPClient sets the HTTP client whose Transport, Jar and Timeout are used. The client is
-// never modified, and its CheckRedirect is not asked: redirects are refused. As everywhere in
-// Go, a nil Transport means [http.DefaultTransport], which keeps two idle connections: for many
-// concurrent callers set MaxIdleConnsPerHost. A Timeout of its own limits each attempt, as
-// [WithTimeout] does.
+// WithHTTPClient sets the HTTP client whose Transport, Jar and Timeout the SDK uses. The SDK
+// never changes the client. It refuses redirects, so it does not call CheckRedirect. A Timeout
+// limits each attempt, like [WithTimeout]. A nil Transport means [http.DefaultTransport], which
+// keeps two idle connections for each host. For many concurrent callers wrap [NewTransport].
 //
-// The SDK watches with [net/http/httptrace] how far a request got. If a transport sends a
-// create again by itself, the SDK cancels the attempt, and returns [ErrOutcomeUnknown] instead
-// of a link that may be the second one. It cannot notice this for a transport that reports
-// nothing to httptrace, and for one that wraps a transport with a proxy. Do not give the SDK a
-// transport that retries.
+// Do not use a transport that retries. If a transport sends a create again by itself, the SDK
+// cancels the attempt, and returns [ErrOutcomeUnknown] instead of a link that may be the second
+// one. It uses [net/http/httptrace] to detect this. It cannot detect it if the transport does
+// not report to httptrace, or if the transport wraps an http.Transport that uses a proxy.
 func WithHTTPClient(hc *http.Client) Option {
 	return option(func(c *core) error {
 		if err := notNil("HTTPClient", hc); err != nil {
@@ -168,7 +167,7 @@ func WithHTTPClient(hc *http.Client) Option {
 	})
 }
 
-// WithRateLimiter sets a limiter that is asked before every attempt.
+// WithRateLimiter sets a limiter for all attempts. By default there is none.
 func WithRateLimiter(l RateLimiter) Option {
 	return option(func(c *core) error {
 		c.limiter = l
@@ -176,9 +175,9 @@ func WithRateLimiter(l RateLimiter) Option {
 	})
 }
 
-// WithMaxRetries sets how often a request that may be sent again is sent again;
-// see the package doc for which may. The default is 2; 0 switches retries off.
-// Waiting while a token is throttled, and the one repeat after a 401, do not count.
+// WithMaxRetries limits how many times the SDK sends a request again. The package doc lists which
+// requests it sends again. The default is 2, and 0 means no retries. The one repeat after a 401
+// does not count, and neither does waiting while a token is throttled.
 func WithMaxRetries(n int) Option {
 	return option(func(c *core) error {
 		c.retries = n
@@ -186,10 +185,10 @@ func WithMaxRetries(n int) Option {
 	})
 }
 
-// WithTimeout limits each attempt, from sending the request to the end of the
-// answer, and separately each call of the token source. The default is 30
-// seconds; 0 leaves it to the context. An error of this limit answers
-// Timeout() bool with true, and is not [context.DeadlineExceeded].
+// WithTimeout limits each attempt, from sending the request to the end of the response. It also
+// limits each call of the token source. The default is 30 seconds. With 0, only the context
+// limits them. The error has a method Timeout() bool that returns true, and is not
+// [context.DeadlineExceeded].
 func WithTimeout(d time.Duration) Option {
 	return option(func(c *core) error {
 		c.timeout = d
@@ -197,9 +196,10 @@ func WithTimeout(d time.Duration) Option {
 	})
 }
 
-// WithLogger logs one Debug record per attempt: method, path, resend (how many attempts of the
-// same call came before), status, duration, and the error, free of secrets. It never logs a
-// request or a link.
+// WithLogger sets a logger. Each attempt is one record at level Debug: method, path, resend (the
+// number of attempts of the call before it), status, duration and error. If the SDK finds the link
+// of a create whose answer was lost, it logs one record at level Info, with the link's id. No
+// record holds a secret. By default nothing is logged.
 func WithLogger(l *slog.Logger) Option {
 	return option(func(c *core) error {
 		c.log = l
@@ -207,13 +207,12 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
-// WithCallHook adds a hook around every call, for tracing and metrics: it alone sees how long a
-// call paused, and how long the rate limiter held it up. The hook is called when a call begins.
-// It returns the context for the call, and a function that is called when the call has ended;
-// either may be nil. A call that is refused for its input reaches no hook. Hooks add up, in
-// their order, also in [Client.With]. They must be safe for concurrent use, and return soon.
+// WithCallHook adds a hook around every call, for tracing and metrics. The SDK calls the hook when
+// a call begins. The hook returns the context for the call, and a function that the SDK calls when
+// the call has ended. Either may be nil. A call that is refused for its input calls no hook.
 //
-// Its context holds no token, and CallResult.Err no secret. For a span of each request, wrap
+// Hooks add up, in their order, also in [Client.With]. They must be safe for concurrent use, and
+// return soon. The context holds no token, and CallResult.Err no secret. For each request, wrap
 // [NewTransport], and see [AttemptFromContext].
 func WithCallHook(hook func(context.Context, Call) (context.Context, func(CallResult))) Option {
 	return option(func(c *core) error {
@@ -238,13 +237,16 @@ func WithUserAgent(product string) Option {
 //
 //	customer, err := org.With(connectlinks.WithGroup(customerGroupID))
 //
-// It makes links in that group: GroupID of the params may be left out. Its lists give what belongs
-// to the group, so a page may have fewer items, or none, and TotalRecords is 0. What belongs to
-// another group, or says no group, is [ErrNotFound]: Get, RevokeConnectLink,
-// CreateReauthorizationLink, Delete and the waits look before they act, with one more request. A
-// create that is answered with another group is [ErrBadResponse] and [ErrOutcomeUnknown]. Types
-// belong to no group. A group can be set once: another one for a confined client is an
-// [*InputError].
+// The client makes links in its group, so the params need no GroupID. Its lists have only objects
+// of the group: a page may have fewer items, or none, and TotalRecords is 0. Lists of types are
+// complete, because types belong to no group.
+//
+// An object of another group, or of no group, is [ErrNotFound]. RevokeConnectLink,
+// CreateReauthorizationLink and Delete send a GET request first to check the group. If the answer
+// to a create names another group, or none, the error matches [ErrBadResponse] and
+// [ErrOutcomeUnknown].
+//
+// The group of a confined client cannot be changed: another WithGroup is an [*InputError].
 func WithGroup(groupID string) Option {
 	return option(func(c *core) error {
 		if groupID == "" {
@@ -258,8 +260,8 @@ func WithGroup(groupID string) Option {
 	})
 }
 
-// WithPlaintextHTTP allows http:// to a host that is not loopback. The token then
-// crosses the network for all to read: for a sandbox in a private network only.
+// WithPlaintextHTTP allows http:// to a host that is not loopback. Everybody on the network can
+// then read the token. Use it only for a sandbox in a private network.
 func WithPlaintextHTTP() Option {
 	return option(func(c *core) error {
 		c.plaintext = true
@@ -267,7 +269,7 @@ func WithPlaintextHTTP() Option {
 	})
 }
 
-// apply changes c as opts say, and reports everything that is wrong.
+// apply applies opts to c, and reports all errors.
 func (c *core) apply(opts []Option) error {
 	var errs []error
 	c.gotToken, c.gotSource = false, false
@@ -287,7 +289,7 @@ func (c *core) apply(opts []Option) error {
 	return inputErrors(append(errs, refuse(reason != "", "BaseURL", reason))...)
 }
 
-// checkToken says why a token cannot be used, or returns "".
+// checkToken returns why a token cannot be used, or "".
 func checkToken(token string) string {
 	strange := strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
 	switch {

@@ -13,23 +13,23 @@ import (
 
 const firstBackoff = 500 * time.Millisecond
 
-// exchange is a call on its way: the loop around its attempts.
+// exchange runs the attempts of a call.
 type exchange struct {
 	core     *core
 	call     *call
 	attempts int
 	began    time.Time // when the last attempt began
 	retries  int       // attempts that WithMaxRetries limits
-	pauses   int       // pauses of a throttled token that were waited out
-	rejected string    // the token that was answered with 401, "" for none
-	last     error     // how the last attempt ended, nil before the first
-	repeated bool      // an attempt that may have taken effect was followed by another
+	pauses   int       // the number of pauses of a throttled token that it has waited for
+	rejected string    // the token that was answered with 401, or ""
+	last     error     // the error of the last attempt; nil before the first
+	repeated bool      // the request was sent again after an attempt that may have worked
 
 	paused, limited time.Duration // time spent between attempts, and in the limiter
 }
 
-// do makes an exchange for a call. run runs it, and decides what the caller gets. Whatever else run
-// sends belongs to this call: the hooks are told when it begins and ends.
+// do makes an exchange for a call, and calls run with it. The error of run is the error that the
+// caller gets. The hooks see everything that run sends as a part of this call.
 func (s *service) do(ctx context.Context, k *call, run func(context.Context, *exchange) error) error {
 	switch {
 	case s == nil || s.core == nil:
@@ -57,7 +57,7 @@ func (s *service) send(ctx context.Context, k *call) error {
 // run sends the request as often as it may be sent. The order of an attempt is: token, the token's
 // pause, limiter, request.
 func (x *exchange) run(ctx context.Context) error {
-	var renew bool // the token was rejected, and another one is needed
+	var renew bool // the token was rejected, so the next attempt needs another
 	for {
 		token, err := x.token(ctx)
 		if err != nil {
@@ -115,7 +115,7 @@ func (x *exchange) mayRetry(o outcome) bool {
 	return allowed && !x.call.once && x.retries < x.core.retries
 }
 
-// delay returns how long to wait before the next attempt, and false if that is too long.
+// delay returns the time to wait before the next attempt, or false if it is too long.
 func (x *exchange) delay(ctx context.Context, o outcome) (time.Duration, bool) {
 	d := pace.Backoff(firstBackoff, x.retries)
 	if o.retryable == retryAll && o.retryAfter > 0 { // a 429 or 503
@@ -123,14 +123,14 @@ func (x *exchange) delay(ctx context.Context, o outcome) (time.Duration, bool) {
 			return 0, false
 		}
 		if o.status == http.StatusTooManyRequests {
-			return 0, true // the token's pause makes it wait, and everybody else
+			return 0, true // the token's pause makes this caller wait, like all others
 		}
 		d = o.retryAfter + pace.Spread(o.retryAfter)
 	}
 	return d, pace.Fits(ctx, d)
 }
 
-// token asks the token source, within the timeout.
+// token returns the token of the token source, which it calls with the timeout.
 func (x *exchange) token(ctx context.Context) (string, error) {
 	c := x.core
 	if c.fixedToken {
@@ -154,14 +154,14 @@ func (x *exchange) token(ctx context.Context) (string, error) {
 
 func (x *exchange) pauseKey(token string) pace.Key { return pace.NewKey(token, x.core.base.Host) }
 
-// wait waits while the token is throttled, and then for the limiter, until neither holds the
-// call up. It returns a 429 at once where that would take too long.
+// wait waits while the token is throttled, and then for the limiter. If the pause would be too
+// long, it returns a 429 at once.
 func (x *exchange) wait(ctx context.Context, token string) error {
 	c := x.core
 	key := x.pauseKey(token)
 	for {
 		for left, d := c.pauses.Left(key); left > 0; left, d = c.pauses.Left(key) {
-			// Other callers may be throttled again and again. That must not hold up this one forever.
+			// Other callers may be throttled again and again. This call must not wait forever.
 			tooOften := x.pauses > c.retries
 			if x.call.once || tooOften || left > pace.MaxPause || !pace.Fits(ctx, d) {
 				return x.throttledError("not sent: the API has asked this token to wait", left)
@@ -178,7 +178,7 @@ func (x *exchange) wait(ctx context.Context, token string) error {
 			if err != nil {
 				return x.limitError(ctx, err, token)
 			}
-			if left, _ := c.pauses.Left(key); left > 0 { // it was throttled meanwhile
+			if left, _ := c.pauses.Left(key); left > 0 { // the token was throttled in the meantime
 				continue
 			}
 		}
@@ -189,7 +189,7 @@ func (x *exchange) wait(ctx context.Context, token string) error {
 	}
 }
 
-// pause sleeps, and adds to the time that the call has spent so.
+// pause sleeps, and counts the time.
 func (x *exchange) pause(ctx context.Context, d time.Duration) error {
 	start := time.Now()
 	err := pace.Sleep(ctx, d)
@@ -215,8 +215,8 @@ type limiterError struct{ error }
 
 func (e *limiterError) Unwrap() []error { return []error{ErrRateLimited, e.error} }
 
-// throttledError returns the error of a call that a pause or the limiter holds up for too long: a
-// 429, or the API's own if that was its last answer.
+// throttledError returns the error of a call that would wait too long for a pause or the limiter: a
+// 429. If the API's last answer was a 429, it returns that.
 func (x *exchange) throttledError(message string, retryAfter time.Duration) error {
 	switch {
 	case x.last == nil:
@@ -238,8 +238,8 @@ func (k *call) tooManyRequests(message string, retryAfter time.Duration) *APIErr
 	}
 }
 
-// notSentError returns the error of a call that err ended before an attempt, and perhaps after
-// others that failed.
+// notSentError returns the error of a call that ended with err before an attempt. If attempts
+// before it failed, it names the last error too.
 func (x *exchange) notSentError(err error) error {
 	if x.last == nil {
 		return x.call.newError("not sent: ", err)

@@ -10,16 +10,16 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/redact"
 )
 
-// SourcesService makes connect links for sources, which data is read from, and manages the sources
-// that they lead to. It speaks API V1, which the vendor retires on 15 January 2027. V2 has no
-// connect links for sources. It takes a workspace API key.
+// SourcesService makes connect links for sources, which data is read from, and manages the
+// sources. It uses API V1, which the vendor retires on 15 January 2027. V2 has no connect links
+// for sources. The token must be a workspace API key.
 type SourcesService service
 
 // SourceConnectLink describes a link for a source.
 type SourceConnectLink struct {
 	ConnectLink
-	// SourceID is 0 until the customer has finished. On a reauthorization link it
-	// is set from the start.
+	// SourceID is 0 until the customer has finished. A reauthorization link has it from the
+	// start.
 	SourceID int64 `json:"source_id,omitempty"`
 }
 
@@ -36,7 +36,8 @@ func (l SourceConnectLink) String() string { return fmt.Sprint(l) }
 // LogValue redacts the URL, like [ConnectLink.LogValue].
 func (l SourceConnectLink) LogValue() slog.Value { return slog.GroupValue(l.attrs()...) }
 
-// Source describes a connection that data is read from. The documentation gives it no LastTestResults.
+// Source describes a connection that data is read from. The documentation shows no
+// LastTestResults for it.
 type Source struct{ Connection }
 
 // SourceType describes a service that a source can belong to.
@@ -50,8 +51,8 @@ type SourceType struct {
 	ConfigurationFields     []ConfigurationField `json:"configuration_fields,omitempty"`
 }
 
-// CreateConnectLink makes a link for a new source. The request is sent again only if it is certain
-// that nothing was made. After [ErrOutcomeUnknown] the API may have made a link.
+// CreateConnectLink makes a link for a new source. It sends the request again only if it is
+// certain that nothing was made. After [ErrOutcomeUnknown] the API may have made a link.
 //
 // API: POST /api/v1/source_connect_links
 //
@@ -63,8 +64,8 @@ func (s *SourcesService) CreateConnectLink(ctx context.Context, params CreateCon
 	})
 }
 
-// CreateReauthorizationLink makes a link on which the customer renews the credentials of an existing
-// source. Its outcome can be unknown, like that of CreateConnectLink.
+// CreateReauthorizationLink makes a link on which the customer renews the credentials of an
+// existing source. Like CreateConnectLink, it may return [ErrOutcomeUnknown].
 //
 // API: POST /api/v1/sources/{source_id}/connect_links
 //
@@ -76,9 +77,10 @@ func (s *SourcesService) CreateReauthorizationLink(ctx context.Context, id int64
 	})
 }
 
-// FindConnectLink returns the one live link with that redirect URI among the newest 300, such as
-// the link of a create whose outcome is unknown. Its error matches [ErrNotFound] if there is no
-// such link, or more than one link with that redirect URI, live or not.
+// FindConnectLink looks for a redirect URI among the newest 300 links, and returns the live
+// link that has it. Use it for the link of a create that returned [ErrOutcomeUnknown]. If no
+// live link has the redirect URI, or if several links have it, live or not, the error matches
+// [ErrNotFound].
 //
 // API: GET /api/v1/source_connect_links
 //
@@ -96,10 +98,13 @@ func (s *SourcesService) GetConnectLink(ctx context.Context, linkID int64) (*Sou
 	return fetch(ctx, (*service)(s), get("/api/v1/source_connect_links/{connect_link_id}").id("linkID", linkID), (*wireLink).source)
 }
 
-// RevokeConnectLink ends a link before its time, and returns it. To cut a customer off, revoke every
-// live link, also those whose connection is made already: a live link may still be open in a
-// browser. Whether the API accepts this for a link that is revoked or used already is not
-// documented. A request that the SDK had to repeat succeeds if the link is revoked.
+// RevokeConnectLink revokes a link before it expires, and returns it. To lock a customer out,
+// revoke every live link, also those that have made their connection: a live link may still be
+// open in a browser.
+//
+// The documentation does not say whether the API revokes a link that is revoked or used
+// already. If the SDK repeats the request, and the API refuses the repeat with a 4xx, the SDK
+// fetches the link. If the link is revoked, RevokeConnectLink succeeds.
 //
 // API: POST /api/v1/source_connect_links/{connect_link_id}/revoke
 //
@@ -109,7 +114,7 @@ func (s *SourcesService) RevokeConnectLink(ctx context.Context, linkID int64) (*
 	return revokeLink(ctx, (*service)(s), k, linkID, (*wireLink).source, s.GetConnectLink)
 }
 
-// ListConnectLinks returns a page of links, expired and revoked ones included.
+// ListConnectLinks returns a page of links, including expired and revoked links.
 //
 // API: GET /api/v1/source_connect_links
 //
@@ -118,8 +123,8 @@ func (s *SourcesService) ListConnectLinks(ctx context.Context, opts ListOptions)
 	return list(ctx, (*service)(s), "/api/v1/source_connect_links", opts, (*wireLink).source)
 }
 
-// AllConnectLinks walks all links from opts.Page on, oldest first unless opts say
-// otherwise.
+// AllConnectLinks walks all links from opts.Page on. If opts.Order is empty, it begins with
+// the oldest.
 //
 // API: GET /api/v1/source_connect_links
 func (s *SourcesService) AllConnectLinks(ctx context.Context, opts ListOptions) iter.Seq2[*SourceConnectLink, error] {
@@ -127,11 +132,15 @@ func (s *SourcesService) AllConnectLinks(ctx context.Context, opts ListOptions) 
 }
 
 // WaitForConnection polls until the customer has finished with the link, and returns the
-// source with the result of its tests. It polls after about a second at first, and at least
-// every 11 seconds. It ends with ctx, with [ErrLinkExpired] or [ErrLinkRevoked], with an error
-// of its first request, with a later 4xx other than 408 and 429, and after ten answers in a row
-// that make no sense. For a reauthorization link, whose SourceID is set from the start, it returns
-// at once: use WaitForReauthorization.
+// source with the result of its tests. Between polls it waits about a second at first, then
+// longer, at most 10 seconds.
+//
+// It ends when ctx ends, and with [ErrLinkExpired] or [ErrLinkRevoked]. It also ends if its
+// first request fails. Later it ends after a 4xx other than 408 and 429, or after ten unusable
+// responses in a row.
+//
+// A reauthorization link has its SourceID from the start, so WaitForConnection returns at
+// once. Use WaitForReauthorization for it.
 func (s *SourcesService) WaitForConnection(ctx context.Context, linkID int64) (*Source, error) {
 	return poll(ctx, linkID, func(int) (*Source, ConnectLink, error) {
 		link, err := s.GetConnectLink(ctx, linkID)
@@ -147,12 +156,13 @@ func (s *SourcesService) WaitForConnection(ctx context.Context, linkID int64) (*
 }
 
 // WaitForReauthorization polls until the connection of a reauthorization link was tested after
-// since, and returns it. For since, pass the LastTestedAt that you read before you made the
-// link. Look at LastTestSucceeded of the result. It polls and ends like WaitForConnection, and
-// with [ErrInvalidRequest] for a link that reauthorizes nothing.
+// since, and returns the source. For since, pass the LastTestedAt that you read before you made
+// the link. LastTestSucceeded of the result says whether the new credentials work. It polls and
+// ends like WaitForConnection. If the link does not reauthorize a connection, it returns
+// [ErrInvalidRequest].
 //
-// Assumption: LastTestedAt moves on when the customer has finished. The API documents no other
-// trace.
+// Assumption: a test by the customer changes LastTestedAt. The API documents nothing else that
+// changes.
 func (s *SourcesService) WaitForReauthorization(ctx context.Context, linkID int64, since time.Time) (*Source, error) {
 	return poll(ctx, linkID, func(int) (*Source, ConnectLink, error) {
 		link, err := s.GetConnectLink(ctx, linkID)
@@ -170,8 +180,8 @@ func (s *SourcesService) WaitForReauthorization(ctx context.Context, linkID int6
 	})
 }
 
-// ListTypes returns a page of the services that a source can be of. This list
-// does not always come in pages: it may all be on the first.
+// ListTypes returns a page of the services that a source can belong to. The API may answer
+// with all of them on one page.
 //
 // API: GET /api/v1/source_types
 //
@@ -214,15 +224,15 @@ func (s *SourcesService) List(ctx context.Context, opts ListOptions) (*Page[Sour
 	return list(ctx, (*service)(s), "/api/v1/sources", opts, (*wireConnection).source)
 }
 
-// All walks all sources from opts.Page on, oldest first unless opts say otherwise.
+// All walks all sources from opts.Page on. If opts.Order is empty, it begins with the oldest.
 //
 // API: GET /api/v1/sources
 func (s *SourcesService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Source, error] {
 	return all(ctx, (*service)(s), "/api/v1/sources", opts, (*wireConnection).source)
 }
 
-// Delete deletes a source. A request that the SDK had to repeat and that then
-// finds nothing has succeeded.
+// Delete deletes a source. If the SDK repeats the request and the API answers 404 or 410,
+// Delete returns nil, because an earlier attempt probably deleted the source.
 //
 // API: DELETE /api/v1/sources/{source_id}
 //

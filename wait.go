@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	firstPoll   = time.Second // the first pause of a wait; later ones are longer
-	maxNonsense = 10          // answers in a row that make no sense end a wait
+	firstPoll   = time.Second // the first pause of a wait; later pauses are longer
+	maxNonsense = 10          // a wait ends after so many unusable responses in a row
 )
 
-// poll calls look until it finds something. look gets the link first and then what was made
-// with it: so a link that expired because it was used does not hide its connection. The n-th
-// look, from 0, returns a link with an id once the API has answered, and a nil result for "not
-// yet".
+// poll calls look until it returns a result. look fetches the link first, and then the connection,
+// so a link that expired because it was used does not hide its connection. The argument of look
+// counts from 0. look returns a link with an id after the API has answered, and a nil result if the
+// customer has not finished.
 func poll[T any](ctx context.Context, linkID int64, look func(n int) (*T, ConnectLink, error)) (*T, error) {
 	answered := false
-	nonsense := 0 // answers in a row
+	nonsense := 0 // unusable responses in a row
 	for n := 0; ; n++ {
 		found, link, err := look(n)
 		if found != nil {
@@ -46,14 +46,14 @@ func poll[T any](ctx context.Context, linkID int64, look func(n int) (*T, Connec
 	}
 }
 
-// makesNoSense reports whether err may pass, but is not what an API answers.
+// makesNoSense reports whether err is an unusable response. A later poll may get a better one.
 func makesNoSense(err error) bool {
 	var e *APIError
 	return errors.Is(err, ErrBadResponse) || errors.As(err, &e) && e.StatusCode < 400
 }
 
-// waitOver returns the error of a wait that its context ended. last is the last answer's
-// error, or nil.
+// waitOver returns the error of a wait that ended with its context. last is the error of the last
+// answer, or nil.
 func waitOver(linkID int64, over, last error) error {
 	e := &callError{fmt.Sprintf("connectlinks: waiting for link %d: %v", linkID, over), []error{over}, isTimeout(over)}
 	if last != nil && !errors.Is(last, over) {
@@ -63,7 +63,7 @@ func waitOver(linkID int64, over, last error) error {
 	return e
 }
 
-// endsWait reports whether a wait that the API has answered before must end with err.
+// endsWait reports whether err ends a wait after the API has answered once.
 func endsWait(err error) bool {
 	if errors.Is(err, ErrLinkExpired) || errors.Is(err, ErrLinkRevoked) || errors.Is(err, errNotReauthorization) ||
 		errors.As(err, new(*InputError)) {
@@ -74,8 +74,8 @@ func endsWait(err error) bool {
 		e.StatusCode != http.StatusRequestTimeout && e.StatusCode != http.StatusTooManyRequests
 }
 
-// linkEnded says why a customer can no longer use a link. Only the API's word counts, never
-// the local clock, and revoked counts before expired.
+// linkEnded returns why a customer can no longer use a link, or nil. It goes by the API's answer,
+// not by the local clock. Revoked counts before expired.
 func linkEnded(l ConnectLink) error {
 	switch {
 	case l.Revoked:
@@ -86,8 +86,8 @@ func linkEnded(l ConnectLink) error {
 	return nil
 }
 
-// errNotReauthorization is the cause of a WaitForReauthorization for another kind of link.
-var errNotReauthorization = fmt.Errorf("%w: the link reauthorizes nothing", ErrInvalidRequest)
+// errNotReauthorization ends a WaitForReauthorization for a link that is not for reauthorization.
+var errNotReauthorization = fmt.Errorf("%w: this is not a reauthorization link", ErrInvalidRequest)
 
 // linkError returns the error that ends the wait for a link.
 func linkError(id int64, cause error) error {

@@ -642,7 +642,7 @@ func TestWaitForReauthorizationOfAnotherLink(t *testing.T) {
 			client := testkit.Client(t, testkit.Respond(200, strings.ReplaceAll(linkState{}.String(), "null", id)))
 			_, err := w.wait(t.Context(), client, refTestedAt)
 			require.ErrorIs(t, err, connectlinks.ErrInvalidRequest, w.name)
-			require.EqualError(t, err, "connectlinks: waiting for link 469: invalid request: the link reauthorizes nothing")
+			require.EqualError(t, err, "connectlinks: waiting for link 469: invalid request: this is not a reauthorization link")
 		}
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/singleflight"
 )
 
-// warmFor is how long after a use a connection is taken to be open. Servers and balancers keep
-// idle connections for longer.
+// warmFor is how long a connection counts as open after its last use. Servers and load balancers
+// keep idle connections longer.
 const warmFor = 20 * time.Second
 
-// lastUse remembers when a connection to the base URL was used. Clients that share connections
-// share it.
+// lastUse holds the time of the last use of a connection to the base URL. Clients that share
+// connections share it.
 type lastUse struct {
 	baseURL string
 	warming singleflight.Call // of Warm
@@ -36,13 +36,15 @@ func (u *lastUse) recent() bool {
 	return time.Since(u.at) < warmFor
 }
 
-// Warm makes sure that a connection to the API is open before it is needed, so that the next call
-// costs one round trip instead of three. Call it where a customer looks at a page that leads to a
-// call. It sends a HEAD request for the base URL, without token and cookies, and any answer is a
-// success. If the client was used or warmed in the last 20 seconds, it does nothing. Calls at the
-// same time share one request. It obeys [WithTimeout], and neither retries nor calls hooks.
+// Warm opens a connection to the API, so that the next call needs one round trip instead of three.
+// Call it when a customer looks at a page whose button leads to a call. If the client was used or
+// warmed in the last 20 seconds, Warm does nothing.
 //
-// Assumption: the API's host answers such a request, and it counts against no token's limit.
+// It sends a HEAD request for the base URL, without token and cookies. Any answer is a success.
+// Concurrent calls share one request. [WithTimeout] limits it. It does not retry, and calls no
+// hooks.
+//
+// Assumption: the API's host answers such a request, and counts it against no token's limit.
 func (c *Client) Warm(ctx context.Context) error {
 	switch {
 	case c == nil || c.core == nil:
@@ -62,8 +64,8 @@ func (c *Client) Warm(ctx context.Context) error {
 	})
 }
 
-// head sends a HEAD request for the base URL. Its trace is not started: whether a connection was
-// made decides nothing here, and its errors do not say so.
+// head sends a HEAD request for the base URL. It starts no trace, because nothing depends on
+// whether a connection was made.
 func (c *core) head(ctx context.Context) error {
 	hctx, cancel := withTimeout(ctx, c.attemptTimeout)
 	defer cancel()

@@ -15,8 +15,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/jsonscan"
 )
 
-// The limits of an answer bound the memory that it takes. An answer that exceeds them is
-// ErrBadResponse.
+// These limits bound the memory of an answer. An answer above a limit is ErrBadResponse.
 const (
 	maxItems  = 1_000   // items on a page
 	maxValues = 200_000 // JSON values
@@ -28,12 +27,12 @@ type envelope struct {
 	status     wireText
 	data       jsonscan.Value
 	pagination jsonscan.Value
-	apiKey     jsonscan.Value // of the answer that has no data
+	apiKey     jsonscan.Value // the only member of the answer of GET .../api_key
 }
 
 // object is a wire type W that can be fetched and listed. check returns ErrBadResponse if the
-// object has no id. It is all that an object in a list needs, so that one odd object does not hide
-// the others.
+// object has no id. Objects in a list need only the id, so that one odd object does not hide the
+// others.
 type object[W any] interface {
 	*W
 	wireObject
@@ -64,8 +63,8 @@ func decodeObject[W any, P object[W]](ctx context.Context, body []byte) (P, erro
 }
 
 // readEnvelope checks a success against the limits, and splits it. If its status means a failure,
-// the error is an *APIError, whatever else is wrong. Of its fields only StatusCode may be set. In
-// a list, data may be longer than other members.
+// the error is an *APIError, whatever else is wrong. The APIError has a StatusCode or no field at
+// all. In a list, data may be longer than other members.
 func readEnvelope(ctx context.Context, body []byte, list bool) (env envelope, err error) {
 	invalid := jsonscan.Check(ctx, body, maxValues)
 	if err := ctx.Err(); err != nil {
@@ -115,10 +114,10 @@ func unreadable(body []byte, err error) error {
 }
 
 // failureText returns the status and the message of an answer that reports a failure, at most
-// 64 KiB of each. They are "" if the answer has none, or one of over 1 MiB. The answer need not be
-// valid JSON.
+// 64 KiB of each. It returns "" for one that is absent or longer than 1 MiB. The answer need not
+// be valid JSON.
 func failureText(body []byte) (status, message string) {
-	var other string // as Rails calls its message
+	var other string // the message of a Rails server's own errors
 	for c := jsonscan.Parse(body).Members(); c.Next(); {
 		if len(c.Value.Text) > maxMember {
 			continue
@@ -136,7 +135,7 @@ func failureText(body []byte) (status, message string) {
 	return status[:min(len(status), maxError)], message[:min(len(message), maxError)] // redacting is slow
 }
 
-// wirePagination reads where a page is in its list.
+// wirePagination reads the pagination object of a list.
 type wirePagination struct{ total, perPage, prev, number, next, last int }
 
 func (w *wirePagination) field(name []byte) any {
@@ -157,7 +156,7 @@ func (w *wirePagination) field(name []byte) any {
 	return nil
 }
 
-// wireLink reads a link of any kind. field says where each member of its JSON goes.
+// wireLink reads a link of any kind.
 type wireLink struct {
 	ConnectLink
 	expiration              wireTime
@@ -467,7 +466,7 @@ func (f *wireField) read(r *wireReader, v jsonscan.Value) {
 			f.Type = c.Value.String()
 		case "placeholder":
 			f.Placeholder = c.Value.String()
-		case "placholder": // as a page of the reference spells it
+		case "placholder": // a page of the reference has this spelling
 			misspelled = c.Value.String()
 		case "hint":
 			f.Hint = strings.TrimSpace(c.Value.String())
@@ -553,7 +552,7 @@ func hasText(v jsonscan.Value, text string) bool {
 
 func separates(r rune) bool { return r == ',' || r == '|' }
 
-// wireTime reads an RFC 3339 time, or null. A time that cannot be read is zero.
+// wireTime reads an RFC 3339 time, or null. A time that is not readable is zero.
 type wireTime struct {
 	time.Time
 	unreadable bool
@@ -572,9 +571,9 @@ func (t *wireTime) read(_ *wireReader, v jsonscan.Value) {
 // wireReader reads the JSON values of one answer into Go values. [jsonscan.Check] must have
 // accepted the answer.
 type wireReader struct {
-	typeErr  error // says which value was the first that its field cannot hold; nil for none
-	limitErr error // says which limit was exceeded; nil for none
-	texts    int   // how many texts were in strings with commas or bars
+	typeErr  error // names the first value that its field cannot hold; nil for none
+	limitErr error // names the limit that was exceeded; nil for none
+	texts    int   // the number of texts in strings with commas or bars
 }
 
 // wireObject takes the members of a JSON object. field returns a pointer to the field for a

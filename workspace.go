@@ -8,22 +8,21 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/tokencache"
 )
 
-// WorkspacesService says whose token a client has. With a personal access token, it hands out the
-// tokens of the organization's workspaces. It speaks API V1, which the vendor retires on 15 January
-// 2027.
+// WorkspacesService fetches the workspace of a client's token. With a personal access token, it
+// fetches the organization's workspaces and their API keys. It uses API V1, which the vendor
+// retires on 15 January 2027.
 type WorkspacesService service
 
-// Workspace describes a workspace. It holds the connections of one customer, or of all of them:
-// that is the platform's choice.
+// Workspace describes a workspace. A platform can have one for each customer, or one for all.
 type Workspace struct {
 	ID             int64     `json:"id"`
 	Name           string    `json:"name"`
 	OrganizationID int64     `json:"organization_id"`
-	CreatedAt      time.Time `json:"created_at,omitzero"` // zero if the API gives none that can be read
+	CreatedAt      time.Time `json:"created_at,omitzero"` // zero if absent or not readable
 }
 
-// Current fetches the workspace of the client's token, a workspace API key. It is a check for when a
-// program starts.
+// Current fetches the workspace of the client's token, which must be a workspace API key. Use it
+// to check the token when the program starts.
 //
 // API: GET /api/v1/workspace
 //
@@ -32,7 +31,7 @@ func (s *WorkspacesService) Current(ctx context.Context) (*Workspace, error) {
 	return fetch(ctx, (*service)(s), get("/api/v1/workspace"), (*wireWorkspace).workspace)
 }
 
-// Get fetches one workspace of the organization. It takes a personal access token.
+// Get fetches one workspace of the organization. The token must be a personal access token.
 //
 // API: GET /api/v1/workspaces/{workspace_id}
 //
@@ -41,8 +40,8 @@ func (s *WorkspacesService) Get(ctx context.Context, id int64) (*Workspace, erro
 	return fetch(ctx, (*service)(s), get("/api/v1/workspaces/{workspace_id}").id("id", id), (*wireWorkspace).workspace)
 }
 
-// List returns a page of the organization's workspaces. It takes a personal
-// access token.
+// List returns a page of the organization's workspaces. The token must be a personal access
+// token.
 //
 // API: GET /api/v1/workspaces
 //
@@ -51,16 +50,16 @@ func (s *WorkspacesService) List(ctx context.Context, opts ListOptions) (*Page[W
 	return list(ctx, (*service)(s), "/api/v1/workspaces", opts, (*wireWorkspace).workspace)
 }
 
-// All walks the organization's workspaces from opts.Page on, oldest first unless
-// opts say otherwise. It takes a personal access token.
+// All walks the organization's workspaces from opts.Page on. If opts.Order is empty, it begins
+// with the oldest. The token must be a personal access token.
 //
 // API: GET /api/v1/workspaces
 func (s *WorkspacesService) All(ctx context.Context, opts ListOptions) iter.Seq2[*Workspace, error] {
 	return all(ctx, (*service)(s), "/api/v1/workspaces", opts, (*wireWorkspace).workspace)
 }
 
-// APIKey fetches a workspace's API key, a secret. It takes the personal access
-// token of an administrator or the workspace's owner.
+// APIKey fetches a workspace's API key, which is a secret. The token must be the personal access
+// token of an administrator, or of the workspace's owner.
 //
 // API: GET /api/v1/workspaces/{workspace_id}/api_key
 //
@@ -85,14 +84,13 @@ func (s *WorkspacesService) APIKey(ctx context.Context, workspaceID int64) (stri
 	return key, nil
 }
 
-// TokenSource returns a source of a workspace's API key for the client of a
-// tenant:
+// TokenSource returns a source of a workspace's API key, for the client of a customer:
 //
-//	tenant, err := org.With(connectlinks.WithTokenSource(org.Workspaces.TokenSource(id)))
+//	customer, err := org.With(connectlinks.WithTokenSource(org.Workspaces.TokenSource(id)))
 //
-// The key is fetched when it is first needed, once for all who ask at the same
-// time, and again after the API has answered it with 401. It takes a personal
-// access token. Keep one source per workspace: each fetches a key of its own.
+// The source fetches the key on first use, and keeps it. Concurrent callers share one fetch.
+// After a 401 for this key, the source fetches it again. The token of org must be a personal
+// access token. Keep one source for each workspace, because each source fetches the key itself.
 func (s *WorkspacesService) TokenSource(workspaceID int64) TokenSource {
 	return tokencache.New(func(ctx context.Context) (string, error) { return s.APIKey(ctx, workspaceID) })
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// NewTransport returns a transport that keeps enough idle connections for many callers of
-// one host, and drops them before common servers and balancers do (60 s).
+// NewTransport returns a transport that keeps enough idle connections for many callers of one host.
+// It closes them before common servers and load balancers do (60 s).
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -21,21 +21,20 @@ func NewTransport() *http.Transport {
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 		ForceAttemptHTTP2:      true,
-		// A connection that died in silence is found out, instead of costing
-		// every call that is put on it its whole time.
+		// Pings detect a dead connection. Otherwise every call on it would take its whole timeout.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},
 	}
 }
 
-// ErrTooLong is returned by ReadAll.
+// ErrTooLong reports that ReadAll got more than max bytes.
 var ErrTooLong = errors.New("too long")
 
-// ReadAll reads r to its end, or up to max bytes and then fails. The announced
-// length sizes the buffer as far as it is credible.
+// ReadAll reads r to its end. If r has more than max bytes, it returns max bytes and ErrTooLong. It
+// sizes the first buffer by the announced length, if that is less than 64 KiB.
 func ReadAll(r io.Reader, announced int64, max int) ([]byte, error) {
 	size := 4 << 10
 	if announced >= 0 && announced < 64<<10 {
-		size = int(announced) + 1 // one more, to meet the end without growing
+		size = int(announced) + 1 // one more, so that the last read needs no larger buffer
 	}
 	body := make([]byte, 0, size)
 	for {
@@ -49,7 +48,7 @@ func ReadAll(r io.Reader, announced int64, max int) ([]byte, error) {
 		case err != nil:
 			return body, err
 		}
-		if len(body) == cap(body) { // doubled: append would copy a long body more often
+		if len(body) == cap(body) { // double it: append would copy a long body more often
 			body = slices.Grow(body, min(len(body)+1, max+1-len(body)))
 		}
 	}

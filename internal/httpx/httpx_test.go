@@ -48,16 +48,16 @@ func TestParseURL(t *testing.T) {
 		"https://u:p@example.com":   "credentials",
 		"https://@example.com":      "credentials",
 		"https://example.com:0":     "port",
-		"https://example.com:x":     "no URL",
-		"https://example.com:-1":    "no URL",
+		"https://example.com:x":     "not a URL",
+		"https://example.com:-1":    "not a URL",
 		"https://example.com:65536": "port",
 		"https://exa mple.com":      "blank",
 		" https://example.com":      "blank",
 		"https://example.com\n":     "control",
 		"https://example.com/\x00":  "control",
 		"https://example.com/\x7f":  "control",
-		"https://example.com/%zz":   "no URL",
-		"https://[::1":              "no URL",
+		"https://example.com/%zz":   "not a URL",
+		"https://[::1":              "not a URL",
 	} {
 		u, reason := httpx.ParseURL(raw)
 		assert.Nil(t, u, raw)

@@ -10,30 +10,29 @@ import (
 	"sync"
 )
 
-// Trace records what net/http reports of one request: whether a connection was made, and
-// whether a transport sent the request more than once. Only connections to the API itself,
-// or to the proxy in front of it, count: a transport may use the request's context to fetch
-// a credential elsewhere.
+// Trace records what net/http reports of one request: whether a connection was made, and whether a
+// transport sent the request more than once. Only connections to the API or to its proxy count. A
+// transport may also use the request's context to fetch a credential elsewhere.
 type Trace struct {
-	addrs    [2]string // of the API, and of the proxy on the way to it
+	addrs    [2]string // the addresses of the API, and of the proxy, if there is one
 	own      bool      // the transport is net/http's, and nothing wraps it
 	onResend func()    // called when the request is being sent again; may be nil
 
 	mu       sync.Mutex
-	asked    int  // connections to the API that were asked for
+	asked    int  // the number of connections to the API that the transport requested
 	got      bool // a connection was made
 	wrote    bool // a header was written, perhaps only to a buffer
 	http2    bool
-	sent     int  // how often all headers were written
+	sent     int  // how many times all headers were written
 	answered bool // the first byte of an answer came
-	rewinds  int  // how often net/http asked for the body again after it was sent
+	rewinds  int  // how many times net/http took the body again after it was sent
 	resent   bool
 
 	hooks httptrace.ClientTrace
 }
 
-// Start makes t watch a request that rt will send, and returns the context to send it with. It
-// calls onResend, which may be nil, when a transport sends the request again.
+// Start makes t watch a request that rt will send. It returns the context for the request. When a
+// transport sends the request again, t calls onResend, which may be nil.
 func (t *Trace) Start(ctx context.Context, rt http.RoundTripper, req *http.Request, onResend func()) context.Context {
 	t.onResend = onResend
 	t.addrs[0] = address(req.URL)
@@ -84,8 +83,8 @@ func (t *Trace) getConn(addr string) {
 	}
 }
 
-// gotConn cannot tell whose connection it is. Any that comes after the API's was asked for
-// is taken for the API's: that is the safe side.
+// gotConn does not know the address of the connection. After a request for a connection to the API,
+// it counts every connection as one to the API, which is the safe choice.
 func (t *Trace) gotConn(httptrace.GotConnInfo) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,25 +129,25 @@ func (t *Trace) resend() {
 	}
 }
 
-// NoConnection reports whether it is proved that the request reached nobody: a connection
-// was asked for, and none was made. A transport that reports nothing proves nothing.
+// NoConnection reports whether the request certainly reached no server: the transport requested a
+// connection, and got none. If a transport reports nothing, it returns false.
 func (t *Trace) NoConnection() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.asked > 0 && !t.got
 }
 
-// Resent reports whether a transport has sent the request more than once, or was about to.
+// Resent reports whether a transport sent the request more than once, or began to.
 func (t *Trace) Resent() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.resent
 }
 
-// AllowRewind reports whether the body may be handed out once more. It may before anything
-// was written. After that, only net/http's own HTTP/1.1 transport may have it: it sends a
-// request without an idempotency key again only if the connection was dead before a byte
-// left. An HTTP/2 server's word that it did not look at a request is not relied upon.
+// AllowRewind reports whether a transport may read the body again. It may before anything was
+// written. After that, only net/http's own HTTP/1.1 transport may: it sends a request without an
+// idempotency key again only if the connection was dead before a byte left. An HTTP/2 server's
+// report that it did not process a request is not enough.
 func (t *Trace) AllowRewind() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

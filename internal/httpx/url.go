@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// ParseURL accepts an absolute http or https URL without credentials, or says what
-// is wrong with it. It never quotes it: it may hold a secret.
+// ParseURL accepts an absolute http or https URL without credentials. For others, it returns the
+// reason, which does not quote the URL: it may hold a secret.
 func ParseURL(raw string) (u *url.URL, reason string) {
 	blank := func(r rune) bool { return r <= ' ' || r >= 0x7f && (unicode.IsSpace(r) || unicode.IsControl(r)) }
 	if strings.ContainsFunc(raw, blank) {
@@ -19,7 +19,7 @@ func ParseURL(raw string) (u *url.URL, reason string) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, "is no URL"
+		return nil, "is not a URL"
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -29,9 +29,9 @@ func ParseURL(raw string) (u *url.URL, reason string) {
 	case strings.Contains(u.Host, "%"):
 		return nil, "has a host with a zone"
 	case u.User != nil:
-		return nil, "must hold no credentials"
+		return nil, "must not have credentials"
 	case u.Port() != "" && !validPort(u.Port()):
-		return nil, "has no valid port"
+		return nil, "has a port that is not valid"
 	}
 	return u, ""
 }
@@ -41,17 +41,17 @@ func validPort(s string) bool {
 	return err == nil && port != 0
 }
 
-// ParseBaseURL is ParseURL for the address of an API: scheme, host, and the path
-// before /api/v1 and /api/v2. Without plaintext, http is for loopback only.
+// ParseBaseURL accepts the address of an API like ParseURL. It returns scheme, host, and the path
+// before /api/v1 and /api/v2. If plaintext is false, it accepts http for loopback hosts only.
 func ParseBaseURL(raw string, plaintext bool) (base *url.URL, reason string) {
 	u, reason := ParseURL(raw)
 	switch {
 	case reason != "":
 		return nil, reason
 	case u.RawQuery != "" || u.ForceQuery:
-		return nil, "must have no query"
+		return nil, "must not have a query"
 	case strings.Contains(raw, "#"):
-		return nil, "must have no fragment"
+		return nil, "must not have a fragment"
 	case u.Scheme == "http" && !plaintext && !loopback(u.Hostname()):
 		return nil, "is http:// to a host that is not loopback: use https://, or WithPlaintextHTTP"
 	}
@@ -63,7 +63,7 @@ func ParseBaseURL(raw string, plaintext bool) (base *url.URL, reason string) {
 	if err != nil {
 		return nil, "has a path that cannot be read"
 	}
-	// In lower case, because net/http sends requests to Localhost through a proxy.
+	// The host is in lower case, because net/http would send requests to Localhost to a proxy.
 	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host), Path: path, RawPath: prefix}, ""
 }
 

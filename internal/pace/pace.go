@@ -1,4 +1,4 @@
-// Package pace decides how long to wait, and who waits.
+// Package pace computes pauses, and holds the pauses of throttled tokens.
 package pace
 
 import (
@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	MaxPause  = 10 * time.Second // no pause is longer, except for the spread
-	maxSpread = time.Second      // those who waited for the same moment start within it
-	maxMemory = time.Hour        // how long a throttled token is remembered at most
-	maxPauses = 100_000          // how many throttled tokens are remembered at most
+	MaxPause  = 10 * time.Second // the longest pause, without the spread
+	maxSpread = time.Second      // the longest spread of callers that wait for the same moment
+	maxMemory = time.Hour        // the longest time that a throttled token is stored
+	maxPauses = 100_000          // the largest number of throttled tokens that are stored
 )
 
-// Backoff is the n-th delay, from 0: first, doubled each time, at random within a
-// quarter of it, and never longer than MaxPause.
+// Backoff returns the n-th delay, from 0. It is first, doubled n times, plus or minus up to a
+// quarter at random. It is at most MaxPause.
 func Backoff(first time.Duration, n int) time.Duration {
 	d := min(first<<min(n, 16), MaxPause)
 	return min(d*3/4+rand.N(d/2), MaxPause)
 }
 
-// Spread is a random time after a pause of d.
+// Spread returns a random time, up to a tenth of d and up to a second, to add to a pause of d.
 func Spread(d time.Duration) time.Duration { return rand.N(min(d/10, maxSpread) + 1) }
 
 // Fits reports whether a wait of d ends before the context does.
@@ -38,8 +38,8 @@ func Fits(ctx context.Context, d time.Duration) bool {
 	return !ok || d < time.Until(deadline)
 }
 
-// Ended is the context's error. The network may notice a deadline before the
-// context does.
+// Ended returns the context's error, also if only its deadline has passed: the network may notice a
+// deadline before the context does.
 func Ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -65,8 +65,8 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// RetryAfter reads the header of that name: seconds, or an HTTP date. It is false
-// for anything else.
+// RetryAfter reads a Retry-After header: seconds, or an HTTP date. It returns false for anything
+// else.
 func RetryAfter(header string, now time.Time) (time.Duration, bool) {
 	header = strings.TrimSpace(header)
 	n, err := strconv.ParseUint(header, 10, 64)
@@ -79,8 +79,8 @@ func RetryAfter(header string, now time.Time) (time.Duration, bool) {
 	return 0, false
 }
 
-// Key names who waits: a token at a host. It holds a hash of the token, so that printing it
-// does not show the token.
+// Key is a token at a host. It holds a hash of the token, so that a printed Key does not show the
+// token.
 type Key struct {
 	token [sha256.Size]byte
 	host  string
@@ -89,8 +89,8 @@ type Key struct {
 // NewKey returns the key of a token at a host.
 func NewKey(token, host string) Key { return Key{sha256.Sum256([]byte(token)), host} }
 
-// Pauses remembers which keys the API has asked to wait, so that not every caller has to
-// find out for itself. The zero value is ready. It is safe for concurrent use.
+// Pauses holds the keys that the API has asked to wait. So other callers with the same key wait
+// without a request. The zero value is ready. It is safe for concurrent use.
 type Pauses struct {
 	mu    sync.Mutex
 	ends  map[Key]pause
@@ -102,8 +102,8 @@ type pause struct {
 	d   time.Duration
 }
 
-// Begin makes everybody with that key wait for d, and for at most an hour. A pause under
-// way is prolonged, and never shortened.
+// Begin begins a pause of d for a key, at most an hour. It can make an earlier pause longer, but
+// not shorter.
 func (p *Pauses) Begin(key Key, d time.Duration) {
 	d = min(d, maxMemory)
 	p.mu.Lock()
@@ -118,8 +118,8 @@ func (p *Pauses) Begin(key Key, d time.Duration) {
 	}
 }
 
-// sweep forgets the pauses that are over, at most once a second. Where there are too many,
-// it forgets those under way as well: their callers will be told again.
+// sweep removes the pauses that are over, at most once a second. If there are too many pauses, it
+// removes all of them: the API will ask their callers again to wait.
 func (p *Pauses) sweep(now time.Time) {
 	if len(p.ends) >= maxPauses {
 		p.ends = nil
@@ -131,12 +131,12 @@ func (p *Pauses) sweep(now time.Time) {
 	p.swept = now
 	maps.DeleteFunc(p.ends, func(_ Key, pause pause) bool { return !now.Before(pause.end) })
 	if len(p.ends) == 0 {
-		p.ends = nil // a map keeps the size that it once had
+		p.ends = nil // an empty map would keep its memory
 	}
 }
 
-// Left returns how much of a key's pause is left, zero or less for none, and a random
-// moment to start after that.
+// Left returns the rest of a key's pause, and the rest plus a random spread, after which to start.
+// Without a pause, the rest is zero or less.
 func (p *Pauses) Left(key Key) (left, start time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package singleflight keeps those who want the same thing at the same time from doing it twice.
+// Package singleflight lets concurrent callers share one call of a function.
 package singleflight
 
 import (
@@ -6,22 +6,22 @@ import (
 	"sync"
 )
 
-// Call runs a function once for all who ask at the same time. The zero value is ready. It is
-// safe for concurrent use, and starts no goroutine.
+// Call runs a function once for all concurrent callers. The zero value is ready. It is safe for
+// concurrent use, and starts no goroutine.
 type Call struct {
 	mu      sync.Mutex
 	running *run
 }
 
-// run is set before done is closed.
+// run is one call of the function. Its fields are set before done is closed.
 type run struct {
 	done      chan struct{}
 	err       error
-	abandoned bool // it failed because its caller went away: whoever waited tries again
+	abandoned bool // its caller's context ended, so other callers try again
 }
 
-// Do calls f, or waits for another caller's f and returns its error. If that caller gave up, it
-// tries again.
+// Do calls f. If another caller's f is running, Do waits for it and returns its error. If that
+// caller's context ended, Do tries again.
 func (c *Call) Do(ctx context.Context, f func(context.Context) error) error {
 	for {
 		c.mu.Lock()

@@ -1,4 +1,4 @@
-// Package tokencache keeps a token that is fetched when it is first needed.
+// Package tokencache fetches a token on first use, and keeps it.
 package tokencache
 
 import (
@@ -10,31 +10,31 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/singleflight"
 )
 
-// Cache fetches a token once for all who ask at the same time, and keeps it until it is
-// invalidated. It is safe for concurrent use, and starts no goroutine.
+// Cache fetches a token once for all concurrent callers, and keeps it until Invalidate. It is safe
+// for concurrent use, and starts no goroutine.
 type Cache struct {
 	fetch    func(context.Context) (string, error)
 	fetching singleflight.Call
 
 	mu   sync.Mutex
-	kept func() string // a closure, so that printing the cache does not show the token; nil for none
+	kept func() string // a closure, so that a printed cache does not show the token; nil for none
 }
 
 // New returns a Cache that gets its token from fetch.
 func New(fetch func(context.Context) (string, error)) *Cache { return &Cache{fetch: fetch} }
 
-// Token returns the token. Those who wait for another caller's fetch share its error as well,
-// unless that caller gave up.
+// Token returns the token. A caller that waits for another caller's fetch also gets its error,
+// unless that caller's context ended.
 func (c *Cache) Token(ctx context.Context) (string, error) {
 	if ctx == nil {
-		return c.fetch(ctx) // which refuses it
+		return c.fetch(ctx) // which refuses a nil context
 	}
 	for {
 		if token := c.token(); token != "" {
 			return token, nil
 		}
 		err := c.fetching.Do(ctx, func(ctx context.Context) error {
-			if c.token() != "" { // fetched meanwhile
+			if c.token() != "" { // fetched in the meantime
 				return nil
 			}
 			token, err := c.fetch(ctx)
@@ -64,7 +64,7 @@ func (c *Cache) keep(token string) {
 	c.kept = func() string { return token }
 }
 
-// Invalidate drops the token, if it is still this one.
+// Invalidate forgets the token, if it is still this one.
 func (c *Cache) Invalidate(token string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,6 +73,5 @@ func (c *Cache) Invalidate(token string) {
 	}
 }
 
-// Format prints the type and nothing else for every verb: reading the fields would be a data
-// race with their use.
+// Format prints only the type, for every verb. Printing the fields would be a data race.
 func (c *Cache) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "tokencache.Cache") }

@@ -291,7 +291,7 @@ func (a *attempt) attemptError(err error) *callError {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		// net and net/http use this error for their own limits. It is not the caller's deadline.
-		e.causes, e.timeout = nil, true
+		e.causes = nil
 	}
 	return e
 }

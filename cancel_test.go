@@ -126,6 +126,9 @@ func TestCancelReturnsAtOnce(t *testing.T) {
 						return
 					}
 					require.ErrorIs(t, err, context.Canceled)
+					if wait.sent {
+						assert.NotContains(t, err.Error(), "not sent again", "what was cancelled is not tried again")
+					}
 					assert.False(t, testkit.IsTimeout(err))
 					assert.Equal(t, wait.sent && op == "create", errors.Is(err, connectlinks.ErrOutcomeUnknown), err)
 				})

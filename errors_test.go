@@ -109,6 +109,16 @@ func TestErrorBodies(t *testing.T) {
 	}
 }
 
+// A success whose envelope reports a failure may say when to come back, too.
+func TestRetryAfterOfAnEnvelope(t *testing.T) {
+	t.Parallel()
+	err := testkit.GetLink(t.Context(), testkit.Client(t, testkit.Respond(200, `{"status":429}`, "Retry-After", "7")))
+	var e *connectlinks.APIError
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, 429, e.StatusCode)
+	assert.Equal(t, 7*time.Second, e.RetryAfter)
+}
+
 func TestErrorsSayWhenV1Ends(t *testing.T) {
 	t.Parallel()
 	const v1ends = "15 January 2027"

@@ -222,3 +222,14 @@ func TestSpreadAfterA503(t *testing.T) {
 		})
 	}
 }
+
+// A Retry-After of another status than 429 and 503 is told, and not obeyed.
+func TestRetryAfterOfA500(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := testkit.Client(t, testkit.NewScript(t, testkit.Respond(http.StatusInternalServerError, "", "Retry-After", "60"), testkit.Succeed))
+		start := time.Now()
+		require.NoError(t, testkit.GetLink(t.Context(), c))
+		assert.Less(t, time.Since(start), time.Second)
+	})
+}

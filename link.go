@@ -159,7 +159,7 @@ func revokeLink[L interface{ base() ConnectLink }](ctx context.Context, s *servi
 	err := s.do(ctx, k, func(ctx context.Context, x *exchange) error {
 		err := x.run(ctx)
 		var refused *APIError
-		if !x.repeated || !errors.As(err, &refused) || refused.StatusCode < 400 || refused.StatusCode > 499 {
+		if !x.repeated || !errors.As(err, &refused) || refused.StatusCode/100 != 4 {
 			return err
 		}
 		if now, getErr := getLink(ctx, linkID); getErr == nil && (*now).base().Revoked {

@@ -1,6 +1,7 @@
 package connectlinks_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -167,6 +168,7 @@ func TestAnswer101(t *testing.T) {
 			if assert.ErrorAs(t, err, &answer, op.Name) {
 				assert.Equal(t, 101, answer.StatusCode)
 			}
+			assert.Equal(t, op.Creates, errors.Is(err, connectlinks.ErrOutcomeUnknown), op.Name)
 			requests, _ := n.API.Seen()
 			assert.Len(t, requests, 1, op.Name)
 		}

@@ -119,7 +119,7 @@ func (x *exchange) mayRetry(o outcome) bool {
 func (x *exchange) delay(ctx context.Context, o outcome) (time.Duration, bool) {
 	d := pace.Backoff(firstBackoff, x.retries)
 	if o.retryable == retryAll && o.retryAfter > 0 { // a 429 or 503
-		if o.retryAfter > pace.MaxPause || !pace.Fits(ctx, o.retryAfter) {
+		if o.retryAfter > pace.MaxPause {
 			return 0, false
 		}
 		if o.status == http.StatusTooManyRequests {
@@ -181,9 +181,6 @@ func (x *exchange) wait(ctx context.Context, token string) error {
 			if left, _ := c.pauses.Left(key); left > 0 { // the token was throttled in the meantime
 				continue
 			}
-		}
-		if err := ctx.Err(); err != nil {
-			return x.notSentError(err)
 		}
 		return nil
 	}

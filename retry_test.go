@@ -373,6 +373,7 @@ func TestRepeatedRevoke(t *testing.T) {
 		{"not carried out, refused, not revoked", faults{refuse(500), refuse(422)}, 3, true, 422},
 		{"reset, not carried out, refused, not revoked", faults{testkit.Instead(testkit.Reset), refuse(422)}, 3, true, 422},
 		{"lost, refused, gone", faults{lost(500), refuse(409), refuse(404)}, 3, true, 409},
+		{"lost, then a redirect", faults{lost(500), refuse(302)}, 2, false, 302},
 		{"lost, gone", faults{lost(500), refuse(404), refuse(404)}, 3, true, 404},
 		{"throttled, then refused", faults{refuse(429), refuse(422)}, 2, false, 422},
 		{"refused at once", faults{refuse(409)}, 1, false, 409},

@@ -3,9 +3,14 @@ package connectlinks_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -233,5 +238,83 @@ func TestTransportThatResendsIsCanceled(t *testing.T) {
 			}
 		}
 		assert.Less(t, third, 10, "of 20, HTTP/2 %t", h2)
+	}
+}
+
+// The status decides, whatever was seen of connections: a transport that could not connect may have
+// sent the request in another way.
+func TestTransportThatFallsBack(t *testing.T) {
+	t.Parallel()
+	dials := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, testkit.Refused() }}
+	for _, op := range testkit.Creates() {
+		rt := &testkit.Counter{RoundTripper: testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			_, err := dials.RoundTrip(r)
+			assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+			return testkit.Response(r, http.StatusGatewayTimeout, ""), nil
+		})}
+		_, err := op.Do(t.Context(), testkit.Client(t, rt))
+		testkit.Error{Status: http.StatusGatewayTimeout, Unknown: true}.Check(t, err, op)
+		assert.Equal(t, 1, rt.Count(), op.Name)
+	}
+}
+
+// net and net/http call time limits of their own context.DeadlineExceeded. That is not the caller's.
+func TestTransportWithATimeLimit(t *testing.T) {
+	t.Parallel()
+	for _, op := range testkit.Creates() {
+		_, err := op.Do(t.Context(), testkit.Client(t, testkit.Fail(fmt.Errorf("TLS handshake: %w", context.DeadlineExceeded))))
+		testkit.Error{Unknown: true, Timeout: true}.Check(t, err, op)
+		require.ErrorContains(t, err, "TLS handshake")
+	}
+}
+
+// Only an HTTP response is evidence that plain HTTP was spoken to a TLS client.
+func TestTransportWithoutTLS(t *testing.T) {
+	t.Parallel()
+	for header, mismatch := range map[string]bool{"HTTP/": true, "SSH-2": false} {
+		e := tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}
+		copy(e.RecordHeader[:], header)
+		err := testkit.GetLink(t.Context(), testkit.Client(t, testkit.Fail(e), testkit.NoRetries))
+		assert.Equal(t, mismatch, errors.Is(err, http.ErrSchemeMismatch), header)
+		assert.Equal(t, !mismatch, errors.As(err, new(tls.RecordHeaderError)), header)
+	}
+}
+
+// brittle is a connection on which nothing can be written any more once it is broken.
+type brittle struct {
+	net.Conn
+	broken atomic.Bool
+}
+
+func (c *brittle) Write(p []byte) (int, error) {
+	if c.broken.Load() {
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(p)
+}
+
+// net/http replays a create of which no byte was written: it cannot have taken effect.
+func TestCreateOnABrokenConnection(t *testing.T) {
+	t.Parallel()
+	api := testkit.NewAPI()
+	srv := testkit.Unstarted(t, api)
+	srv.Start()
+	var conns []*brittle
+	c := testkit.ClientAt(t, srv.URL, &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		conns = append(conns, &brittle{Conn: conn})
+		return conns[len(conns)-1], err
+	}})
+	for _, op := range testkit.Creates() {
+		api.Begin()
+		require.NoError(t, testkit.GetLink(t.Context(), c))
+		before := len(conns)
+		conns[before-1].broken.Store(true)
+		id, err := op.LinkID(t.Context(), c)
+		require.NoError(t, err, op.Name)
+		_, made := api.Seen()
+		assert.Equal(t, 1, made, op.Name)
+		assert.Equal(t, api.LinkOf(op), id, op.Name)
+		assert.Len(t, conns, before+1, op.Name)
 	}
 }

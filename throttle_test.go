@@ -321,6 +321,7 @@ func TestThrottledReturnsTheAPIsWord(t *testing.T) {
 			err := testkit.CreateLink(ctx, c)
 			require.ErrorIs(t, err, connectlinks.ErrRateLimited)
 			assert.ErrorContains(t, err, "slow down")
+			assert.NotContains(t, err.Error(), "not sent")
 		})
 	}
 }

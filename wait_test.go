@@ -525,6 +525,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 		assert.ErrorIs(t, err, context.Canceled)
 		assert.NotErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, 77*time.Second, time.Since(start))
+		assert.NotContains(t, err.Error(), "the last answer")
 
 		// Ended during a request: the first one, or a later one.
 		for _, after := range []int{0, 5} {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -337,6 +338,60 @@ func TestTrace(t *testing.T) {
 				assert.False(t, trace.AllowRewind(), "it was answered")
 			})
 		}
+	}
+}
+
+// What a transport reports decides whether it sends a request again.
+func TestTraceOfReports(t *testing.T) {
+	t.Parallel()
+	const api, other = "app.example:443", "vault.example:443"
+	tests := map[string]struct {
+		report func(*httptrace.ClientTrace)
+		resent bool
+	}{
+		"an answer on HTTP/2 before the headers are written out, and another connection": {func(r *httptrace.ClientTrace) {
+			r.GetConn(api)
+			r.GotConn(httptrace.GotConnInfo{})
+			r.WroteHeaderField(":method", nil)
+			r.GotFirstResponseByte()
+			r.GetConn(api)
+		}, true},
+		"another connection before anything is written": {func(r *httptrace.ClientTrace) {
+			r.GetConn(api)
+			r.GotConn(httptrace.GotConnInfo{})
+			r.GetConn(api)
+			r.GotConn(httptrace.GotConnInfo{})
+			r.WroteHeaders()
+			r.GotFirstResponseByte()
+		}, false},
+		"a credential from elsewhere, after the request was sent": {func(r *httptrace.ClientTrace) {
+			r.GetConn(api)
+			r.GotConn(httptrace.GotConnInfo{})
+			r.WroteHeaders()
+			r.GetConn(other)
+			r.GotConn(httptrace.GotConnInfo{})
+			r.WroteHeaders()
+			r.GotFirstResponseByte()
+		}, false},
+		"headers written twice on two connections": {func(r *httptrace.ClientTrace) {
+			r.GetConn(api)
+			r.GetConn(api)
+			r.GotConn(httptrace.GotConnInfo{})
+			r.WroteHeaders()
+			r.WroteHeaders()
+		}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			called := 0
+			var trace httpx.Trace
+			req := httptest.NewRequest(http.MethodPost, "https://app.example/", nil)
+			ctx := trace.Start(t.Context(), roundTripper(nil), req, func() { called++ })
+			tt.report(httptrace.ContextClientTrace(ctx))
+			assert.Equal(t, tt.resent, trace.Resent())
+			assert.Equal(t, tt.resent, called == 1)
+		})
 	}
 }
 

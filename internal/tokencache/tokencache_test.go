@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +63,30 @@ func TestFetchedOnceForMany(t *testing.T) {
 		assert.Equal(t, "value-1", got)
 		assert.Equal(t, time.Second, time.Since(start), "what is kept is at hand")
 	})
+}
+
+// A caller that finds no token may ask for it when another one has just fetched it.
+func TestFetchedOnceHoweverCallersMeet(t *testing.T) {
+	t.Parallel()
+	for round := range 20_000 {
+		var fetched atomic.Int64
+		v := tokencache.New(func(context.Context) (string, error) {
+			fetched.Add(1)
+			return "value", nil
+		})
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for range 4 {
+			wg.Go(func() {
+				<-start
+				_, err := v.Token(t.Context())
+				assert.NoError(t, err)
+			})
+		}
+		close(start)
+		wg.Wait()
+		require.EqualValues(t, 1, fetched.Load(), "round %d", round)
+	}
 }
 
 func TestInvalidate(t *testing.T) {

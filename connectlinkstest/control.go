@@ -2,6 +2,7 @@ package connectlinkstest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -179,6 +180,10 @@ func decode(r *http.Request, v any) error {
 	if err != nil {
 		return err
 	}
+	return decodeBody(body, v)
+}
+
+func decodeBody(body []byte, v any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
@@ -187,7 +192,7 @@ func decode(r *http.Request, v any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	err = d.Decode(v)
+	err := d.Decode(v)
 	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
 		if wrong.Field == "" {
 			return errors.New("the body is not a JSON object")
@@ -532,17 +537,36 @@ func (s *Server) advance(d time.Duration) error {
 	return nil
 }
 
-func (s *Server) controlWorkspace(r *http.Request) (int, any, error) {
-	var body struct {
-		Name string `json:"name"`
+type newWorkspaceJSON struct {
+	Name  string `json:"name"`
+	Token string `json:"token"`
+}
+
+func (body newWorkspaceJSON) check() error {
+	switch {
+	case body.Name == "":
+		return errors.New("name is required")
+	case body.Token != "" && !tokenForm.MatchString(body.Token):
+		return errors.New("token is not a token") // not quoted: it may be a secret
 	}
+	return nil
+}
+
+func (s *Server) controlWorkspace(r *http.Request) (int, any, error) {
+	var body newWorkspaceJSON
 	if err := decode(r, &body); err != nil {
 		return 0, nil, err
 	}
-	if body.Name == "" {
-		return 0, nil, errors.New("name is required")
+	if err := body.check(); err != nil {
+		return 0, nil, err
 	}
-	return http.StatusCreated, viewWorkspace(s.AddWorkspace(body.Name)), nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.knows(body.Token) {
+		return 0, nil, errors.New("token is in use")
+	}
+	ws := s.state.addWorkspace(body.Name, cmp.Or(body.Token, newToken()), s.now())
+	return http.StatusCreated, viewWorkspace(*ws), nil
 }
 
 func (s *Server) controlGroup(r *http.Request) (int, any, error) {

@@ -56,6 +56,7 @@ type config struct {
 	token         string // the first workspace's token, after NewServer and Reset
 	personal      string // the personal access token
 	further       []further
+	seed          seed
 	control       bool
 	controlHosts  []string
 	err           error // the last error of an option
@@ -124,6 +125,15 @@ func WithRequestLog(log func(Request)) Option {
 // if it cannot listen, like [net/http/httptest.NewServer]. It also panics if an option
 // refuses its value: [WithEmbedOrigins], [WithToken], [WithPersonalToken] or [WithWorkspace].
 func NewServer(opts ...Option) *Server {
+	s, err := newServer(nil, opts)
+	if err != nil {
+		panic("connectlinkstest: " + err.Error())
+	}
+	return s
+}
+
+// newServer refuses what an option or the seed gets wrong, before it serves anything.
+func newServer(seed []byte, opts []Option) (*Server, error) {
 	s := &Server{
 		config: config{
 			lifetime: 24 * time.Hour, embedOrigins: loopback, token: newToken(), personal: rand.Text(),
@@ -135,10 +145,12 @@ func NewServer(opts ...Option) *Server {
 		opt(&s.config)
 	}
 	if s.err != nil {
-		panic("connectlinkstest: " + s.err.Error())
+		return nil, s.err
 	}
 	s.assume = s.assume.orDefault()
-	s.state = s.begin()
+	if err := s.sow(seed); err != nil {
+		return nil, err
+	}
 	s.handleAll()
 
 	if s.unheard {
@@ -159,7 +171,7 @@ func NewServer(opts ...Option) *Server {
 	if !s.unheard {
 		s.serveListener(s.listener, s)
 	}
-	return s
+	return s, nil
 }
 
 // handleAll fills the muxes.
@@ -218,8 +230,8 @@ func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offset, s.retired, s.rate, s.limiters = 0, 0, 0, nil
-	s.failures, s.usedUp, s.requests = nil, nil, nil
-	s.state = s.begin()
+	s.usedUp, s.requests = nil, nil
+	s.state, s.failures, _ = s.begin() // which was possible at the start
 }
 
 // Token returns the API key of the first workspace.

@@ -35,7 +35,7 @@ type further struct{ name, token string }
 // WithWorkspace adds a workspace to the server's first state. If token is empty, the server
 // makes a random one. The workspace and its token are there again after [Server.Reset]. The
 // option may be given more than once. [NewServer] panics if token has a character that tokens
-// cannot have.
+// cannot have, or is another workspace's.
 func WithWorkspace(name, token string) Option {
 	return func(c *config) {
 		f := further{name, newToken()}
@@ -44,13 +44,4 @@ func WithWorkspace(name, token string) Option {
 		}
 		c.further = append(c.further, f)
 	}
-}
-
-// begin returns the server's first state.
-func (s *Server) begin() state {
-	st := newState(s.token, s.now())
-	for _, f := range s.further {
-		st.addWorkspace(f.name, f.token, s.now())
-	}
-	return st
 }

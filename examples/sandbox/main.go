@@ -62,6 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	token := flags.String("token", "", "the first workspace's `token`; empty: a random one")
 	personal := flags.String("personal-token", "", "the personal access `token`; empty: a random one")
 	workspaces := flags.Int("workspaces", 1, "`number` of customers to begin with; with -token T, the second one's token is T-2,\nand so on")
+	seedFile := flags.String("seed", "", "JSON `file` of what exists at the start and after each reset (docs/sandbox.md)")
 	env := flags.Bool("env", false, "print only the lines to export; requests are logged on standard error")
 	control := flags.Bool("control", false, "serve the levers also if the address is not loopback (default on loopback)")
 	var hosts []string
@@ -128,6 +129,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		opts = append(opts, connectlinkstest.WithWorkspace(fmt.Sprintf("Customer %d", n), further))
 	}
+	var seed []byte
+	if *seedFile != "" {
+		var err error
+		if seed, err = os.ReadFile(*seedFile); err != nil {
+			return err
+		}
+	}
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", *addr)
 	if err != nil {
@@ -167,18 +175,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			}
 		}),
 	)
+	listeners := []net.Listener{l}
 	if *pagesAddr != "" {
 		pages, err := listen.Listen(ctx, "tcp", *pagesAddr)
 		if err != nil {
 			_ = l.Close()
 			return err
 		}
+		listeners = append(listeners, pages)
 		opts = append(opts, connectlinkstest.WithPagesListener(pages))
 	}
 	if origins != nil {
 		opts = append(opts, connectlinkstest.WithEmbedOrigins(origins...))
 	}
-	srv := connectlinkstest.NewServer(opts...)
+	srv, err := connectlinkstest.NewSeededServer(seed, opts...)
+	if err != nil {
+		for _, l := range listeners {
+			_ = l.Close()
+		}
+		return err
+	}
 	defer srv.Close()
 	if err := srv.RetireV1(*retireV1); err != nil {
 		return err

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -214,6 +216,9 @@ func TestRunRefuses(t *testing.T) {
 		{[]string{"-token", "two words"}, "-token is not a token"},
 		{[]string{"-personal-token", "$(id)"}, "-personal-token is not a token"},
 		{[]string{"-token", "same", "-personal-token", "same"}, "must differ"},
+		{[]string{"-seed", "nowhere.json"}, "nowhere.json"},
+		{[]string{"-addr", "127.0.0.1:0", "-seed", "main.go"}, "seed: the body is not JSON"},
+		{[]string{"-addr", "127.0.0.1:0", "-token", "a", "-personal-token", "a-2", "-workspaces", "2"}, "in use"},
 		{[]string{"-workspaces", "0"}, "-workspaces must be from 1 to 1000, not 0"},
 		{[]string{"-assume", "word_status"}, `"word_status" is not NAME=VALUE`},
 		{[]string{"-assume", "nonsense=1"}, `there is no assumption "nonsense"`},
@@ -328,5 +333,29 @@ func TestRunControl(t *testing.T) {
 func TestRunGreetsCustomers(t *testing.T) {
 	s := start(t, "-workspaces", "2", "-token", "T")
 	assert.Regexp(t, `(?m)^  workspace token  T\n(.*\n)+  customer 2       T-2\n  levers           http://127\.0\.0\.1:\d+/_sandbox/state `, s.until(""))
+	s.end()
+}
+
+// The seed that docs/sandbox.md shows, at the start and after a reset.
+func TestRunSeed(t *testing.T) {
+	page, err := os.ReadFile("../../docs/sandbox.md")
+	require.NoError(t, err)
+	shown := regexp.MustCompile("(?s)\n```json\n(.*?)```\n").FindSubmatch(page)
+	require.NotNil(t, shown)
+	file := filepath.Join(t.TempDir(), "seed.json")
+	require.NoError(t, os.WriteFile(file, shown[1], 0o600))
+	s, _, env := startEnv(t, "-seed", file)
+	base := env["CENSUS_BASE_URL"]
+	for range 2 {
+		status, _ := get(t, base+"/api/v1/destination_connect_links", "", "secret-token:acme")
+		assert.Equal(t, http.StatusTooManyRequests, status)
+		status, body := get(t, base+"/api/v1/sources", "", "secret-token:acme")
+		assert.Equal(t, http.StatusOK, status)
+		assert.Contains(t, body, `"Old database"`)
+		resp, err := http.Post(base+"/_sandbox/reset", "application/json", nil)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+	}
 	s.end()
 }

@@ -198,8 +198,9 @@ func (s *ActivationsService) AllConnectLinks(ctx context.Context, opts ListOptio
 // A link does not name the activation that it made. The result is the activation of the link's
 // type and group whose destination was created after since. If there are several, it is the
 // oldest. For since, pass the link's CreatedAt, which is a time by the API's clock. If since is
-// too early, the result may be the activation of an earlier link. A zero since is an
-// [*InputError].
+// too early, the result may be the activation of an earlier link. CreatedAt has whole seconds, so
+// an activation of an earlier link in the same second counts too. A zero since is an
+// [*InputError]: keep the CreatedAt of the create, since a fetched link has none.
 //
 // If two customers of one group connect the same type at the same time, the result may be the
 // activation of the other customer. Give each customer a group, or compare ConnectionDetails
@@ -214,7 +215,7 @@ func (s *ActivationsService) AllConnectLinks(ctx context.Context, opts ListOptio
 // than the link.
 func (s *ActivationsService) WaitForActivation(ctx context.Context, linkID int64, since time.Time) (*Activation, error) {
 	if since.IsZero() {
-		return nil, &InputError{"since", "is required: pass the link's CreatedAt"}
+		return nil, &InputError{"since", "is zero: pass the CreatedAt that the create returned, which a fetched link does not have"}
 	}
 	return poll(ctx, linkID, func(n int) (*Activation, ConnectLink, error) {
 		link, err := s.GetConnectLink(ctx, linkID)

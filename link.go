@@ -31,7 +31,8 @@ type ConnectLink struct {
 	RedirectURI string    `json:"redirect_uri,omitempty"` // where the customer is sent at the end; "" for the organization's default
 	// CreatedAt is when the link was made, in whole seconds. It is the Date header of the
 	// answer to the create, so a time by the API's clock. Without this header, it is when the
-	// create began, by the local clock. It is zero for a link that was fetched or listed.
+	// create began, by the local clock. It is zero for a link that was fetched or listed, but not
+	// for one that UniqueRedirect found.
 	CreatedAt time.Time `json:"created_at,omitzero"`
 }
 

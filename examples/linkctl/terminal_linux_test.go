@@ -99,6 +99,7 @@ func TestVerifyQuestion(t *testing.T) {
 			cmd := w.linkctl(t, "verify -type hubspot")
 			cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), pt.Program
 			require.NoError(t, cmd.Start())
+			pt.Program.Close() // only the process writes there
 			question := pt.Until("Type yes: ")
 			assert.Contains(t, question, "verify makes two links for hubspot at "+w.URL+", looks at them, and revokes them.")
 			assert.Contains(t, question, "60 requests")
@@ -121,6 +122,7 @@ func TestVerifyInterruptedAtItsQuestion(t *testing.T) {
 	cmd := w.linkctl(t, "verify -type hubspot")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), pt.Program
 	require.NoError(t, cmd.Start())
+	pt.Program.Close()
 	pt.Until("Type yes: ")
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	_, _, code := finish(t, cmd)
@@ -141,6 +143,7 @@ func TestVerifyAsksOnlyAtATerminal(t *testing.T) {
 			cmd.Stdin, cmd.Stderr = strings.NewReader("yes\n"), pt.Program
 		}
 		require.NoError(t, cmd.Start())
+		pt.Program.Close()
 		_, _, code := finish(t, cmd)
 		assert.Equal(t, exitUsage, code)
 		const nobody = "linkctl: verify asks first, and there is nobody to ask"

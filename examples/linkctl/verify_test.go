@@ -10,7 +10,9 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -574,9 +576,10 @@ func TestVerifyLimit(t *testing.T) {
 }
 
 // An API that never lists a new link, makes links for any type, and cannot revoke, costs the
-// most requests: 60 at most, with the clean-up.
+// most requests: 60 at most, with the clean-up. already: requests for more questions.
 func TestVerifyNeverSendsMore(t *testing.T) {
-	for _, kind := range kinds {
+	for i, kind := range slices.Concat(kinds, kinds) {
+		already := 29 * (i / len(kinds))
 		synctest.Test(t, func(t *testing.T) {
 			w := newVerification(t, kind, connectlinkstest.Assumptions{})
 			defer w.Close()
@@ -600,13 +603,198 @@ func TestVerifyNeverSendsMore(t *testing.T) {
 			w.v, err = newVerifier(w.app, w.base)
 			require.NoError(t, err)
 			began := time.Now()
+			w.v.sent = already
 			rep := w.v.run(t.Context())
 			assert.LessOrEqual(t, rep.Requests, verifyRequests)
 			assert.Greater(t, rep.Requests, verifyRequests-15, "or this API is too kind")
-			assert.GreaterOrEqual(t, time.Since(began), time.Duration(rep.Requests-1)*time.Second/2, "two a second")
-			assert.Equal(t, []int64{90, 91, 92}, rep.NotRevoked)
+			assert.GreaterOrEqual(t, time.Since(began), time.Duration(rep.Requests-already-1)*time.Second/2, "two a second")
+			assert.Equal(t, []int64{90, 91, 92}[:len(w.v.made)], rep.NotRevoked)
+			assert.GreaterOrEqual(t, len(rep.NotRevoked), 2)
 			assert.Equal(t, exitOther, exitCode(w.showVerified(t.Context(), rep, w.v)))
 		})
+	}
+}
+
+// One answer of the API is altered: the question about it finds that.
+func TestVerifyOddAnswers(t *testing.T) {
+	type answer struct {
+		*http.Response
+		envelope, data map[string]any // data: an object, or the first of a list
+	}
+	const (
+		create  = "POST _connect_links"
+		get     = "GET _connect_links/{}"
+		revoke  = "POST _connect_links/{}/revoke"
+		list    = "GET _connect_links"
+		conns   = "GET s"
+		v2conns = "GET activations"
+	)
+	// route is the kind of a request, without the API's version and the kind of link.
+	route := func(r *http.Request) string {
+		path := regexp.MustCompile(`/\d+`).ReplaceAllString(r.URL.Path, "/{}")
+		path = regexp.MustCompile(`^/api/v\d/`).ReplaceAllString(path, "")
+		if !strings.HasPrefix(path, "activations") {
+			path = regexp.MustCompile(`^(source|destination|activation)`).ReplaceAllString(path, "")
+		}
+		return r.Method + " " + path
+	}
+	set := func(name string, value any) func(answer) { return func(a answer) { a.data[name] = value } }
+	header := func(name, value string) func(answer) {
+		return func(a answer) {
+			if a.Header.Set(name, value); value == "" {
+				a.Header.Del(name)
+			}
+		}
+	}
+	for _, c := range []struct {
+		question, found, kind string
+		route, query          string
+		nth                   int // of the requests of that route; 0: all
+		alter                 func(answer)
+	}{
+		{"create-status", `200 and "created"`, "source", create, "", 1, func(a answer) { a.StatusCode = 200 }},
+		{"create-status", `201 and "success"`, "source", create, "", 1, func(a answer) { a.envelope["status"] = "success" }},
+		{"link-fields", "expired is missing", "source", create, "", 1, func(a answer) { delete(a.data, "expired") }},
+		{"link-fields", "expired is string", "source", create, "", 1, set("expired", "no")},
+		{"link-fields", "source_id is number", "source", create, "", 1, set("source_id", 1.5)},
+		{"link-fields", "group_id is another group than the one that was sent", "activation", create, "", 1, set("group_id", "other")},
+		{"link-expiration", "not RFC 3339", "source", create, "", 1, set("expiration", "tomorrow")},
+		{"link-expiration", "not later than the answer's Date", "source", create, "", 1, set("expiration", "1999-01-01T00:00:00Z")},
+		{"redirect-uri", "they came back changed in another way than NormalizeRedirect does it", "source", create, "", 2, set("redirect_uri", nil)},
+		{"list-order", "by default desc, with desc desc, with asc desc", "source", list, "order=asc", 0, func(a answer) {
+			slices.Reverse(a.envelope["data"].([]any))
+		}},
+		{"per-page-limit", "pages of 1000", "source", list, "per_page=1000", 0, func(a answer) { a.envelope["pagination"].(map[string]any)["per_page"] = 1000 }},
+		{"per-page-limit", "the list has no pagination with per_page", "source", list, "per_page=1000", 0, func(a answer) { delete(a.envelope, "pagination") }},
+		{"per-page-limit", "status 400", "source", list, "per_page=1000", 0, func(a answer) { a.StatusCode = 400 }},
+		{"page-beyond-last", "200 with 1 links", "source", list, "page=1000000", 0, func(a answer) { a.envelope["data"] = []any{map[string]any{"id": 1}} }},
+		{"page-beyond-last", "status 404", "source", list, "page=1000000", 0, func(a answer) { a.StatusCode = 404 }},
+		{"get-link", "uri is not the same as in the create's answer", "source", get, "", 1, set("uri", "https://example.com/other")},
+		{"get-link", `200 and "ok"`, "source", get, "", 1, func(a answer) { a.envelope["status"] = "ok" }},
+		{"sdk-reads-link", "the SDK reads something else than the API sent", "source", get, "", 2, set("type", "other")},
+		{"sdk-reads-link", "the SDK reads another expiration than the API sent", "source", get, "", 2, set("expiration", "2099-01-01T00:00:00Z")},
+		{"missing-link", "status 410", "source", get, "", 3, func(a answer) { a.StatusCode = 410 }},
+		{"error-status-v1", "neither the number 404 nor a word", "source", get, "", 3, func(a answer) { delete(a.envelope, "status") }},
+		{"error-status-v2", "a word", "activation", get, "", 3, func(a answer) { a.envelope["status"] = "not_found" }},
+		{"revoke", "200, and revoked is not true", "source", revoke, "", 1, set("revoked", false)},
+		{"revoked-expires", "expired is false, and the expiration was moved by -23h59m", "source", get, "", 4, set("expired", false)},
+		{"no-token", "status 400", "source", list, "per_page=1", 1, func(a answer) { a.StatusCode = 400 }},
+		{"wrong-token", "status 403", "source", list, "per_page=1", 2, func(a answer) { a.StatusCode = 403 }},
+		{"error-message", `no message; the body has ["error" "status"]`, "source", create, "", 3, func(a answer) {
+			a.envelope["error"] = a.envelope["message"]
+			delete(a.envelope, "message")
+		}},
+		{"connection-times", "1 of 2 times: created_at is missing", "source", conns, "", 1, func(a answer) { delete(a.data, "created_at") }},
+		{"connection-times", "1 of 2 times: last_tested_at is not a time", "source", conns, "", 1, set("last_tested_at", "never")},
+		{"connection-times", "1 of 2 times: created_at is not a time", "source", conns, "", 1, set("created_at", nil)},
+		{"activation-names", `the objects are called ["from" "to"]`, "activation", v2conns, "", 1, func(a answer) {
+			a.data["from"], a.data["to"] = a.data["source_connection"], a.data["destination_connection"]
+			delete(a.data, "source_connection")
+			delete(a.data, "destination_connection")
+		}},
+		{"v2-source", "the source names no group", "activation", "GET s/{}", "", 1, func(a answer) { delete(a.data, "group_id") }},
+		{"v2-source", "the source names another group than its activation", "activation", "GET s/{}", "", 1, set("group_id", "other")},
+		{"v2-source", "status 404", "activation", "GET s/{}", "", 1, func(a answer) { a.StatusCode = 404 }},
+		{"date", "2 of ", "source", revoke, "", 0, header("Date", "")},
+		{"request-id", "1 of ", "source", create, "", 1, header("X-Request-Id", "")},
+		{"rate-limit-headers", "there is x-ratelimit-limit", "source", create, "", 1, header("X-RateLimit-Limit", "5")},
+		{"retirement-headers", "a sunset: 2027-01-15", "source", create, "", 1, header("Sunset", "Fri, 15 Jan 2027 00:00:00 GMT")},
+		{"retirement-headers", "only a deprecation", "source", create, "", 1, header("Deprecation", "@1")},
+		// The headers of a page are not the API's.
+		{"request-id", "", "source", "GET /pbc", "", 1, header("X-Request-Id", "")},
+	} {
+		t.Run(c.question+" "+c.found, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newVerification(t, c.kind, connectlinkstest.Assumptions{})
+				defer w.Close()
+				base, matching, altered := w.base, 0, 0
+				w.base = roundTripper(func(r *http.Request) (*http.Response, error) {
+					resp, err := base.RoundTrip(r)
+					if err != nil || route(r) != c.route || c.query != "" && !slices.Contains(strings.Split(r.URL.RawQuery, "&"), c.query) {
+						return resp, err
+					}
+					if matching++; c.nth != 0 && c.nth != matching {
+						return resp, nil
+					}
+					altered++
+					a := answer{Response: resp}
+					text, err := io.ReadAll(resp.Body)
+					require.NoError(t, err)
+					if json.Unmarshal(text, &a.envelope) == nil {
+						switch data := a.envelope["data"].(type) {
+						case map[string]any:
+							a.data = data
+						case []any:
+							if len(data) > 0 {
+								a.data = data[0].(map[string]any)
+							}
+						}
+					}
+					c.alter(a)
+					if a.envelope != nil {
+						text, err = json.Marshal(a.envelope)
+						require.NoError(t, err)
+					}
+					resp.Header.Del("Content-Length")
+					resp.ContentLength = -1
+					resp.Body = io.NopCloser(bytes.NewReader(text))
+					return resp, nil
+				})
+				rep, _ := w.run(t, t.Context())
+				assert.NotZero(t, altered)
+				asked := false
+				for _, f := range rep.Questions {
+					if f.Question != c.question {
+						continue
+					}
+					asked = true
+					if c.found == "" {
+						assert.Equal(t, asAssumed, f.Answer, f.Found)
+						continue
+					}
+					assert.Equal(t, otherwise, f.Answer, f.Found)
+					assert.True(t, strings.HasPrefix(f.Found, c.found), f.Found)
+				}
+				assert.True(t, asked)
+			})
+		})
+	}
+}
+
+// After two requests in a row without an answer it asks no more.
+func TestVerifyGivesUp(t *testing.T) {
+	for good := 1; good < 20; good++ {
+		synctest.Test(t, func(t *testing.T) {
+			w := newVerification(t, "source", connectlinkstest.Assumptions{})
+			defer w.Close()
+			require.NoError(t, w.Fail(connectlinkstest.Failure{Times: good}))
+			require.NoError(t, w.Fail(connectlinkstest.Failure{Times: -1, Hang: true}))
+			rep, _ := w.run(t, t.Context())
+			cleanUp := rep.Requests - good - 2
+			assert.LessOrEqual(t, cleanUp, 2*3+3, "after %d", good)
+			assert.Equal(t, "the API stopped answering", rep.Questions[len(rep.Questions)-4].Found)
+		})
+	}
+}
+
+// A link gets three tries to be revoked, also after verify has stopped.
+func TestVerifyRevokesAtTheThirdTry(t *testing.T) {
+	for _, limit := range []int{2, verifyRequests - verifyCleanUp} {
+		for failures, want := range map[int]int{2: 0, 3: 1} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newVerification(t, "destination", connectlinkstest.Assumptions{})
+				defer w.Close()
+				if limit > 2 {
+					failures++ // of the question
+				}
+				require.NoError(t, w.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteRevokeDestinationConnectLink, Times: failures, Status: 500}))
+				var err error
+				w.v, err = newVerifier(w.app, w.base)
+				require.NoError(t, err)
+				w.v.limit = limit
+				assert.Len(t, w.v.run(t.Context()).NotRevoked, want, "limit %d, %d failures", limit, failures)
+			})
+		}
 	}
 }
 
@@ -732,14 +920,24 @@ func TestVerifySignal(t *testing.T) {
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	require.NoError(t, cmd.Start())
-	<-created
-	<-created
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	<-revoked
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	_, stderr, code := finish(t, cmd)
-	assert.Equal(t, exitInterrupted, code, stderr)
-	assert.Contains(t, stderr, "interrupted: every link that was made is revoked")
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	for _, event := range []chan struct{}{created, created, revoked} {
+		select {
+		case <-event:
+		case <-ended:
+			require.Fail(t, "it ended too early", errs.String())
+		}
+		if len(w.Links()) == 2 {
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		}
+	}
+	<-ended
+	assert.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode(), errs.String())
+	assert.Contains(t, errs.String(), "interrupted: every link that was made is revoked")
 	require.Len(t, w.Links(), 2)
 	for _, l := range w.Links() {
 		assert.True(t, l.ConnectLink.Revoked)

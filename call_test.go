@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A path may have several placeholders. What is wrong with each is told.
+// A path may have several placeholders. The error names each wrong one.
 func TestPlaceholders(t *testing.T) {
 	t.Parallel()
 	k := get("/sources/{source_id}/fields/{name}").id("id", 7).name("name", "a b")

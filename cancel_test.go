@@ -16,8 +16,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// waitsOf are clients whose calls wait, each for something else. sent says whether
-// a request may have been sent by then.
+// waitsOf returns clients whose calls wait for different things. sent says whether a request may
+// have been sent before the wait.
 var waitsOf = map[string]struct {
 	sent   bool
 	client func(t *testing.T) *connectlinks.Client

@@ -28,7 +28,7 @@ func TestRetriesWithoutAConnection(t *testing.T) {
 	tests := []struct {
 		name  string
 		proxy bool
-		// fails spoils a connection at its far end, or the dial by an error.
+		// fails breaks the connection at its far end, or returns an error of the dial.
 		fails func(far net.Conn) error
 		is    func(error) bool
 	}{

@@ -99,8 +99,8 @@ func onPage2[T any](items ...T) *connectlinks.Page[T] {
 	return &connectlinks.Page[T]{Items: items, Number: 2, PerPage: 25, Prev: 1, Next: 3, Last: 10, TotalRecords: 14}
 }
 
-// published are answers of the API's reference to the calls of testkit, and what the
-// SDK makes of them.
+// published are the answers of the API's reference to the calls of testkit, and the results
+// of the calls.
 var published = []struct {
 	call string
 	file string // in testdata
@@ -220,8 +220,7 @@ func takeCreatedAt(v any) (at time.Time) {
 	return at
 }
 
-// withoutRaw checks that an activation holds what the API wrote of it, and takes that
-// out, so that the rest can be compared.
+// withoutRaw checks the Raw of an activation, and removes it, so that the rest can be compared.
 func withoutRaw(t *testing.T, v any, answer string) any {
 	t.Helper()
 	var env struct{ Data json.RawMessage }

@@ -44,7 +44,7 @@ func TestSentinelOfEachStatus(t *testing.T) {
 	}
 }
 
-// Every form in which the API was seen to write an error, from every method.
+// Every known form of an API error, for every method.
 func TestErrorBodies(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -109,7 +109,7 @@ func TestErrorBodies(t *testing.T) {
 	}
 }
 
-// A success whose envelope reports a failure may say when to come back, too.
+// A success whose envelope reports a failure may have a Retry-After, too.
 func TestRetryAfterOfAnEnvelope(t *testing.T) {
 	t.Parallel()
 	err := testkit.GetLink(t.Context(), testkit.Client(t, testkit.Respond(200, `{"status":429}`, "Retry-After", "7")))

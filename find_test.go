@@ -209,8 +209,8 @@ func TestUniqueRedirectNeedsARedirectURI(t *testing.T) {
 	assert.Equal(t, []string{"UniqueRedirect"}, testkit.InputFields(t, err))
 }
 
-// A stranger's link is never handed out: not one of two, not a dead one, not one of another
-// type, connection or group.
+// The SDK never returns a link that may be another caller's: one of two, a dead one, or one of
+// another type, connection or group.
 func TestLostLinkThatIsNotTheOnlyOne(t *testing.T) {
 	t.Parallel()
 	second := func(t *testing.T, p *findPlatform, c uniqueCreate, uri string, after func(id int64) error) {
@@ -239,7 +239,7 @@ func TestLostLinkThatIsNotTheOnlyOne(t *testing.T) {
 func TestLostLinkThatWasNotMade(t *testing.T) {
 	t.Parallel()
 	eachUniqueCreate(t, connectlinkstest.Assumptions{}, func(t *testing.T, p *findPlatform, c uniqueCreate) {
-		// Somebody else's, with the same address: of another type, or dead.
+		// Another caller's link with the same redirect URI: of another type, or dead.
 		uri := newRedirect()
 		other := connectlinks.CreateConnectLinkParams{Type: "braze", RedirectURI: uri}
 		switch c.list {
@@ -288,7 +288,7 @@ func TestLostLinkThatIsDead(t *testing.T) {
 	})
 }
 
-// What the API may do differently costs the finding, and nothing else.
+// If the API differs from the assumptions, the link is not found, and nothing else happens.
 func TestLostLinkOfAnotherAPI(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -347,7 +347,7 @@ func TestLostLinkOfAnotherAPI(t *testing.T) {
 	}
 }
 
-// A look is one attempt, and what will not pass ends it.
+// A look is one attempt. An error that will not pass ends the search.
 func TestLooksForALostLink(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{429, 500, 503} {
@@ -505,7 +505,7 @@ func TestManyLostLinksAreFound(t *testing.T) {
 	}
 }
 
-// Nobody looks for the link of a caller who went away, or with a token that is throttled.
+// The SDK does not look for a link if the caller went away, or if the token is throttled.
 func TestLostLinkThatNobodyLooksFor(t *testing.T) {
 	t.Parallel()
 	t.Run("the caller went away", func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// neighbours are two customers of one organization, with a link and an activation each, and a
-// third whose things say no group.
+// neighbours are two customers of one organization, each with a link and an activation, and a
+// third whose objects name no group.
 type neighbours struct {
 	srv     *connectlinkstest.Server
 	org     *connectlinks.Client
@@ -56,7 +56,7 @@ func newNeighbours(t *testing.T) *neighbours {
 	return n
 }
 
-// state is what the server knows of everybody but the first customer.
+// state returns the server's data of all customers except the first.
 func (n *neighbours) state() string {
 	var b strings.Builder
 	for _, l := range n.srv.Links() {
@@ -161,7 +161,7 @@ func TestGroupOfItsOwn(t *testing.T) {
 	})
 }
 
-// Lists give what belongs to the group, over pages that may be empty.
+// Lists have only objects of the group. Their pages may be empty.
 func TestGroupLists(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -268,7 +268,7 @@ func TestGroupIsSetOnce(t *testing.T) {
 	assert.Equal(t, []string{"GroupID"}, testkit.InputFields(t, err), "a derived client is as confined")
 }
 
-// A source says which group it belongs to, and a confined client sees its own group's only.
+// A source names its group, and a confined client sees only sources of its own group.
 func TestGetSource(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -91,7 +91,7 @@ func TestCallHookSeesWhatTookTime(t *testing.T) {
 	})
 }
 
-// CallResult.Err is what the caller gets, also where the SDK settles the last answer.
+// CallResult.Err is the error that the caller gets, also if the SDK checks the last answer.
 func TestCallHookSeesWhatTheCallerGets(t *testing.T) {
 	t.Parallel()
 	lost := testkit.Respond(http.StatusGatewayTimeout, "")
@@ -182,7 +182,7 @@ func TestNewTransport(t *testing.T) {
 	assert.GreaterOrEqual(t, tr.MaxIdleConnsPerHost, 64)
 }
 
-// throttledLimiter is a limiter that wants to know of throttles.
+// throttledLimiter is a limiter that observes throttles.
 type throttledLimiter struct {
 	testkit.Limiter
 	pauses []time.Duration
@@ -214,7 +214,7 @@ func TestThrottleObserver(t *testing.T) {
 	})
 }
 
-// An error of the limiter is told to the hook as the caller sees it.
+// The hook gets an error of the limiter as the caller gets it.
 func TestCallHookAndLimiter(t *testing.T) {
 	t.Parallel()
 	var record []string

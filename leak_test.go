@@ -127,8 +127,8 @@ func TestCallsThatRunOutOfTimeLeaveNothingBehind(t *testing.T) {
 	}
 }
 
-// Failed calls leave no connection open, nor its goroutines, and use those again that
-// can be used again.
+// Failed calls leave no connection or goroutine behind, and reuse the connections that can be
+// reused.
 func TestFailedCallsLeaveNoConnection(t *testing.T) {
 	t.Parallel()
 	calls := testkit.Repeats(1500)

@@ -121,7 +121,7 @@ func TestLimiterOfXTime(t *testing.T) {
 	})
 }
 
-// Callers whom the limiter holds up when the token is throttled wait for both.
+// Callers that wait for the limiter when the token is throttled wait for both.
 func TestThrottledWhileTheLimiterHoldsUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestPausesOfACallAreBounded(t *testing.T) {
 	}
 }
 
-// Callers that a 503 holds up start spread over a tenth of the pause, also after the longest one.
+// Callers that wait after a 503 start spread over a tenth of the pause, also of the longest pause.
 func TestSpreadAfterA503(t *testing.T) {
 	t.Parallel()
 	for _, pause := range []int{5, 10} {
@@ -223,7 +223,7 @@ func TestSpreadAfterA503(t *testing.T) {
 	}
 }
 
-// A Retry-After of another status than 429 and 503 is told, and not obeyed.
+// The Retry-After of a status other than 429 and 503 is in the error, and causes no pause.
 func TestRetryAfterOfA500(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -121,7 +121,7 @@ func TestHugeAnswersAreCutOff(t *testing.T) {
 	}
 }
 
-// The server notices that nobody reads any more.
+// The server notices that the client has stopped reading.
 func TestHugeAnswersOnTheWireAreCutOff(t *testing.T) {
 	bomb, n := compressedBlanks(t), 0
 	for _, h2 := range []bool{false, true} {
@@ -225,7 +225,7 @@ func TestContentLengthIsNotTrusted(t *testing.T) {
 	}
 }
 
-// probe is called when its reader gets to it.
+// probe is a reader that calls a function.
 type probe func()
 
 func (f probe) Read([]byte) (int, error) { f(); return 0, io.EOF }
@@ -350,7 +350,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// What is within the limits is read as a whole.
+// An answer within the limits is read as a whole.
 func TestLimitsShortenNothing(t *testing.T) {
 	t.Parallel()
 	types := "[" + repeat(`{"service_name":"a","configuration_fields":{"fields":[`+repeat(`{"possible_values":["x","y"]}`, 40)+`]}}`, maxItems) + "]"
@@ -407,7 +407,8 @@ func TestStatusDecidesWhateverElseIsWrong(t *testing.T) {
 	assert.ErrorIs(t, err, connectlinks.ErrNotFound, "a status after the data")
 }
 
-// fill returns a function that makes an answer that is as long as allowed: head, unit as often as it fits, tail, blanks.
+// fill returns a function that makes an answer of the longest allowed length: head, unit as often
+// as it fits, tail, blanks.
 func fill(head, unit, tail string) func() []byte {
 	return func() []byte {
 		body := make([]byte, 0, maxAnswer)

@@ -109,7 +109,7 @@ func TestLive(t *testing.T) {
 	assert.True(t, connectlinks.SourceConnectLink{SourceID: 123}.Live(now), "whether it was used is not in the link")
 }
 
-// A front end is given a link in the API's own names.
+// The JSON of a link has the API's own names.
 func TestLinksKeepTheirURLInJSON(t *testing.T) {
 	t.Parallel()
 	for want, link := range map[string]any{
@@ -130,7 +130,7 @@ func TestLinksKeepTheirURLInJSON(t *testing.T) {
 	assert.Equal(t, refActivationLink, back)
 }
 
-// Without a Date header, the local clock must do: the time at which the create began.
+// Without a Date header, CreatedAt is when the create began, by the local clock.
 func TestCreatedAtWithoutADate(t *testing.T) {
 	t.Parallel()
 	for _, date := range []string{"", "yesterday"} {

@@ -67,7 +67,7 @@ var oddTimes = []string{
 	`"2023-07-22T23:42:47` + strings.Repeat("7", 999) + `Z"`,
 }
 
-// A time that cannot be read is read like null: it is zero, and everything around it is there.
+// A time that is not readable is zero, like null, and does not affect other fields.
 func TestTimesThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	for name, s := range oddSamples() {
@@ -115,7 +115,7 @@ func TestTimesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A value of the wrong kind spoils its own field of an item, and nothing else.
+// A value of the wrong kind affects only its own field of an item.
 func TestValuesOfTheWrongKindInLists(t *testing.T) {
 	t.Parallel()
 	for name, s := range oddSamples() {

@@ -51,7 +51,7 @@ func TestRedirectsAreRefused(t *testing.T) {
 						return (&net.Dialer{}).DialContext(ctx, network, addr)
 					},
 				}
-				// A client of the caller's that follows everything.
+				// The caller's client follows every redirect.
 				eager := &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 				clients := []*connectlinks.Client{
 					testkit.ClientAt(t, srv.URL, tr, testkit.NoRetries),

@@ -238,8 +238,8 @@ func (c *http2Conn) goAway(last, code uint32) {
 	c.frame(http2GoAway, 0, 0, binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, last), code))
 }
 
-// A server may say that it has not looked at a request. net/http believes that, and
-// sends the request once more by itself. It must not do so for a create.
+// A server may report that it did not process a request. net/http then sends the request once
+// more by itself. It must not do so for a create.
 func TestHTTP2CreateIsNotReplayed(t *testing.T) {
 	t.Parallel()
 	spoils := map[string]func(c *http2Conn, stream uint32){

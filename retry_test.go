@@ -17,8 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// failure is a way in which the first attempt of a call ends. The attempts after it
-// are answered well.
+// failure is a way in which the first attempt of a call ends. The attempts after it succeed.
 type failure struct {
 	name       string
 	answer     http.HandlerFunc
@@ -220,7 +219,7 @@ func TestRetriesOfALastingFailure(t *testing.T) {
 							want = 1
 						}
 						if f.status == 408 && retries > 0 && op.Is("RevokeConnectLink") {
-							// Refused at last, with a 4xx: the link itself is fetched.
+							// After a refusal with a 4xx, the link is fetched.
 							requests = slices.DeleteFunc(requests, func(r string) bool { return r != op.Request() })
 						}
 						assert.Len(t, requests, want, "%s with %d retries", op.Name, retries)
@@ -304,8 +303,8 @@ func TestPausesThatAreNotBegun(t *testing.T) {
 func lost(status int) testkit.Fault   { return testkit.After(testkit.AnswerJSON(status)) }
 func refuse(status int) testkit.Fault { return testkit.Instead(testkit.AnswerJSON(status)) }
 
-// A DELETE that was sent again has succeeded if there is nothing any more. A DELETE
-// that never found anything has not.
+// A DELETE that was sent again succeeds if the answer is a 404. A DELETE whose first answer is a
+// 404 fails.
 func TestRepeatedDelete(t *testing.T) {
 	t.Parallel()
 	type faults = []testkit.Fault
@@ -353,8 +352,8 @@ func TestRepeatedDelete(t *testing.T) {
 	}
 }
 
-// If a revoke was sent again and then refused, the link itself tells whether it is
-// revoked. A revoke that was refused at once has failed.
+// If a revoke is sent again and then refused, the SDK fetches the link to see whether it is
+// revoked. A revoke that is refused at once fails.
 func TestRepeatedRevoke(t *testing.T) {
 	t.Parallel()
 	type faults = []testkit.Fault

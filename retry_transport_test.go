@@ -241,8 +241,8 @@ func TestTransportThatResendsIsCanceled(t *testing.T) {
 	}
 }
 
-// The status decides, whatever was seen of connections: a transport that could not connect may have
-// sent the request in another way.
+// The status decides, whatever the trace reported: a transport that could not connect may have sent
+// the request in another way.
 func TestTransportThatFallsBack(t *testing.T) {
 	t.Parallel()
 	dials := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, testkit.Refused() }}
@@ -258,7 +258,7 @@ func TestTransportThatFallsBack(t *testing.T) {
 	}
 }
 
-// net and net/http call time limits of their own context.DeadlineExceeded. That is not the caller's.
+// net and net/http use context.DeadlineExceeded for their own limits. It is not the caller's.
 func TestTransportWithATimeLimit(t *testing.T) {
 	t.Parallel()
 	for _, op := range testkit.Creates() {

@@ -146,7 +146,7 @@ func TestSecretsOfClients(t *testing.T) {
 	testkit.CheckText(t, "log", "slog", log.String())
 }
 
-// A source of a workspace's key does not print the key.
+// A printed source of a workspace's key does not show the key.
 func TestSecretsOfTokenSources(t *testing.T) {
 	t.Parallel()
 	org := testkit.Client(t, testkit.Respond(http.StatusOK, `{"api_key":"`+testkit.PersonalToken+`"}`))
@@ -547,7 +547,7 @@ func TestSecretsInLimiterErrors(t *testing.T) {
 	}
 }
 
-// The errors of waits and lists are made of those of calls.
+// The errors of waits and lists wrap errors of calls.
 func TestSecretsInErrorsOfWaits(t *testing.T) {
 	t.Parallel()
 	for _, token := range tokens {
@@ -586,7 +586,7 @@ func TestSecretsInFailures(t *testing.T) {
 	}
 }
 
-// The token leaves in one header, to one host.
+// The token is sent in one header, to one host.
 func TestSecretsOnTheWire(t *testing.T) {
 	t.Parallel()
 	var dump bytes.Buffer

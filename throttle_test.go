@@ -266,8 +266,8 @@ func TestThrottledAgainAndAgain(t *testing.T) {
 	}
 }
 
-// Without Retry-After, each caller backs off by itself, twice as long each time. Nobody
-// else waits.
+// Without Retry-After, each caller backs off by itself, twice as long each time. Other callers do
+// not wait.
 func TestThrottledWithoutRetryAfter(t *testing.T) {
 	t.Parallel()
 	for name, header := range map[string][]string{

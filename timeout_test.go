@@ -29,7 +29,7 @@ type timeLimit struct {
 	is       error // what the error is then; nil for a limit that is not the caller's
 }
 
-// allowed is the time of every limit.
+// allowed is the duration of every limit.
 const allowed = 5 * time.Second
 
 func timeLimits() []timeLimit {
@@ -43,7 +43,7 @@ func timeLimits() []timeLimit {
 	}
 }
 
-// context makes a context of the caller's.
+// context makes the caller's context.
 func (l timeLimit) context(ctx context.Context) (context.Context, context.CancelFunc) {
 	if l.deadline > 0 {
 		return context.WithTimeout(ctx, l.deadline)
@@ -243,8 +243,8 @@ func TestContextThatIsOver(t *testing.T) {
 	})
 }
 
-// lateContext is a context whose Err does not say yet that its deadline is over: the
-// network looks at the clock for itself.
+// lateContext is a context whose deadline has passed, and whose Err is still nil. The network may
+// notice a deadline earlier.
 type lateContext struct {
 	context.Context
 	deadline time.Time
@@ -378,7 +378,7 @@ func TestTimeLimitsOfTheBodyOfAnError(t *testing.T) {
 	}
 }
 
-// ending is a context that ends when its error is asked for the n-th time.
+// ending is a context that ends at the n-th call of Err.
 type ending struct {
 	context.Context
 	cancel context.CancelFunc

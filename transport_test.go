@@ -65,8 +65,8 @@ func TestDerivedClientsShareConnections(t *testing.T) {
 	parent.CloseIdleConnections()
 }
 
-// A transport that is not net/http's does not say whether it got a connection. It
-// proves nothing.
+// A transport other than net/http's does not report whether it got a connection, so the outcome is
+// unknown.
 func TestForeignTransport(t *testing.T) {
 	t.Parallel()
 	loses := map[string]func(*http.Request) (*http.Response, error){
@@ -207,7 +207,7 @@ func (g *gate) pass(ctx context.Context) {
 	}
 }
 
-// 64 callers at a time do not reconnect, whatever they are answered.
+// 64 concurrent callers do not reconnect, whatever the answers are.
 func TestConnectionsAreReused(t *testing.T) {
 	t.Parallel()
 	const callers, rounds = 64, 2

@@ -58,7 +58,7 @@ func testedActivation(id, group, typ, created, tested string) string {
 		`"created_at":%s,"last_tested_at":%s,"last_test_succeeded":true}}`, id, group, typ, quote(created), quote(tested))
 }
 
-// waitedAPI answers for a link and for what the link makes, and notes when it was asked.
+// waitedAPI answers for a link and its connection, and records the times of the requests.
 type waitedAPI struct {
 	start time.Time
 	link  func(n int) (int, string, error) // the n-th answer, from 0
@@ -324,7 +324,7 @@ func TestWaitPrefersTheConnectionToRevokedToExpired(t *testing.T) {
 	})
 }
 
-// Only the API knows what time it is.
+// The API's clock decides, not the local clock.
 func TestWaitIgnoresTheLocalClock(t *testing.T) {
 	t.Parallel()
 	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
@@ -648,7 +648,7 @@ func TestWaitForReauthorizationOfAnotherLink(t *testing.T) {
 	}
 }
 
-// Ten answers in a row that make no sense end a wait.
+// Ten unusable responses in a row end a wait.
 func TestWaitEndsWithNonsense(t *testing.T) {
 	t.Parallel()
 	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {

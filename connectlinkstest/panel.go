@@ -30,13 +30,13 @@ var (
 	}).Parse(panelHTML))
 )
 
-// What the page shows of the newest links and of the last requests.
+// The number of newest links and last requests on the page.
 const (
 	shownLinks    = 100
 	shownRequests = 20
 )
 
-// panelFailures are the failures that the page's menu has.
+// panelFailures are the failures in the page's menu.
 var panelFailures = []panelFailure{
 	{"throttle", "429, with Retry-After: 2", Failure{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"2"}}}},
 	{"error", "500", Failure{Status: http.StatusInternalServerError}},
@@ -52,10 +52,9 @@ type panelFailure struct {
 
 // handlePanel serves the page for people at /.
 //
-// Its forms cannot send JSON, and the levers take nothing else. So they are posted to
-// the page itself, with a random token that only a page of this origin can read: what
-// another site posts lacks it, also from a browser that sends neither Origin nor
-// Sec-Fetch-Site.
+// Its forms cannot send JSON, which the levers need. So the forms are posted to the page
+// itself, with a random token that only a page of this origin can read. A form of another
+// site does not have it, also in a browser that sends neither Origin nor Sec-Fetch-Site.
 func (s *Server) handlePanel() {
 	formToken := rand.Text()
 	s.mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +70,7 @@ func (s *Server) handlePanel() {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		// ParseForm reads nothing but a form.
+		// ParseForm reads only bodies with the content type of a form.
 		if r.ParseForm() != nil || subtle.ConstantTimeCompare([]byte(r.PostForm.Get("form")), []byte(formToken)) != 1 {
 			writeJSON(w, http.StatusForbidden, controlError{Error: "this is not a form of the page as it is now: load it again"})
 			return
@@ -84,11 +83,11 @@ func (s *Server) handlePanel() {
 		w.Header().Set("Location", "/"+part) // so that reloading the page does not press again
 		w.WriteHeader(http.StatusSeeOther)
 	})
-	// Browsers ask for it by themselves. As a request to the API it would use up a failure.
+	// Browsers request this by themselves. As a request to the API it would count for a failure.
 	s.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 }
 
-// press does what a button of the page says, and returns the part of the page to show.
+// press carries out the action of a button, and returns the part of the page to show.
 func (s *Server) press(form url.Values) (part string, err error) {
 	id, _ := strconv.ParseInt(form.Get("value"), 10, 64) // 0, which no link has
 	switch form.Get("action") {
@@ -125,7 +124,7 @@ func (s *Server) press(form url.Values) (part string, err error) {
 	return fmt.Sprintf("#link-%d", id), err
 }
 
-// linkView is a link with whose it is and what came of it, in words.
+// linkView is a link with its owner and its outcome in words.
 type linkView struct {
 	linkJSON
 	Owner, Outcome string
@@ -163,7 +162,7 @@ func viewLinks(st stateJSON) []linkView {
 	return all
 }
 
-// failureView is a failure in words, with the name of whose requests it is for.
+// failureView is a failure in words, with the owner of the token that it is for.
 type failureView struct {
 	firedJSON
 	Words, Whose string
@@ -207,7 +206,7 @@ func (f failureJSON) words() string {
 	return strings.Join(words, ", ")
 }
 
-// requestView is a request with its duration, of which few digits are shown.
+// requestView is a request with a rounded duration.
 type requestView struct {
 	Request
 	Took time.Duration

@@ -18,14 +18,16 @@ type seed struct {
 	Failures    []json.RawMessage `json:"failures"`
 }
 
-// NewSeededServer starts a server like [NewServer] that begins with what seed describes,
-// and begins with it again after each [Server.Reset]. seed is a JSON object with the lists
-// workspaces, groups, types, connections and failures, each of them optional. The items
-// are what the levers of these names take (see [WithControl]), and are made in this order.
-// The ids of the workspaces are 101, 103 and so on, those of [WithWorkspace] first.
+// NewSeededServer starts a server like [NewServer], with the objects that seed describes. They
+// are there again after each [Server.Reset].
 //
-// An error is about an option, or names the field or value of the seed that is wrong.
-// Then nothing was served, and the caller closes the listeners of the options.
+// seed is a JSON object with the lists workspaces, groups, types, connections and failures.
+// Each list is optional. The items are the bodies of requests to the levers with these names
+// (see [WithControl]). They are made in this order. The ids of the workspaces are 101, 103 and
+// so on, first those of [WithWorkspace].
+//
+// An error names the option, or the field or value of the seed, that is wrong. After an error
+// nothing is served, and the caller must close the listeners of the options.
 func NewSeededServer(seed []byte, opts ...Option) (*Server, error) {
 	s, err := newServer(seed, opts)
 	if err != nil {
@@ -34,12 +36,12 @@ func NewSeededServer(seed []byte, opts ...Option) (*Server, error) {
 	return s, nil
 }
 
-// sow decodes a seed and begins with it.
+// sow decodes a seed, and sets the first state.
 func (s *Server) sow(text []byte) error {
 	if err := decodeBody(text, &s.seed); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
-	// These keep their tokens after a Reset, like those of WithWorkspace.
+	// Like those of WithWorkspace, these workspaces have the same tokens after a Reset.
 	for i, body := range s.seed.Workspaces {
 		var ws newWorkspaceJSON
 		err := decodeBody(body, &ws)
@@ -56,7 +58,7 @@ func (s *Server) sow(text []byte) error {
 	return err
 }
 
-// begin returns the server's first state, and the failures that are queued then.
+// begin returns the server's first state and failures.
 func (s *Server) begin() (state, []*queued, error) {
 	fresh := &Server{config: s.config, state: newState(s.token, s.now())}
 	for _, f := range s.further {

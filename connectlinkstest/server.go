@@ -132,7 +132,7 @@ func NewServer(opts ...Option) *Server {
 	return s
 }
 
-// newServer refuses what an option or the seed gets wrong, before it serves anything.
+// newServer returns an error if an option or the seed is wrong, before it serves anything.
 func newServer(seed []byte, opts []Option) (*Server, error) {
 	s := &Server{
 		config: config{
@@ -231,7 +231,7 @@ func (s *Server) Reset() {
 	defer s.mu.Unlock()
 	s.offset, s.retired, s.rate, s.limiters = 0, 0, 0, nil
 	s.usedUp, s.requests = nil, nil
-	s.state, s.failures, _ = s.begin() // which was possible at the start
+	s.state, s.failures, _ = s.begin() // newServer has checked that this works
 }
 
 // Token returns the API key of the first workspace.

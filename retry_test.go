@@ -151,7 +151,7 @@ func testRetries(t *testing.T, h2 bool) {
 	t.Helper()
 	testkit.NeedsGo126(t, h2)
 	t.Parallel()
-	calls := testkit.LinkCalls()
+	calls := testkit.SomeLinkCalls()
 	if h2 {
 		calls = testkit.Representative()
 	}
@@ -207,7 +207,7 @@ func TestRetriesOfALastingFailure(t *testing.T) {
 				n := testkit.NewNetwork(t, false)
 				for retries := range 3 {
 					c := n.Client(t, connectlinks.WithMaxRetries(retries))
-					for _, op := range testkit.LinkCalls() {
+					for _, op := range testkit.SomeLinkCalls() {
 						// A second revoke or delete is refused by the answer, not by the API.
 						n.API.BeginAlways(testkit.Fault{CarriedOut: f.carriedOut && op.Creates, Answer: f.answer})
 						id, err := op.LinkID(t.Context(), c)

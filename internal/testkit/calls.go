@@ -223,6 +223,14 @@ func Repeatable() []Call { return slices.Concat(Gets(), Lists(), Revokes(), Dele
 // LinkCalls returns [Creates] and [Repeatable].
 func LinkCalls() []Call { return append(Creates(), Repeatable()...) }
 
+// SomeLinkCalls returns [LinkCalls] if [Thorough], and otherwise [Representative].
+func SomeLinkCalls() []Call {
+	if Thorough {
+		return LinkCalls()
+	}
+	return Representative()
+}
+
 // Representative returns [Creates], and one call each of the other methods.
 func Representative() []Call {
 	return append(Creates(), Named("Sources.GetConnectLink"), Named("Destinations.ListConnectLinks"),

@@ -24,11 +24,15 @@ const PersonalToken = "Kq3Vd8/Rz1+Mx6=Nc0Fy5Tb9Ws"
 // Secrets are the secrets that the checks below look for.
 var Secrets = []string{TokenSecret, PersonalToken, LinkSecret}
 
-// Verbs are all verbs of fmt except %p, %T and %w, some with flags.
-var Verbs = []string{
-	"%v", "%+v", "%#v", "%s", "%q", "%+q", "%d", "%t", "%x", "% x", "%X", "%#X", "%o", "%O", "%b", "%e", "%E", "%f", "%F", "%g", "%G", "%c", "%U", "%#U",
-	"%9v", "%-40.60s", "%z",
-}
+// Verbs are all verbs of fmt except %p, %T and %w, some with flags, if [Thorough]. Otherwise they
+// are those that print each kind of field.
+var Verbs = func() []string {
+	verbs := []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%c", "%z"}
+	if Thorough {
+		verbs = append(verbs, "%+q", "%t", "% x", "%X", "%#X", "%o", "%O", "%b", "%e", "%E", "%f", "%F", "%g", "%G", "%U", "%#U", "%9v", "%-40.60s")
+	}
+	return verbs
+}()
 
 // fewVerbs are enough for a value that holds an error, if the error passed with all verbs.
 var fewVerbs = []string{"%+v", "%#v", "%d"}

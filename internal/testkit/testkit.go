@@ -108,7 +108,7 @@ func Repeats(n int) int {
 	if Thorough && !Race {
 		return n
 	}
-	return n / 20
+	return n / 50
 }
 
 // Sample counts similar cases in n, and reports whether to try this one: all of them if

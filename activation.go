@@ -132,10 +132,9 @@ func (s *ActivationsService) CreateReauthorizationLink(ctx context.Context, id s
 	})
 }
 
-// FindConnectLink looks for a redirect URI among the newest 300 links, and returns the live
-// link that has it. Use it for the link of a create that returned [ErrOutcomeUnknown]. If no
-// live link has the redirect URI, or if several links have it, live or not, the error matches
-// [ErrNotFound].
+// FindConnectLink looks for a redirect URI among the newest 300 links. Use it for the link of a
+// create that returned [ErrOutcomeUnknown]. If exactly one link has the redirect URI, and that
+// link is live, FindConnectLink returns it. Otherwise the error matches [ErrNotFound].
 //
 // API: GET /api/v2/activation_connect_links
 //
@@ -157,7 +156,7 @@ func (s *ActivationsService) GetConnectLink(ctx context.Context, linkID int64) (
 // revoke every live link: it may have been used already, and may still be open in a browser.
 //
 // The documentation does not say whether the API revokes a link that is revoked or used
-// already. If the SDK repeats the request, and the API refuses the repeat with a 4xx, the SDK
+// already. If an earlier attempt may have worked, and the API refuses a retry with a 4xx, the SDK
 // fetches the link. If the link is revoked, RevokeConnectLink succeeds.
 //
 // API: POST /api/v2/activation_connect_links/{connect_link_id}/revoke
@@ -208,8 +207,8 @@ func (s *ActivationsService) AllConnectLinks(ctx context.Context, opts ListOptio
 //
 // A poll reads the newest activations first. It stops at the first page that is sorted newest
 // first and ends with a destination that is not newer than since. This is usually the first
-// page. Every tenth poll reads all pages, because an activation of an older destination can end
-// an earlier page. A poll of an expired or revoked link reads all pages too.
+// page. A new activation can have an old destination, which may end a page. So every tenth poll
+// reads all pages. A poll of an expired or revoked link reads all pages too.
 //
 // Assumption: a link makes the destination of its activation. The destination is then newer
 // than the link.
@@ -348,8 +347,8 @@ func (s *ActivationsService) All(ctx context.Context, opts ListOptions) iter.Seq
 	return all(ctx, (*service)(s), "/api/v2/activations", opts, (*wireActivation).activation)
 }
 
-// Delete deletes an activation. If the SDK repeats the request and the API answers 404 or 410,
-// Delete returns nil, because an earlier attempt probably deleted the activation.
+// Delete deletes an activation. If an earlier attempt may have worked, and a retry is answered
+// with 404 or 410, Delete returns nil.
 //
 // API: DELETE /api/v2/activations/{activation_id}
 //

@@ -21,10 +21,10 @@
 //
 // # Customers
 //
-// A platform may have a workspace for each customer, and so a token. Derive a client for each
-// customer with [Client.With] and [WithToken], or with [WorkspacesService.TokenSource]. In V2
-// one token sees all customers: derive a client for each with [WithGroup]. Derived clients
-// share connections.
+// In V1 a platform may have a workspace for each customer. Each workspace has its own token.
+// Derive a client for each customer with [Client.With] and [WithToken], or with
+// [WorkspacesService.TokenSource]. In V2 one token sees all customers: derive a client for each
+// with [WithGroup]. Derived clients share connections.
 //
 // # V1 and V2
 //
@@ -37,8 +37,8 @@
 // For bad input a method returns an [*InputError], and sends nothing. For a response that is
 // not a success it returns an [*APIError], which [errors.Is] matches with [ErrNotFound] and
 // its siblings. For a success that cannot be used it returns [ErrBadResponse]. Errors of a
-// limiter, a token source or the network are wrapped. If a create failed, but may have been
-// carried out, the error also matches [ErrOutcomeUnknown].
+// limiter, a token source or the network are wrapped, unless their text may hold a secret. If a
+// create failed, but may have been carried out, the error also matches [ErrOutcomeUnknown].
 //
 // The caller's own cancel or deadline is visible as [context.Canceled] or
 // [context.DeadlineExceeded]. An error of [WithTimeout] is neither. Its method Timeout() bool
@@ -46,8 +46,8 @@
 //
 // # Retries
 //
-// One call makes at most one link. The API has no idempotency key, so a create is sent again
-// only if it is certain that nothing was made. Other calls are retried up to [WithMaxRetries]
+// One call makes at most one link. The API has no idempotency key, so the SDK sends a create
+// again only if the request was not carried out. It retries other calls up to [WithMaxRetries]
 // times, unless the answer is final:
 //
 //	                                               a create   other calls
@@ -61,25 +61,27 @@
 //	the caller's cancel or deadline                unknown*   never
 //	other redirects, other 4xx                     never      never
 //
-// "Unknown" means ErrOutcomeUnknown, and that nothing is sent again (* unless no connection
-// was made). We assume that a 401, a 429, and a 503 with Retry-After were not carried out, as
-// HTTP defines them. An HTTP/2 server can report that it did not process a request. The SDK
+// "Unknown" means that the SDK does not send the create again, and that the error matches
+// ErrOutcomeUnknown. (*) It does not match if no connection was made, or if the context ended
+// between attempts. We assume that a 401, a 429, and a 503 with Retry-After were not carried out,
+// as HTTP defines them. An HTTP/2 server can report that it did not process a request. The SDK
 // does not repeat a create because of such a report.
 //
-// Between attempts the SDK waits: about half a second at first, then longer, or as long as
-// Retry-After says. A pause is at most 10 seconds, or 11 after a Retry-After, which spreads
-// callers. If a pause would end after the context's deadline, the SDK returns the error
-// instead. While a token is throttled, every caller with that token waits, in a client and in
-// all that are derived from it. If the wait would be too long, the call returns an [APIError]
-// 429 that says it was not sent.
+// Between attempts the SDK waits about half a second at first, then longer. After a 429 or 503 it
+// waits as long as Retry-After says, and up to a second more, so that callers do not all start at
+// once. If Retry-After is more than 10 seconds, or if the wait would end after the context's
+// deadline, it returns the error instead. While a token is throttled, every caller with that
+// token waits, in a client and in all that are derived from it. If that would be too long, or
+// happens too often, the call returns an [APIError] 429: the API's own, or one that says it was
+// not sent.
 //
 // # Limits
 //
-// Every call ends with its context, if the caller's own [TokenSource], [RateLimiter] and HTTP
-// transport honour it. Each attempt ends after [WithTimeout]. The SDK reads at most 8 MiB of a
-// success, and 64 KiB of an error. A success may have 200,000 JSON values and 1,000 items,
-// each of at most 1 MiB. A longer one is [ErrBadResponse]. Decoding takes at most 64 MiB of
-// memory.
+// Every call ends with its context, if the caller's own [TokenSource], [RateLimiter], hooks and
+// HTTP transport honour it. Each attempt ends after [WithTimeout]. The SDK reads at most 8 MiB of a
+// success, and 64 KiB of an error. A success may have 200,000 JSON values, 1,000 levels of
+// nesting, and 1,000 items. An item, or another member, has at most 1 MiB. What is more is
+// [ErrBadResponse]. Decoding takes at most 64 MiB of memory.
 //
 // Replicas of a program do not know of each other. If they must share a rate limit, give them
 // a [RateLimiter] that asks one place, such as the module redislimit.
@@ -102,11 +104,13 @@
 //   - A logger or printer that encodes the struct as JSON, gob or YAML, or reads its fields by
 //     reflection: zap.Any, zerolog's Interface, a JSON formatter of logrus, a [log/slog] JSON
 //     handler that gets a slice of links, spew, cmp.Diff, a failing assert.Equal.
-//   - fmt, for a link in an unexported field of your struct. Also for a link in a struct that
-//     your struct points to, if the verb does not fit, such as %s.
+//   - fmt, for a link in an unexported field of your struct.
+//   - fmt, for a link in a struct that your struct points to, if you print it with a verb that
+//     does not fit, such as %s.
 //   - The misuses %w of a value that is not an error, and %p of a value that is not a pointer.
 //     go vet reports them.
 //
 // Log link.ID, or link.String(). net/http itself logs "Unsolicited response received on idle
-// HTTP channel" with the bytes that a server sent unasked, to the standard logger.
+// HTTP channel" with the bytes that a server sent unasked, to the standard logger. A token of
+// fewer than four characters is not looked for in foreign texts.
 package connectlinks

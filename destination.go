@@ -77,10 +77,9 @@ func (s *DestinationsService) CreateReauthorizationLink(ctx context.Context, id 
 	})
 }
 
-// FindConnectLink looks for a redirect URI among the newest 300 links, and returns the live
-// link that has it. Use it for the link of a create that returned [ErrOutcomeUnknown]. If no
-// live link has the redirect URI, or if several links have it, live or not, the error matches
-// [ErrNotFound].
+// FindConnectLink looks for a redirect URI among the newest 300 links. Use it for the link of a
+// create that returned [ErrOutcomeUnknown]. If exactly one link has the redirect URI, and that
+// link is live, FindConnectLink returns it. Otherwise the error matches [ErrNotFound].
 //
 // API: GET /api/v1/destination_connect_links
 //
@@ -104,7 +103,7 @@ func (s *DestinationsService) GetConnectLink(ctx context.Context, linkID int64) 
 // open in a browser.
 //
 // The documentation does not say whether the API revokes a link that is revoked or used
-// already. If the SDK repeats the request, and the API refuses the repeat with a 4xx, the SDK
+// already. If an earlier attempt may have worked, and the API refuses a retry with a 4xx, the SDK
 // fetches the link. If the link is revoked, RevokeConnectLink succeeds.
 //
 // API: POST /api/v1/destination_connect_links/{connect_link_id}/revoke
@@ -159,8 +158,7 @@ func (s *DestinationsService) WaitForConnection(ctx context.Context, linkID int6
 // WaitForReauthorization polls until the connection of a reauthorization link was tested after
 // since, and returns the destination. For since, pass the LastTestedAt that you read before you
 // made the link. LastTestSucceeded of the result says whether the new credentials work. It polls
-// and ends like WaitForConnection. If the link does not reauthorize a connection, it returns
-// [ErrInvalidRequest].
+// and ends like WaitForConnection. If the link has no DestinationID, it returns [ErrInvalidRequest].
 //
 // Assumption: a test by the customer changes LastTestedAt. The API documents nothing else that
 // changes.
@@ -231,8 +229,8 @@ func (s *DestinationsService) All(ctx context.Context, opts ListOptions) iter.Se
 	return all(ctx, (*service)(s), "/api/v1/destinations", opts, (*wireConnection).destination)
 }
 
-// Delete deletes a destination. If the SDK repeats the request and the API answers 404 or 410,
-// Delete returns nil, because an earlier attempt probably deleted the destination.
+// Delete deletes a destination. If an earlier attempt may have worked, and a retry is
+// answered with 404 or 410, Delete returns nil.
 //
 // API: DELETE /api/v1/destinations/{destination_id}
 //

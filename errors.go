@@ -28,35 +28,37 @@ var (
 
 var (
 	// ErrBadResponse reports a success that cannot be used: HTML, truncated JSON, a link without
-	// an id or a URL, a page that does not advance. The error that wraps it says what is wrong,
-	// and does not quote the answer.
+	// an id or a URL (in a list: without an id), a page that does not advance. The error that
+	// wraps it says what is wrong, and does not quote the answer.
 	ErrBadResponse = errors.New("connectlinks: bad response")
 
 	// ErrOutcomeUnknown reports a create that failed, but may have been carried out. The API may
 	// have a link whose URL nobody has. The SDK never repeats such a create. With UniqueRedirect
 	// this error is rare.
 	//
-	// Ask the customer to try again, and use a new RedirectURI. The lost link expires. To revoke
-	// it before, call FindConnectLink with a new context and the old RedirectURI.
+	// Ask the customer to try again, and use a new RedirectURI. The lost link expires. If its
+	// RedirectURI was unique, you can revoke it before: call FindConnectLink with a new context
+	// and that RedirectURI.
 	ErrOutcomeUnknown = errors.New("connectlinks: outcome unknown: the API may hold a link that nobody has")
 )
 
-// APIError reports an answer of the API that is not a success. By its StatusCode it matches
-// [ErrUnauthorized] and its siblings:
+// APIError reports an answer of the API that is not a success. The SDK makes one itself for a call
+// that it did not send because of a throttle (429), and for what belongs to another group than
+// that of [WithGroup] (404). By its StatusCode it matches [ErrUnauthorized] and its siblings:
 //
 //	if errors.Is(err, connectlinks.ErrNotFound) { ... }
 //
 // No field holds a token or a link's secret: the SDK withholds a text that may hold one.
 type APIError struct {
 	// StatusCode is the HTTP status. If the envelope of a 2xx answer reports a failure, it is the
-	// envelope's number, or 404 for "not_found".
+	// envelope's number, 404 for "not_found", or the 2xx for "error".
 	StatusCode int
 	Status     string        // the envelope's status: a word such as "not_found", or a number; "" if absent
 	Message    string        // the API's message; "" if absent
 	RequestID  string        // the X-Request-Id header, for the vendor's support; "" if absent
 	Method     string        // the request's method
 	Path       string        // the request's path, relative to the base URL
-	RetryAfter time.Duration // the time to wait that the API or the rate limiter named, or the rest of it; 0 if none
+	RetryAfter time.Duration // how long to wait: what the API or the rate limiter named, or what is left of it; 0 if nothing
 	Body       []byte        // the first 4 KiB of the answer
 }
 
@@ -123,9 +125,9 @@ func (e *APIError) hint() string {
 // retiredHint is appended to errors that V1 may return after its retirement.
 const retiredHint = "if API V1 has been retired (15 January 2027), use Client.Activations"
 
-// InputError reports an argument or option that the SDK refused before it sent anything. Field is
-// its name in Go: Type, RedirectURI, Token, linkID and so on. Reason completes the sentence that
-// Field begins.
+// InputError reports an argument or option that the SDK refused before it sent the request. Field
+// is its name in Go: Type, RedirectURI, Token, linkID and so on. Reason completes the sentence
+// that Field begins.
 type InputError struct{ Field, Reason string }
 
 func (e *InputError) Error() string { return "connectlinks: " + e.Field + " " + e.Reason }

@@ -13,8 +13,8 @@ type Call struct {
 
 // CallResult describes how a call ended, for the hooks of [WithCallHook].
 type CallResult struct {
-	Err      error         // the error that the caller gets; nil for a success
-	Attempts int           // the number of requests
+	Err      error         // the error of the call; nil for a success
+	Attempts int           // the number of requests, without those of calls inside this call
 	Paused   time.Duration // the time that the call waited between attempts and for a throttled token
 	Limited  time.Duration // the time that the call waited for the rate limiter
 }

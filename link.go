@@ -24,7 +24,8 @@ type ConnectLink struct {
 	Type string `json:"type"` // the service's name, such as "hubspot"
 	URL  string `json:"uri"`  // where to send the customer
 	// ExpiresAt is when the link expires: 24 hours after it was made, unless the
-	// organization's settings say otherwise. It is zero if the API names no time.
+	// organization's settings say otherwise. It is zero if the API names no time, and in a list
+	// also if the time cannot be read.
 	ExpiresAt   time.Time `json:"expiration,omitzero"`
 	Expired     bool      `json:"expired"` // when the API answered
 	Revoked     bool      `json:"revoked"`
@@ -56,9 +57,9 @@ type CreateConnectLinkParams struct {
 	// UniqueRedirect promises that no other link has this RedirectURI, not even a link of an
 	// earlier failed call. If the answer to the create is lost, the SDK then looks for the link
 	// by its RedirectURI, for some seconds, and returns it like any new link. If it finds no
-	// link, or several, the error is [ErrOutcomeUnknown], as without the promise. It finds no
-	// link if the API changes the redirect URI, ignores the order of a list, or lists the link
-	// after the last look or behind 300 newer links.
+	// link, or several, the error is [ErrOutcomeUnknown], as without the promise. The search can
+	// fail: the API changes the redirect URI, ignores the order of a list, lists the link too
+	// late or behind 300 newer links, or answers the search with a 429 or 5xx.
 	//
 	// Put a new random part into RedirectURI for each call. Put it into the path, such as
 	// https://example.com/connected/<random>: the documentation does not say whether the

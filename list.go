@@ -42,7 +42,7 @@ type Page[T any] struct {
 	PerPage      int // the largest number of items on a page
 	Prev, Next   int // the numbers of the pages before and after this one; 0 for none
 	Last         int // the number of the last page
-	TotalRecords int // the number of items on all pages; 0 for a client of WithGroup
+	TotalRecords int // the number of items on all pages; 0 for links and activations of a client of WithGroup
 }
 
 // Format prints the page for every fmt verb. It prints each item with the item's own Format, so

@@ -65,15 +65,15 @@ type core struct {
 // Token must be safe for concurrent use, and must honour its context. The context has the call's
 // values, and ends with the call or after the time of [WithTimeout].
 //
-// After a 401 the SDK calls Token again. If it returns another token, the SDK sends the request
-// once more.
+// After the first 401 of a call the SDK calls Token again. If it returns another token, the SDK
+// sends the request once more.
 type TokenSource interface {
 	Token(ctx context.Context) (string, error)
 }
 
-// TokenInvalidator is an optional interface of a [TokenSource]. After a 401, the SDK calls
-// Invalidate with the refused token, and then Token again. A source that keeps a token should
-// forget it, if it is still this one.
+// TokenInvalidator is an optional interface of a [TokenSource]. After the first 401 of a call, the
+// SDK calls Invalidate with the refused token, and then Token again. A source that keeps a token
+// should forget it, if it is still this one.
 type TokenInvalidator interface {
 	Invalidate(token string)
 }
@@ -90,7 +90,7 @@ func (f TokenFunc) Token(ctx context.Context) (string, error) { return f(ctx) }
 //
 // If Wait returns an error, the call's error matches [ErrRateLimited], unless the context ended.
 // If that error has a method RetryAfter() time.Duration, the call's error is an [*APIError] 429
-// with this RetryAfter.
+// with this RetryAfter, or the API's own 429 if the call had one before.
 //
 // Use one limiter for one token and region. Clients of [Client.With] have the same limiter, so a
 // client for another token needs another one:
@@ -152,9 +152,9 @@ func WithBaseURL(rawURL string) Option {
 // limits each attempt, like [WithTimeout]. A nil Transport means [http.DefaultTransport], which
 // keeps two idle connections for each host. For many concurrent callers wrap [NewTransport].
 //
-// Do not use a transport that retries. If a transport sends a create again by itself, the SDK
-// cancels the attempt, and returns [ErrOutcomeUnknown] instead of a link that may be the second
-// one. It uses [net/http/httptrace] to detect this. It cannot detect it if the transport does
+// Do not use a transport that retries. If the SDK sees that a transport sends a create again by
+// itself, it cancels the attempt. There may be two links, so it returns [ErrOutcomeUnknown] and
+// not the link of that answer. It uses [net/http/httptrace] to detect this. It cannot detect it if the transport does
 // not report to httptrace, or if the transport wraps an http.Transport that uses a proxy.
 func WithHTTPClient(hc *http.Client) Option {
 	return option(func(c *core) error {
@@ -187,7 +187,7 @@ func WithMaxRetries(n int) Option {
 
 // WithTimeout limits each attempt, from sending the request to the end of the response. It also
 // limits each call of the token source. The default is 30 seconds. With 0, only the context
-// limits them. The error has a method Timeout() bool that returns true, and is not
+// limits them, and the Timeout of the client of [WithHTTPClient]. The error has a method Timeout() bool that returns true, and is not
 // [context.DeadlineExceeded].
 func WithTimeout(d time.Duration) Option {
 	return option(func(c *core) error {

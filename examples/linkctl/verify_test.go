@@ -846,6 +846,7 @@ func TestVerifyRevokesALinkOfAnUnknownType(t *testing.T) {
 		assert.Equal(t, exitOtherwise, exitCode(err))
 		assert.Len(t, w.Links(), len(w.was)+3)
 		assert.Empty(t, rep.NotRevoked)
+		assert.False(t, w.v.uncertain, "its id is known")
 		assert.Zero(t, w.v.assume)
 	})
 }

@@ -204,6 +204,7 @@ func TestShellInMarkdown(t *testing.T) {
 	}
 	env := shellEnvironment(t)
 	files, ran := shellFiles(t), 0
+	checkout := filepath.Join(t.TempDir(), "checkout") // always the same: builds are cached by it
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		var commands []shellCommand
 		for _, b := range shellBlocks(t, name) {
@@ -216,7 +217,7 @@ func TestShellInMarkdown(t *testing.T) {
 		}
 		ran++
 		t.Run(name, func(t *testing.T) {
-			checkout := t.TempDir()
+			require.NoError(t, os.RemoveAll(checkout))
 			copyCheckout(t, checkout)
 			runShell(t, name, filepath.Join(checkout, files[name]), env, commands)
 		})
@@ -241,6 +242,7 @@ func shellEnvironment(t *testing.T) []string {
 
 func copyCheckout(t *testing.T, to string) {
 	t.Helper()
+	require.NoError(t, os.Mkdir(to, 0o755))
 	entries, err := os.ReadDir(root)
 	require.NoError(t, err)
 	for _, e := range entries {

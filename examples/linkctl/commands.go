@@ -17,8 +17,8 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// app is a command that runs: its options, the API it talks to, and its result as text
-// and as the value that -json shows.
+// app is a running command: its options, its API, and its result, as text and as the value of
+// -json.
 type app struct {
 	options
 	session
@@ -42,7 +42,7 @@ func collect[T any](items iter.Seq2[T, error], wanted func(T) bool) ([]T, error)
 	return kept, nil
 }
 
-// types is the command of that name, like the functions below.
+// types is the command types. The functions below are the commands with their names.
 func types(ctx context.Context, a *app) error {
 	text := strings.ToLower(a.arg)
 	found, err := collect(a.api.types(ctx), func(s service) bool {
@@ -94,7 +94,7 @@ func wait(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	var earlier []connection // it may find one of these, since the link does not name what it made
+	var earlier []connection // the wait may find one of these, since the link does not name its activation
 	if a.kind == "activation" && a.connection == "" && a.since.IsZero() {
 		if earlier, err = collect(a.api.connections(ctx), func(c connection) bool { return c.Type == l.Type && c.GroupID == l.GroupID }); err != nil {
 			return err
@@ -196,7 +196,7 @@ func get(ctx context.Context, a *app) error {
 		case !errors.Is(err, connectlinks.ErrNotFound):
 			return err
 		default:
-			a.say("%s %s is there no more", a.kind, l.ConnectionID)
+			a.say("%s %s does not exist any more", a.kind, l.ConnectionID)
 		}
 	}
 	return a.answer(got, nil)
@@ -234,7 +234,7 @@ func (a *app) revokeAll(ctx context.Context) error {
 		if err == nil {
 			revoked = append(revoked, l)
 		} else if failed = cmp.Or(failed, err); ctx.Err() != nil || errors.Is(err, connectlinks.ErrRateLimited) {
-			break // the next would go the same way
+			break // the next one would fail too
 		}
 	}
 	if failed != nil {
@@ -245,12 +245,12 @@ func (a *app) revokeAll(ctx context.Context) error {
 	return cmp.Or(a.answer(a.showLinks(&a.text, revoked), nil), failed)
 }
 
-var errNobody = misuse("revoke -all asks first, and there is nobody to ask",
-	"see with linkctl list, and the same -kind and -type, what would go; then revoke with -yes")
+var errNobody = misuse("revoke -all asks first, and needs a terminal for that",
+	"linkctl list with the same -kind and -type shows the links; then revoke with -yes")
 
-// ask asks on the terminal, and returns nil for a yes, an error that says no for another
-// answer, and nobody if there is none. From then on Ctrl-C ends the program
-// at once: a context does not end reading.
+// ask asks a question on the terminal. It returns nil for yes, an error with the text no for
+// another answer, and nobody without an answer. From then on Ctrl-C ends the program at once,
+// because a context does not end a read.
 func ask(question string, nobody error, no string) error {
 	signal.Reset(os.Interrupt)
 	fmt.Fprint(os.Stderr, question)

@@ -9,7 +9,7 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// finding is what doctor says about one thing.
+// finding is one result of doctor.
 type finding struct {
 	Check  string `json:"check"`
 	Status string `json:"status"` // ok or problem
@@ -111,7 +111,7 @@ func (a *app) check(ctx context.Context, report func(check string, problem error
 	}
 }
 
-// opens says what the token opens.
+// opens returns what the token gives access to.
 func (a *app) opens(ctx context.Context) (string, error) {
 	if a.kind != "activation" {
 		w, err := a.client.Workspaces.Current(ctx)
@@ -126,7 +126,7 @@ func (a *app) opens(ctx context.Context) (string, error) {
 		return "", err
 	}
 	opened := fmt.Sprintf("activations: %d", activations.TotalRecords)
-	if page, err := a.client.Workspaces.List(ctx, one); err == nil && len(page.Items) > 0 { // V1, while it lasts
+	if page, err := a.client.Workspaces.List(ctx, one); err == nil && len(page.Items) > 0 { // V1 only
 		opened += fmt.Sprintf("; workspaces: %d, the newest %q (id %d)", page.TotalRecords, page.Items[0].Name, page.Items[0].ID)
 	}
 	return opened, nil

@@ -24,8 +24,8 @@ const (
 	exitInterrupted  = 130
 )
 
-// failure explains an error to a person: what is wrong and what to do about it. It holds
-// the exit code, and the error for those who look closer.
+// failure explains an error to a person: what is wrong, and what to do about it. It holds the
+// exit code, and the error itself for details.
 type failure struct {
 	code       int
 	what, todo string
@@ -44,9 +44,9 @@ var explanations = []struct {
 }{
 	{connectlinks.ErrOutcomeUnknown, failure{exitUnknown, "the outcome is unknown: there may be a link now that nobody has",
 		`find it with "linkctl list" and revoke it; or try again, since an unused link does no harm until it expires`, nil}},
-	{context.Canceled, failure{exitInterrupted, "interrupted", "the same command goes on from here", nil}},
+	{context.Canceled, failure{exitInterrupted, "interrupted", "run the same command again to go on", nil}},
 	{connectlinks.ErrUnauthorized, failure{exitRefused, "the API does not know the token",
-		"was it replaced, was it cut off, is it of the other region? linkctl doctor looks closer", nil}},
+		"it may have been replaced or cut off, or be of the other region: run linkctl doctor", nil}},
 	{connectlinks.ErrForbidden, failure{exitRefused, "the token may not do this",
 		"activations take a personal access token, sources and destinations a workspace API key: see linkctl doctor", nil}},
 	{connectlinks.ErrInvalidRequest, failure{exitRefused, "the API refuses this",
@@ -56,9 +56,9 @@ var explanations = []struct {
 	{connectlinks.ErrRateLimited, failure{exitThrottled, "the API is throttling this token", "wait a minute, then try again", nil}},
 	{connectlinks.ErrLinkExpired, failure{exitOther, "the link expired before the customer had finished", "make another", nil}},
 	{connectlinks.ErrLinkRevoked, failure{exitOther, "the link was revoked before the customer had finished", "make another", nil}},
-	{connectlinks.ErrServer, failure{exitOther, "the API has a problem of its own",
-		"nothing is wrong here: try again later; the vendor's support wants the request id", nil}},
-	{connectlinks.ErrBadResponse, failure{exitOther, "what answers does not talk like the API",
+	{connectlinks.ErrServer, failure{exitOther, "the API reports an error of its own",
+		"try again later; the vendor's support needs the request id", nil}},
+	{connectlinks.ErrBadResponse, failure{exitOther, "the answer is not one of the API",
 		"does CENSUS_BASE_URL lead to it? is a proxy in between? is API V1 retired?", nil}},
 }
 
@@ -95,7 +95,7 @@ func explain(err error) *failure {
 		return &failure{exitUsage, strings.Join(said, ", and "), "", nil}
 	}
 	if answered {
-		return &failure{exitOther, "the API gives an answer that nobody expects", "does CENSUS_BASE_URL lead to it?", err}
+		return &failure{exitOther, "the API gave an unexpected answer", "does CENSUS_BASE_URL lead to it?", err}
 	}
 	return &failure{exitOther, "the API does not answer", "is the network up? does CENSUS_BASE_URL lead to it?", err}
 }

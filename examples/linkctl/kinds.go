@@ -43,8 +43,8 @@ type link struct {
 }
 
 // newLink converts a link. The API says whether it is expired, not the local clock.
-// A live link may have been used already: the API does not say whether it was. A link
-// with a connection has made it, or is there to renew it.
+// A live link may have been used already: the API does not say whether it was. A link with a
+// connection has made it, or is for renewing it.
 func newLink(l connectlinks.ConnectLink, connection int64, group string) link {
 	state := "live"
 	switch {

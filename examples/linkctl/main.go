@@ -6,19 +6,19 @@
 //	linkctl wait LINK                 until the customer has finished
 //	linkctl list                      the live links
 //	linkctl list -connections         what customers have connected
-//	linkctl get LINK                  one link, and what came of it
+//	linkctl get LINK                  one link, and its connection
 //	linkctl reauthorize CONNECTION    make a link that renews credentials
-//	linkctl revoke LINK               end a link before its time
-//	linkctl revoke -all               end every live link; asks first
+//	linkctl revoke LINK               revoke a link
+//	linkctl revoke -all               revoke every live link; asks first
 //	linkctl doctor                    is everything set up? what is to be done?
 //	linkctl migrate                   what is left to do for the move to API V2
 //	linkctl verify -type hubspot      what the API does that is not documented; asks first
 //
 // All except migrate take -kind, which also chooses the version of the API: source and
 // destination (the default) by V1, activation by V2. All take -json, for scripts; "linkctl
-// COMMAND -h" shows the other flags. Only create and reauthorize print a link's URL, which
-// is a password; list, get and revoke do with -show-url. Progress and questions go to
-// stderr, if that is a terminal.
+// COMMAND -h" shows the other flags. A link's URL is a password: only create and reauthorize
+// print it, and list, get and revoke with -show-url. Progress and questions go to stderr, if
+// that is a terminal.
 //
 // # Environment
 //
@@ -36,8 +36,8 @@
 // The vendor retires API V1 on 15 January 2027. migrate reads the workspace of
 // CENSUS_API_TOKEN by V1, and what CENSUS_PERSONAL_ACCESS_TOKEN sees by V2. It reports which
 // types, sources and destinations are on V2, which live links will stop working, and what
-// must be done by hand, in order. It changes nothing. What it cannot see, it says, and goes
-// on. Run it for each workspace.
+// must be done by hand, in order. It changes nothing. If it cannot see something, it says so
+// and goes on. Run it for each workspace.
 //
 // # Verify
 //
@@ -53,16 +53,16 @@
 // # Live links
 //
 // Somebody can open a live link. It may have been used already: the API does not say
-// whether it was. A link has a CONNECTION if it made one, and also if it is there to
-// renew one; an activation's link never shows any. So to cut somebody off, revoke every
-// live link of every kind, with a CONNECTION or without.
+// whether it was. A link has a CONNECTION if it made one, and also if it is for renewing
+// one. An activation's link never shows one. So to lock somebody out, revoke every live
+// link of every kind, with a CONNECTION or without.
 //
 // # Waiting
 //
-// An activation's link does not name what was made with it. Given the id alone, wait takes
-// the oldest activation of the link's type and group that was connected in the last 24
+// An activation's link does not name the activation that it made. With the id alone, wait
+// takes the oldest activation of the link's type and group that was connected in the last 24
 // hours. If it was there before the wait, it may be another customer's, and wait fails. So
-// give -since the time that create printed, and look at the details.
+// give -since the time that create printed, and check the details.
 //
 // A link that reauthorizes has its connection from the start. To wait for the customer, name
 // the connection: wait -connection ID LINK.
@@ -107,7 +107,7 @@ func manual() string {
 	return strings.NewReplacer("\n// ", "\n", "\n//", "\n").Replace(text)[1:] + "\n"
 }
 
-// command is one thing that linkctl does. An argument in brackets is optional.
+// command is a command of linkctl. An argument in brackets is optional.
 type command struct {
 	name, arg, about, flags string
 	run                     func(context.Context, *app) error
@@ -116,11 +116,11 @@ type command struct {
 var commands = []command{
 	{"types", "[TEXT]", "What can be connected: all of it, or what has TEXT in its name.", "kind all", types},
 	{"create", "", "Make a link for a customer, and print its URL.", "kind type redirect-uri group", create},
-	{"wait", "LINK", "Wait until the customer has finished, or the link is dead.", "kind since connection group", wait},
+	{"wait", "LINK", "Wait until the customer has finished, or the link has expired or was revoked.", "kind since connection group", wait},
 	{"list", "", "The live links, or with -connections what was connected.", "kind all connections type show-url group", list},
-	{"get", "LINK", "One link, and what came of it.", "kind show-url group", get},
+	{"get", "LINK", "One link, and its connection.", "kind show-url group", get},
 	{"reauthorize", "CONNECTION", "Make a link that renews a connection's credentials, and print its URL.", "kind redirect-uri group", reauthorize},
-	{"revoke", "[LINK]", "End a link before its time, or with -all every live link, or every one of -type.", "kind all type yes show-url group", revoke},
+	{"revoke", "[LINK]", "Revoke a link, or with -all every live link, or every live link of -type.", "kind all type yes show-url group", revoke},
 	{"doctor", "", "Check token, region, workspace, type and redirect URI, and say what to do.", "kind type redirect-uri", doctor},
 	{"verify", "", "Find out what the API does that is not documented, with two links that it makes and revokes.", "kind type group yes", verify},
 	{"migrate", "", "Report what is left to do for the move to API V2. It changes nothing.", "", migrate},
@@ -179,7 +179,7 @@ func run(ctx context.Context, args []string) error {
 	a.setup = err
 	defer a.close()
 	err = commands[i].run(ctx, &a)
-	return cmp.Or(a.flush(), err) // a result is shown also beside an error
+	return cmp.Or(a.flush(), err) // a command may have both a result and an error
 }
 
 // parse reads flags and the argument, in any order. Before it returns flag.ErrHelp, it
@@ -192,7 +192,7 @@ func (c *command) parse(args []string, o *options) error {
 			f.StringVar(&o.kind, n, "destination", "what the link is for: source or destination, by API V1; or activation, by API V2")
 		},
 		"json":         func(n string) { f.BoolVar(&o.json, n, false, "write JSON, for scripts") },
-		"type":         func(n string) { f.StringVar(&o.typ, n, "", "`service` to connect, as types names it") },
+		"type":         func(n string) { f.StringVar(&o.typ, n, "", "`service` to connect, a name that types shows") },
 		"redirect-uri": func(n string) { f.StringVar(&o.redirectURI, n, "", "`URL` where the customer is sent at the end") },
 		"group": func(n string) {
 			f.StringVar(&o.group, n, "", "Fivetran `group` of an activation: create needs it, the others then see no other group")
@@ -200,7 +200,7 @@ func (c *command) parse(args []string, o *options) error {
 		"connection":  func(n string) { f.StringVar(&o.connection, n, "", "`id` of the connection that the link reauthorizes") },
 		"connections": func(n string) { f.BoolVar(&o.connections, n, false, "list connections, not links") },
 		"all": func(n string) {
-			f.BoolVar(&o.all, n, false, "also what is not live, or cannot be linked; with revoke, every live link")
+			f.BoolVar(&o.all, n, false, "also links that are not live, and types that take no links; with revoke, every live link")
 		},
 		"show-url": func(n string) { f.BoolVar(&o.showURL, n, false, "print the URL, which is a password") },
 		"yes":      func(n string) { f.BoolVar(&o.yes, n, false, "do not ask") },

@@ -449,7 +449,7 @@ func TestInterrupt(t *testing.T) {
 			require.NoError(t, cmd.Process.Signal(os.Interrupt))
 			stdout, stderr, code := finish(t, cmd)
 			assert.Empty(t, stdout)
-			assert.Contains(t, stderr, "linkctl: interrupted\n  to do:  the same command goes on from here\n")
+			assert.Contains(t, stderr, "linkctl: interrupted\n  to do:  run the same command again to go on\n")
 			assert.Equal(t, exitInterrupted, code)
 		})
 	}
@@ -476,7 +476,7 @@ func TestFailures(t *testing.T) {
 		{
 			name: "wrong token", args: "list", settings: []string{"CENSUS_API_TOKEN=secret-token:nobodys"},
 			err: "linkctl: the API does not know the token\n" +
-				"  to do:  was it replaced, was it cut off, is it of the other region? linkctl doctor looks closer\n",
+				"  to do:  it may have been replaced or cut off, or be of the other region: run linkctl doctor\n",
 			code: exitRefused,
 		},
 		{
@@ -518,13 +518,13 @@ func TestFailures(t *testing.T) {
 		},
 		{
 			name: "server error", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 500, Times: -1}),
-			err: "linkctl: the API has a problem of its own\n" +
-				"  to do:  nothing is wrong here: try again later; the vendor's support wants the request id\n",
+			err: "linkctl: the API reports an error of its own\n" +
+				"  to do:  try again later; the vendor's support needs the request id\n",
 			code: exitOther,
 		},
 		{
 			name: "not the API", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 200, Body: "<html>", Times: -1}),
-			err:  "linkctl: what answers does not talk like the API\n  to do:  does CENSUS_BASE_URL lead to it? is a proxy in between? is API V1 retired?\n",
+			err:  "linkctl: the answer is not one of the API\n  to do:  does CENSUS_BASE_URL lead to it? is a proxy in between? is API V1 retired?\n",
 			code: exitOther,
 		},
 		{
@@ -542,7 +542,7 @@ func TestFailures(t *testing.T) {
 		},
 		{
 			name: "odd status", args: "list", fail: answer(listing, connectlinkstest.Failure{Status: 418, Times: -1}),
-			err:  "linkctl: the API gives an answer that nobody expects\n  to do:  does CENSUS_BASE_URL lead to it?\n",
+			err:  "linkctl: the API gave an unexpected answer\n  to do:  does CENSUS_BASE_URL lead to it?\n",
 			code: exitOther,
 		},
 		{
@@ -562,8 +562,8 @@ func TestFailures(t *testing.T) {
 		},
 		{
 			name: "nobody to ask", args: "revoke -all -type hubspot",
-			err: "linkctl: revoke -all asks first, and there is nobody to ask\n" +
-				"  to do:  see with linkctl list, and the same -kind and -type, what would go; then revoke with -yes\n",
+			err: "linkctl: revoke -all asks first, and needs a terminal for that\n" +
+				"  to do:  linkctl list with the same -kind and -type shows the links; then revoke with -yes\n",
 			code: exitUsage,
 		},
 		{
@@ -661,7 +661,7 @@ func TestGetOfUsedLink(t *testing.T) {
 
 	require.NoError(t, w.Client().Destinations.Delete(t.Context(), 104))
 	stdout, _, code = execute(t, w.linkctl(t, "get 103"))
-	assert.Equal(t, head+"destination 104 is there no more\n", stdout)
+	assert.Equal(t, head+"destination 104 does not exist any more\n", stdout)
 	assert.Zero(t, code)
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/connectlinks/connectlinks-go"
 )
 
-// report says what migrate found, row by row, and what must be done, in order.
+// report holds what migrate found, row by row, and what must be done, in order.
 type report struct {
 	Token        row[struct{}]         `json:"token"`
 	Workspace    row[struct{}]         `json:"workspace"`
@@ -34,7 +34,7 @@ type row[T any] struct {
 const (
 	statusOK      = "ok"
 	statusToDo    = "to do"
-	statusUnknown = "unknown" // not all of it could be seen
+	statusUnknown = "unknown" // a part could not be read
 )
 
 // found adds to what was found.
@@ -53,7 +53,7 @@ func (r *row[T]) needs(format string, args ...any) {
 	r.todo = append(r.todo, fmt.Sprintf(format, args...))
 }
 
-// unseen notes why something could not be seen.
+// unseen records why something could not be read.
 func (r *row[T]) unseen(what string, err error) {
 	r.found("%s cannot be seen: %s", what, explain(err).what)
 	r.Status = statusUnknown
@@ -149,7 +149,7 @@ func migrate(ctx context.Context, a *app) error {
 	return nil
 }
 
-// known is a list of the API, or why it could not be read.
+// known is a list of the API, or the error of reading it.
 type known[T any] struct {
 	items []T
 	err   error

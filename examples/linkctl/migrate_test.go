@@ -290,7 +290,7 @@ func TestMigrateInPart(t *testing.T) {
 		},
 		{
 			name: "V1 has a bad day", fail: fails(connectlinkstest.RouteGetCurrentWorkspace, 500),
-			out: []string{"unknown  workspace  API V1 cannot be seen: the API has a problem of its own\n", "  1. find out"}, ok: []string{"token"},
+			out: []string{"unknown  workspace  API V1 cannot be seen: the API reports an error of its own\n", "  1. find out"}, ok: []string{"token"},
 		},
 		{
 			name: "types are forbidden", fail: fails(connectlinkstest.RouteListDestinationTypes, 403),

@@ -14,7 +14,7 @@ import (
 // session is the API that a command talks to.
 type session struct {
 	baseURL string
-	sandbox *sandbox // nil for an API that is not ours
+	sandbox *sandbox // nil for another API
 
 	// For the command's kind, if it has one.
 	token, tokenFrom string
@@ -86,7 +86,7 @@ func (s session) close() {
 // sandbox is an API inside this process, for trying linkctl out.
 type sandbox struct{ *connectlinkstest.Server }
 
-// newSandbox makes a sandbox with something in it, and says so.
+// newSandbox makes a sandbox with links and connections, and says so.
 func newSandbox(ctx context.Context, o options) (*sandbox, error) {
 	s := &sandbox{connectlinkstest.NewServer()}
 	fmt.Fprintln(os.Stderr, "linkctl: no CENSUS_... variable is set: this is a sandbox, made for this command and gone after it")

@@ -24,7 +24,7 @@ func TestQuestion(t *testing.T) {
 			{"yes\n", "", 0, 0},
 			{"y\n", "linkctl: nothing was revoked", exitOther, 3},
 			{"\n", "linkctl: nothing was revoked", exitOther, 3},
-			{"\x04", "linkctl: revoke -all asks first, and there is nobody to ask", exitUsage, 3},
+			{"\x04", "linkctl: revoke -all asks first, and needs a terminal for that", exitUsage, 3},
 		} {
 			t.Run(fmt.Sprintf("%s %q", kind, tt.answer), func(t *testing.T) {
 				t.Parallel()
@@ -88,8 +88,8 @@ func TestVerifyQuestion(t *testing.T) {
 		{"y\n", "linkctl: nothing was made", exitOther, 0},
 		{"no\n", "linkctl: nothing was made", exitOther, 0},
 		{"\n", "linkctl: nothing was made", exitOther, 0},
-		{"\x04", "linkctl: verify asks first, and there is nobody to ask", exitUsage, 0},
-		{"ye\x04\x04", "linkctl: verify asks first, and there is nobody to ask", exitUsage, 0},
+		{"\x04", "linkctl: verify asks first, and needs a terminal for that", exitUsage, 0},
+		{"ye\x04\x04", "linkctl: verify asks first, and needs a terminal for that", exitUsage, 0},
 	} {
 		t.Run(fmt.Sprintf("%q", tt.answer), func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +146,7 @@ func TestVerifyAsksOnlyAtATerminal(t *testing.T) {
 		pt.Program.Close()
 		_, _, code := finish(t, cmd)
 		assert.Equal(t, exitUsage, code)
-		const nobody = "linkctl: verify asks first, and there is nobody to ask"
+		const nobody = "linkctl: verify asks first, and needs a terminal for that"
 		if shown {
 			assert.Contains(t, pt.Until(nobody), nobody)
 		} else {

@@ -70,7 +70,7 @@ func verify(ctx context.Context, a *app) error {
 		return err
 	}
 	if !a.yes {
-		nobody := misuse("verify asks first, and there is nobody to ask", "start it with -yes")
+		nobody := misuse("verify asks first, and needs a terminal for that", "start it with -yes")
 		if !a.tty || !terminal(os.Stdin) {
 			return nobody
 		}
@@ -449,7 +449,7 @@ func (v *verifier) listAt(ctx context.Context, path string) page {
 	case p.status == http.StatusForbidden:
 		p.problem = "the token may not do this (status 403)"
 	case p.status != http.StatusOK || !isList:
-		p.problem = "what answers does not talk like the API: " + p.said() + ", without a list"
+		p.problem = "the answer is not one of the API: " + p.said() + ", without a list"
 	}
 	for _, item := range data {
 		if object, ok := item.(map[string]any); ok {

@@ -115,7 +115,7 @@ func askCreate(ctx context.Context, v *verifier) found {
 	case !r.ok():
 		return unknown("the API refuses a link for %s (%s): does the type exist?", v.typ, r.said())
 	case r.object == nil:
-		return unknown("what answers does not talk like the API: %s", r.said())
+		return unknown("the answer is not one of the API: %s", r.said())
 	case r.id == 0:
 		return differs("%s, and data is not a link with an id", r.said())
 	case r.status != http.StatusCreated || r.object["status"] != "created":

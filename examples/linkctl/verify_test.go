@@ -418,9 +418,9 @@ func TestVerifyCouldNotTell(t *testing.T) {
 	}{
 		"403":       {connectlinkstest.Failure{Status: 403, Body: `{"status":403,"message":"no"}`}, "the token may not do this (status 403)"},
 		"401":       {connectlinkstest.Failure{Status: 401, Body: `{"status":401}`}, "the API does not know the token (status 401)"},
-		"HTML":      {connectlinkstest.Failure{Status: 200, Header: html, Body: "<p>Welcome"}, "what answers does not talk like the API: status 200, and the body is not a JSON object (text/html), without a list"},
-		"redirect":  {connectlinkstest.Failure{Status: 302, Header: http.Header{"Location": {"/"}}}, "what answers does not talk like the API: status 302, and the body is not a JSON object (no Content-Type), without a list"},
-		"404":       {connectlinkstest.Failure{Status: 404, Body: `{"status":404}`}, "what answers does not talk like the API: status 404, without a list"},
+		"HTML":      {connectlinkstest.Failure{Status: 200, Header: html, Body: "<p>Welcome"}, "the answer is not one of the API: status 200, and the body is not a JSON object (text/html), without a list"},
+		"redirect":  {connectlinkstest.Failure{Status: 302, Header: http.Header{"Location": {"/"}}}, "the answer is not one of the API: status 302, and the body is not a JSON object (no Content-Type), without a list"},
+		"404":       {connectlinkstest.Failure{Status: 404, Body: `{"status":404}`}, "the answer is not one of the API: status 404, without a list"},
 		"silence":   {connectlinkstest.Failure{Hang: true}, "the API did not answer"},
 		"reset":     {connectlinkstest.Failure{Reset: true}, "the API did not answer"},
 		"500":       {connectlinkstest.Failure{Status: 500}, "the API had a problem of its own (status 500)"},
@@ -877,7 +877,7 @@ func TestVerifyCommandLine(t *testing.T) {
 	for args, want := range map[string]string{
 		"verify":                          "-type is missing",
 		"verify -kind source":             "-type is missing",
-		"verify -type hubspot":            "verify asks first, and there is nobody to ask",
+		"verify -type hubspot":            "verify asks first, and needs a terminal for that",
 		"verify -kind activation -type x": "-group is missing",
 	} {
 		stdout, stderr, code := execute(t, w.linkctl(t, args))

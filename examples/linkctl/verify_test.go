@@ -620,6 +620,7 @@ func TestVerifyOddAnswers(t *testing.T) {
 	type answer struct {
 		*http.Response
 		envelope, data map[string]any // data: an object, or the first of a list
+		html           string         // in place of the envelope
 	}
 	const (
 		create  = "POST _connect_links"
@@ -638,9 +639,9 @@ func TestVerifyOddAnswers(t *testing.T) {
 		}
 		return r.Method + " " + path
 	}
-	set := func(name string, value any) func(answer) { return func(a answer) { a.data[name] = value } }
-	header := func(name, value string) func(answer) {
-		return func(a answer) {
+	set := func(name string, value any) func(*answer) { return func(a *answer) { a.data[name] = value } }
+	header := func(name, value string) func(*answer) {
+		return func(a *answer) {
 			if a.Header.Set(name, value); value == "" {
 				a.Header.Del(name)
 			}
@@ -650,51 +651,56 @@ func TestVerifyOddAnswers(t *testing.T) {
 		question, found, kind string
 		route, query          string
 		nth                   int // of the requests of that route; 0: all
-		alter                 func(answer)
+		alter                 func(*answer)
 	}{
-		{"create-status", `200 and "created"`, "source", create, "", 1, func(a answer) { a.StatusCode = 200 }},
-		{"create-status", `201 and "success"`, "source", create, "", 1, func(a answer) { a.envelope["status"] = "success" }},
-		{"link-fields", "expired is missing", "source", create, "", 1, func(a answer) { delete(a.data, "expired") }},
+		{"create-status", `200 and "created"`, "source", create, "", 1, func(a *answer) { a.StatusCode = 200 }},
+		{"create-status", `201 and "success"`, "source", create, "", 1, func(a *answer) { a.envelope["status"] = "success" }},
+		{"link-fields", "expired is missing", "source", create, "", 1, func(a *answer) { delete(a.data, "expired") }},
 		{"link-fields", "expired is string", "source", create, "", 1, set("expired", "no")},
 		{"link-fields", "source_id is number", "source", create, "", 1, set("source_id", 1.5)},
 		{"link-fields", "group_id is another group than the one that was sent", "activation", create, "", 1, set("group_id", "other")},
 		{"link-expiration", "not RFC 3339", "source", create, "", 1, set("expiration", "tomorrow")},
 		{"link-expiration", "not later than the answer's Date", "source", create, "", 1, set("expiration", "1999-01-01T00:00:00Z")},
 		{"redirect-uri", "they came back changed in another way than NormalizeRedirect does it", "source", create, "", 2, set("redirect_uri", nil)},
-		{"list-order", "by default desc, with desc desc, with asc desc", "source", list, "order=asc", 0, func(a answer) {
+		{"list-order", "by default desc, with desc desc, with asc desc", "source", list, "order=asc", 0, func(a *answer) {
 			slices.Reverse(a.envelope["data"].([]any))
 		}},
-		{"per-page-limit", "pages of 1000", "source", list, "per_page=1000", 0, func(a answer) { a.envelope["pagination"].(map[string]any)["per_page"] = 1000 }},
-		{"per-page-limit", "the list has no pagination with per_page", "source", list, "per_page=1000", 0, func(a answer) { delete(a.envelope, "pagination") }},
-		{"per-page-limit", "status 400", "source", list, "per_page=1000", 0, func(a answer) { a.StatusCode = 400 }},
-		{"page-beyond-last", "200 with 1 links", "source", list, "page=1000000", 0, func(a answer) { a.envelope["data"] = []any{map[string]any{"id": 1}} }},
-		{"page-beyond-last", "status 404", "source", list, "page=1000000", 0, func(a answer) { a.StatusCode = 404 }},
+		{"per-page-limit", "pages of 1000", "source", list, "per_page=1000", 0, func(a *answer) { a.envelope["pagination"].(map[string]any)["per_page"] = 1000 }},
+		{"per-page-limit", "the list has no pagination with per_page", "source", list, "per_page=1000", 0, func(a *answer) { delete(a.envelope, "pagination") }},
+		{"per-page-limit", "status 400", "source", list, "per_page=1000", 0, func(a *answer) { a.StatusCode = 400 }},
+		{"page-beyond-last", "200 with 1 links", "source", list, "page=1000000", 0, func(a *answer) { a.envelope["data"] = []any{map[string]any{"id": 1}} }},
+		{"page-beyond-last", "status 404", "source", list, "page=1000000", 0, func(a *answer) { a.StatusCode = 404 }},
 		{"get-link", "uri is not the same as in the create's answer", "source", get, "", 1, set("uri", "https://example.com/other")},
-		{"get-link", `200 and "ok"`, "source", get, "", 1, func(a answer) { a.envelope["status"] = "ok" }},
+		{"get-link", `200 and "ok"`, "source", get, "", 1, func(a *answer) { a.envelope["status"] = "ok" }},
+		{"sdk-reads-link", "the SDK reads something else than the API sent", "source", get, "", 2, set("id", 1)},
 		{"sdk-reads-link", "the SDK reads something else than the API sent", "source", get, "", 2, set("type", "other")},
+		{"sdk-reads-link", "the SDK reads something else than the API sent", "source", get, "", 2, set("uri", "https://example.com/other")},
+		{"sdk-reads-link", "the SDK reads something else than the API sent", "source", get, "", 2, set("redirect_uri", "https://example.com/other")},
 		{"sdk-reads-link", "the SDK reads another expiration than the API sent", "source", get, "", 2, set("expiration", "2099-01-01T00:00:00Z")},
-		{"missing-link", "status 410", "source", get, "", 3, func(a answer) { a.StatusCode = 410 }},
-		{"error-status-v1", "neither the number 404 nor a word", "source", get, "", 3, func(a answer) { delete(a.envelope, "status") }},
-		{"error-status-v2", "a word", "activation", get, "", 3, func(a answer) { a.envelope["status"] = "not_found" }},
+		{"missing-link", "status 410", "source", get, "", 3, func(a *answer) { a.StatusCode = 410 }},
+		{"error-status-v1", "neither the number 404 nor a word", "source", get, "", 3, func(a *answer) { delete(a.envelope, "status") }},
+		{"error-status-v1", "the body of the 404 is not a JSON object", "source", get, "", 3, func(a *answer) { a.html = "<p>Not found" }},
+		{"error-message", "status 422, and the body is not a JSON object", "source", create, "", 3, func(a *answer) { a.html = "<p>No" }},
+		{"error-status-v2", "a word", "activation", get, "", 3, func(a *answer) { a.envelope["status"] = "not_found" }},
 		{"revoke", "200, and revoked is not true", "source", revoke, "", 1, set("revoked", false)},
 		{"revoked-expires", "expired is false, and the expiration was moved by -23h59m", "source", get, "", 4, set("expired", false)},
-		{"no-token", "status 400", "source", list, "per_page=1", 1, func(a answer) { a.StatusCode = 400 }},
-		{"wrong-token", "status 403", "source", list, "per_page=1", 2, func(a answer) { a.StatusCode = 403 }},
-		{"error-message", `no message; the body has ["error" "status"]`, "source", create, "", 3, func(a answer) {
+		{"no-token", "status 400", "source", list, "per_page=1", 1, func(a *answer) { a.StatusCode = 400 }},
+		{"wrong-token", "status 403", "source", list, "per_page=1", 2, func(a *answer) { a.StatusCode = 403 }},
+		{"error-message", `no message; the body has ["error" "status"]`, "source", create, "", 3, func(a *answer) {
 			a.envelope["error"] = a.envelope["message"]
 			delete(a.envelope, "message")
 		}},
-		{"connection-times", "1 of 2 times: created_at is missing", "source", conns, "", 1, func(a answer) { delete(a.data, "created_at") }},
+		{"connection-times", "1 of 2 times: created_at is missing", "source", conns, "", 1, func(a *answer) { delete(a.data, "created_at") }},
 		{"connection-times", "1 of 2 times: last_tested_at is not a time", "source", conns, "", 1, set("last_tested_at", "never")},
 		{"connection-times", "1 of 2 times: created_at is not a time", "source", conns, "", 1, set("created_at", nil)},
-		{"activation-names", `the objects are called ["from" "to"]`, "activation", v2conns, "", 1, func(a answer) {
+		{"activation-names", `the objects are called ["from" "to"]`, "activation", v2conns, "", 1, func(a *answer) {
 			a.data["from"], a.data["to"] = a.data["source_connection"], a.data["destination_connection"]
 			delete(a.data, "source_connection")
 			delete(a.data, "destination_connection")
 		}},
-		{"v2-source", "the source names no group", "activation", "GET s/{}", "", 1, func(a answer) { delete(a.data, "group_id") }},
+		{"v2-source", "the source names no group", "activation", "GET s/{}", "", 1, func(a *answer) { delete(a.data, "group_id") }},
 		{"v2-source", "the source names another group than its activation", "activation", "GET s/{}", "", 1, set("group_id", "other")},
-		{"v2-source", "status 404", "activation", "GET s/{}", "", 1, func(a answer) { a.StatusCode = 404 }},
+		{"v2-source", "status 404", "activation", "GET s/{}", "", 1, func(a *answer) { a.StatusCode = 404 }},
 		{"date", "2 of ", "source", revoke, "", 0, header("Date", "")},
 		{"request-id", "1 of ", "source", create, "", 1, header("X-Request-Id", "")},
 		{"rate-limit-headers", "there is x-ratelimit-limit", "source", create, "", 1, header("X-RateLimit-Limit", "5")},
@@ -717,7 +723,7 @@ func TestVerifyOddAnswers(t *testing.T) {
 						return resp, nil
 					}
 					altered++
-					a := answer{Response: resp}
+					a := &answer{Response: resp}
 					text, err := io.ReadAll(resp.Body)
 					require.NoError(t, err)
 					if json.Unmarshal(text, &a.envelope) == nil {
@@ -731,7 +737,10 @@ func TestVerifyOddAnswers(t *testing.T) {
 						}
 					}
 					c.alter(a)
-					if a.envelope != nil {
+					switch {
+					case a.html != "":
+						text = []byte(a.html)
+					case a.envelope != nil:
 						text, err = json.Marshal(a.envelope)
 						require.NoError(t, err)
 					}

@@ -42,9 +42,9 @@ var (
 	ErrOutcomeUnknown = errors.New("connectlinks: outcome unknown: the API may hold a link that nobody has")
 )
 
-// APIError reports an answer of the API that is not a success. The SDK makes one itself for a call
-// that it did not send because of a throttle (429), and for what belongs to another group than
-// that of [WithGroup] (404). By its StatusCode it matches [ErrUnauthorized] and its siblings:
+// APIError reports an answer of the API that is not a success. The SDK makes one itself in two
+// cases: a 429 for a call that it did not send because of a throttle, and a 404 for an object of
+// another group than the client's (see [WithGroup]). By its StatusCode it matches [ErrUnauthorized] and its siblings:
 //
 //	if errors.Is(err, connectlinks.ErrNotFound) { ... }
 //
@@ -58,7 +58,7 @@ type APIError struct {
 	RequestID  string        // the X-Request-Id header, for the vendor's support; "" if absent
 	Method     string        // the request's method
 	Path       string        // the request's path, relative to the base URL
-	RetryAfter time.Duration // how long to wait: what the API or the rate limiter named, or what is left of it; 0 if nothing
+	RetryAfter time.Duration // the time to wait that the API or the rate limiter named, or the rest of it; 0 if absent
 	Body       []byte        // the first 4 KiB of the answer
 }
 

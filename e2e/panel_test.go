@@ -340,9 +340,11 @@ func TestPanelEscapes(t *testing.T) {
 	p.run(`document.body.append(Object.assign(document.createElement("script"), {text: "document.title = 'run'"}))`)
 	p.run(`document.body.setAttribute("style", "color: red")`)
 	assert.NotEqual(t, "run", get[string](p.view, "document.title"))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	assert.Len(t, p.console, 2, "%v", p.console)
+	require.Eventually(t, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.console) == 2
+	}, patience, interval, "the console says nothing of it")
 }
 
 // tooLate presses a button of a link that the customer has used since the page was loaded.

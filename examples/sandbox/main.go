@@ -8,9 +8,11 @@
 // -personal-token set them. With -env it prints only lines for a shell, and the requests go
 // to standard error.
 //
-// On a loopback address it serves the levers as JSON below /_sandbox/: see docs/sandbox.md.
-// On another address this needs -control. The levers answer for localhost and for the hosts
-// of -host.
+// With -seed FILE, what the file describes exists at the start and after each reset.
+//
+// On a loopback address it serves a page for people at /, and the levers as JSON below
+// /_sandbox/: see docs/sandbox.md. On another address this needs -control. Both answer for
+// localhost and for the hosts of -host.
 //
 // With -pages-addr 127.0.0.1:4011, the hosted pages have their own origin, like those of V2
 // on the real service. By default, pages on localhost may embed them. With -embed-origin

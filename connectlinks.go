@@ -80,8 +80,8 @@
 // Every call ends with its context, if the caller's own [TokenSource], [RateLimiter], hooks and
 // HTTP transport honour it. Each attempt ends after [WithTimeout]. The SDK reads at most 8 MiB of a
 // success, and 64 KiB of an error. A success may have 200,000 JSON values, 1,000 levels of
-// nesting, and 1,000 items. An item, or another member, has at most 1 MiB. Anything above a limit is
-// [ErrBadResponse]. Decoding takes at most 64 MiB of memory.
+// nesting, and 1,000 items. An item, or another member, has at most 1 MiB. Anything above a limit
+// is [ErrBadResponse]. Decoding takes at most 64 MiB of memory.
 //
 // Replicas of a program do not know of each other. If they must share a rate limit, give them
 // a [RateLimiter] that asks one place, such as the module redislimit.

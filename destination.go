@@ -158,7 +158,8 @@ func (s *DestinationsService) WaitForConnection(ctx context.Context, linkID int6
 // WaitForReauthorization polls until the connection of a reauthorization link was tested after
 // since, and returns the destination. For since, pass the LastTestedAt that you read before you
 // made the link. LastTestSucceeded of the result says whether the new credentials work. It polls
-// and ends like WaitForConnection. If the link has no DestinationID, it returns [ErrInvalidRequest].
+// and ends like WaitForConnection. If the link has no DestinationID, it returns
+// [ErrInvalidRequest].
 //
 // Assumption: a test by the customer changes LastTestedAt. The API documents nothing else that
 // changes.

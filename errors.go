@@ -44,7 +44,8 @@ var (
 
 // APIError reports an answer of the API that is not a success. The SDK makes one itself in two
 // cases: a 429 for a call that it did not send because of a throttle, and a 404 for an object of
-// another group than the client's (see [WithGroup]). By its StatusCode it matches [ErrUnauthorized] and its siblings:
+// another group than the client's (see [WithGroup]). By its StatusCode it matches
+// [ErrUnauthorized] and its siblings:
 //
 //	if errors.Is(err, connectlinks.ErrNotFound) { ... }
 //

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The tests make much garbage and keep little. Collecting it less often saves a sixth of their time.
-// Those that measure memory set a percentage of their own.
+// The tests make much garbage and keep little. Collecting it less often saves a sixth of their
+// time. Tests that measure memory set their own percentage.
 func TestMain(m *testing.M) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

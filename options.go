@@ -154,8 +154,9 @@ func WithBaseURL(rawURL string) Option {
 //
 // Do not use a transport that retries. If the SDK sees that a transport sends a create again by
 // itself, it cancels the attempt. There may be two links, so it returns [ErrOutcomeUnknown] and
-// not the link of that answer. It uses [net/http/httptrace] to detect this. It cannot detect it if the transport does
-// not report to httptrace, or if the transport wraps an http.Transport that uses a proxy.
+// not the link of that answer. It uses [net/http/httptrace] to detect this. It cannot detect it
+// if the transport does not report to httptrace, or if the transport wraps an http.Transport that
+// uses a proxy.
 func WithHTTPClient(hc *http.Client) Option {
 	return option(func(c *core) error {
 		if err := notNil("HTTPClient", hc); err != nil {
@@ -186,9 +187,9 @@ func WithMaxRetries(n int) Option {
 }
 
 // WithTimeout limits each attempt, from sending the request to the end of the response. It also
-// limits each call of the token source. The default is 30 seconds. With 0, only the context
-// limits them, and the Timeout of the client of [WithHTTPClient]. The error has a method Timeout() bool that returns true, and is not
-// [context.DeadlineExceeded].
+// limits each call of the token source. The default is 30 seconds. With 0, only the context and
+// the Timeout of the client of [WithHTTPClient] limit them. The error has a method Timeout() bool
+// that returns true. It is not [context.DeadlineExceeded].
 func WithTimeout(d time.Duration) Option {
 	return option(func(c *core) error {
 		c.timeout = d

@@ -22,7 +22,8 @@ const (
 // customer has not finished.
 func poll[T any](ctx context.Context, linkID int64, look func(n int) (*T, ConnectLink, error)) (*T, error) {
 	answered := false
-	nonsense := 0 // unusable responses in a row
+	nonsense := 0  // unusable responses in a row
+	var last error // of the API's last answer; nil if it said that the customer has not finished
 	for n := 0; ; n++ {
 		found, link, err := look(n)
 		if found != nil {
@@ -40,8 +41,11 @@ func poll[T any](ctx context.Context, linkID int64, look func(n int) (*T, Connec
 		if err != nil && (!answered || nonsense >= maxNonsense || endsWait(err)) {
 			return nil, err
 		}
+		if link.ID > 0 || !notAsked(ctx, err) {
+			last = err
+		}
 		if over := pace.Sleep(ctx, pace.Backoff(firstPoll, n)); over != nil {
-			return nil, waitOver(linkID, over, err)
+			return nil, waitOver(linkID, over, last)
 		}
 	}
 }
@@ -52,15 +56,35 @@ func makesNoSense(err error) bool {
 	return errors.Is(err, ErrBadResponse) || errors.As(err, &e) && e.StatusCode < 400
 }
 
-// waitOver returns the error of a wait that ended with its context. last is the error of the last
-// answer, or nil.
+// notAsked reports whether a poll failed for a reason that is not the API's: ctx ended during the
+// poll, or the rate limiter refused it.
+func notAsked(ctx context.Context, err error) bool {
+	over := pace.Ended(ctx)
+	ours := over != nil && errors.Is(err, over) || errors.Is(err, ErrRateLimited)
+	return ours && !errors.As(err, new(*APIError))
+}
+
+// waitError is the error of a wait that ended with its context after the API has answered.
+type waitError struct {
+	*callError
+	notFinished bool
+}
+
+// NotFinished reports whether the API's last answer said that the customer has not finished. It is
+// false if the last answer was an error. Package connectlinksweb calls it.
+func (e *waitError) NotFinished() bool { return e.notFinished }
+
+// waitOver returns the error of a wait that ended with its context. last is the error of the API's
+// last answer, or nil.
 func waitOver(linkID int64, over, last error) error {
 	e := &callError{fmt.Sprintf("connectlinks: waiting for link %d: %v", linkID, over), []error{over}, isTimeout(over)}
-	if last != nil && !errors.Is(last, over) {
-		e.text += "; the last answer: " + strings.TrimPrefix(last.Error(), "connectlinks: ")
+	if last != nil {
 		e.causes = []error{over, last}
+		if !errors.Is(last, over) {
+			e.text += "; the last answer: " + strings.TrimPrefix(last.Error(), "connectlinks: ")
+		}
 	}
-	return e
+	return &waitError{e, last == nil}
 }
 
 // endsWait reports whether err ends a wait after the API has answered once.

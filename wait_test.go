@@ -567,6 +567,89 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// The error of a wait that ended with its context says whether the API's last answer was "not
+// finished". Package connectlinksweb shows another page if it was not.
+func TestWaitTellsNotFinishedFromNoAnswer(t *testing.T) {
+	t.Parallel()
+	type answer func(r *http.Request, api *waitedAPI) (*http.Response, error)
+	hang := func(r *http.Request, _ *waitedAPI) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	status := func(code int) answer {
+		return func(r *http.Request, _ *waitedAPI) (*http.Response, error) { return testkit.Response(r, code, ""), nil }
+	}
+	answers := func(r *http.Request, api *waitedAPI) (*http.Response, error) { return api.RoundTrip(r) }
+	isLink := func(r *http.Request) bool { return strings.Contains(r.URL.Path, "connect_links/") }
+	for name, test := range map[string]struct {
+		first, later answer // to requests for the link in the first poll, and in later polls
+		made         answer // to requests for the connection; nil: the customer has not finished
+		want         bool
+	}{
+		"not finished":                            {answers, answers, nil, true},
+		"not finished, then no answer":            {answers, hang, nil, true},
+		"not finished, then an error":             {answers, status(500), nil, false},
+		"not finished, then unusable":             {answers, status(200), nil, false},
+		"no answer":                               {hang, hang, nil, false},
+		"the link, and no answer about the rest":  {answers, answers, hang, false},
+		"the link, and an error about the rest":   {answers, answers, status(500), false},
+		"the link, and nonsense about the rest":   {answers, answers, status(200), false},
+		"the link, and a throttle about the rest": {answers, answers, status(429), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachWait(t, func(t *testing.T, w wait, api *waitedAPI, _ func(context.Context) (any, error)) {
+				polls := 0
+				if test.made != nil {
+					api.link = always(w.done())
+				}
+				client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					switch {
+					case !isLink(r) && test.made != nil:
+						return test.made(r, api)
+					case !isLink(r):
+						return api.RoundTrip(r)
+					}
+					if polls++; polls == 1 {
+						return test.first(r, api)
+					}
+					return test.later(r, api)
+				}), testkit.NoRetries)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				_, err := w.wait(ctx, client, refTestedAt)
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				var over interface{ NotFinished() bool }
+				assert.Equal(t, test.want, errors.As(err, &over) && over.NotFinished(), "%v", err)
+			})
+		})
+	}
+}
+
+// A poll that the rate limiter refused tells nothing new.
+func TestWaitNotFinishedAtALimiter(t *testing.T) {
+	t.Parallel()
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, _ func(context.Context) (any, error)) {
+		for allowed, want := range map[int]bool{2: true, 1: false} {
+			if allowed == 1 && w.none == "" {
+				continue // the link alone says that the customer has not finished
+			}
+			n := 0
+			client := testkit.Client(t, api, testkit.NoRetries, connectlinks.WithRateLimiter(testkit.Limiter(func(context.Context) error {
+				if n++; n > allowed {
+					return errors.New("would exceed context deadline")
+				}
+				return nil
+			})))
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			_, err := w.wait(ctx, client, refTestedAt)
+			cancel()
+			var over interface{ NotFinished() bool }
+			assert.Equal(t, want, errors.As(err, &over) && over.NotFinished(), "%d: %v", allowed, err)
+		}
+	})
+}
+
 // A request that times out does not end a wait.
 func TestWaitGoesOnAfterATimeout(t *testing.T) {
 	t.Parallel()

@@ -71,7 +71,9 @@
 // # What the pages say
 //
 // When check fails, the customer may still be connected. So no error page of [Return] says
-// that the customer is not connected. If only the platform can fix an error, its page
+// that the customer is not connected. Only if the API has answered that the customer has not
+// finished, the page says "Not connected yet". If the time of [WithWait] ends without such an
+// answer, the page says that we do not know yet. If only the platform can fix an error, its page
 // offers no other try. The error is logged at level Error: watch for it. [WithTexts]
 // replaces the texts, for other languages. [WithTemplate] replaces the page around them.
 //

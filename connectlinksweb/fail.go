@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,11 +22,11 @@ var ErrNoLink = errors.New("connectlinksweb: the session knows no link")
 //   - 404: [ErrNoLink]
 //   - 410: the link has expired or was revoked
 //   - 429, with Retry-After: the API or the client's rate limiter refused for a while
-//   - 500: only the platform can fix it (an [*connectlinks.InputError], or any 4xx of the
-//     API except 408 and 429); the page offers no other try
+//   - 500: only the platform can fix it (an [*connectlinks.InputError], or any 3xx or 4xx of
+//     the API except 408 and 429); the page offers no other try
 //   - 500: an error that is not in this list, such as one of the platform's own
-//   - 502: the API was not reached, its answer was an error or not usable, or its answer
-//     to a create was lost
+//   - 502: the API was not reached, its answer was an error, not usable or cut off, or its
+//     answer to a create was lost
 //   - 503, with Retry-After: the API is not available
 //   - 503, without it: the request's context was cancelled before there was an answer
 //   - 504: something took too long
@@ -44,16 +43,14 @@ func Error(w http.ResponseWriter, r *http.Request, err error, opts ...Option) {
 
 // fail answers an error.
 func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
-	// The client has gone, or the server is shutting down. The context does not say which,
-	// and in the second case the client needs an answer.
-	cancelled := errors.Is(r.Context().Err(), context.Canceled)
-	if s.onError != nil && !cancelled {
+	gone := cancelled(r)
+	if s.onError != nil && !gone {
 		s.onError(w, r, err)
 		return
 	}
 	var a answer
 	level := slog.LevelError
-	if cancelled {
+	if gone {
 		a = answer{kind: KindError, status: http.StatusServiceUnavailable, text: s.texts.Interrupted, again: true, soon: true}
 		level = slog.LevelDebug
 	} else if a = s.texts.answer(err); a.status < 500 {
@@ -65,28 +62,30 @@ func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
 			a.text = s.texts.CannotTell
 		}
 	}
-	s.logger().LogAttrs(logContext(r), level, "connectlinks: request of a customer failed",
-		slog.Int("status", a.status), slog.String("pattern", r.Pattern), slog.Any("error", err))
+	s.logError(r, level, a.status, err)
 
-	retryAfter := seconds(a.pause)
-	if retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.FormatInt(retryAfter, 10))
-		a.text.Message += " " + s.texts.TryAgainIn(a.pause)
+	retryAfter := s.retryAfter(w, a.pause, &a.text)
+	json := prefersJSON(r)
+	switch {
+	case !json && a.soon && returning(r) && s.lookAgain(w, r, a.pause):
+		a.text.Message += " " + s.texts.LooksAgain
+	case a.inAMinute:
+		a.text.Message += " " + s.texts.InAMinute
 	}
-	if prefersJSON(r) {
+	if json {
 		writeJSON(w, a.status, problem{a.status, a.text.Message, retryAfter})
 		return
 	}
 	p := Page{Kind: a.kind, Status: a.status, Title: a.text.Title, Message: a.text.Message, BackFirst: a.kind != KindError}
+	if returning(r) || a.kind == KindNoLink {
+		p.BackText = s.texts.Integrations
+	}
 	switch {
 	case a.kind == KindEnded:
 		p.BackText = s.texts.StartAgain
 	case !a.again:
 	case returning(r):
 		p.Button, p.Again = s.texts.TryAgain, customersLook(r)
-		if a.soon {
-			s.lookAgain(w, r, a.pause)
-		}
 	case r.Method == http.MethodPost:
 		p.Button = s.texts.TryAgain
 		// With no-referrer, browsers send the form with Origin: null.
@@ -95,7 +94,27 @@ func (s *settings) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.show(w, r, p)
 }
 
-// problem is the JSON of an error, and of "not yet".
+// cancelled reports whether the client has gone, or the server is shutting down. The context does
+// not say which, and in the second case the client needs an answer.
+func cancelled(r *http.Request) bool { return errors.Is(r.Context().Err(), context.Canceled) }
+
+func (s *settings) logError(r *http.Request, level slog.Level, status int, err error) {
+	s.logger().LogAttrs(logContext(r), level, "connectlinks: request of a customer failed",
+		slog.Int("status", status), slog.String("pattern", r.Pattern), slog.Any("error", err))
+}
+
+// retryAfter tells the client and the customer how long to wait, and returns it in seconds. It does
+// nothing if pause is 0.
+func (s *settings) retryAfter(w http.ResponseWriter, pause time.Duration, text *Text) int64 {
+	n := seconds(pause)
+	if n > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(n, 10))
+		text.Message += " " + s.texts.TryAgainIn(pause)
+	}
+	return n
+}
+
+// problem is the JSON of an error, and of the pages that look again.
 type problem struct {
 	Status     int    `json:"status"`
 	Message    string `json:"message"`
@@ -110,6 +129,18 @@ type answer struct {
 	pause  time.Duration // until another try; 0 if the error names none
 	again  bool          // another try can help
 	soon   bool          // Return's page may look again by itself
+
+	inAMinute bool // add InAMinute, unless the page looks again by itself
+}
+
+// final reports whether only the platform can fix err. No request succeeds before that.
+func final(err error) bool {
+	var refused *connectlinks.APIError
+	if errors.Is(err, connectlinks.ErrRateLimited) {
+		return false
+	}
+	return errors.As(err, new(*connectlinks.InputError)) || errors.As(err, &refused) &&
+		refused.StatusCode >= 300 && refused.StatusCode < 500 && refused.StatusCode != http.StatusRequestTimeout
 }
 
 const defaultPause = 10 * time.Second // if the API refuses for a while without a Retry-After
@@ -135,16 +166,16 @@ func (t *Texts) answer(err error) answer {
 		return answer{kind: KindEnded, status: http.StatusGone, text: t.Revoked}
 	case errors.Is(err, connectlinks.ErrRateLimited):
 		return answer{kind: KindError, status: http.StatusTooManyRequests, text: t.Busy, pause: pause, again: true, soon: true}
-	case errors.As(err, new(*connectlinks.InputError)), status >= 400 && status < 500 && status != http.StatusRequestTimeout:
+	case final(err):
 		return answer{kind: KindError, status: http.StatusInternalServerError, text: t.CannotConnect}
 	case status == http.StatusServiceUnavailable:
 		return answer{kind: KindError, status: status, text: t.Unavailable, pause: pause, again: true, soon: true}
 	case status == http.StatusRequestTimeout, status == http.StatusGatewayTimeout,
 		errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return answer{kind: KindError, status: http.StatusGatewayTimeout, text: t.TimedOut, again: true, soon: true}
+		return answer{kind: KindError, status: http.StatusGatewayTimeout, text: t.TimedOut, again: true, soon: true, inAMinute: true}
 	case status != 0, errors.Is(err, connectlinks.ErrBadResponse), errors.Is(err, connectlinks.ErrOutcomeUnknown):
 		return answer{kind: KindError, status: http.StatusBadGateway, text: t.BadAnswer, again: true}
-	case errors.As(err, new(net.Error)): // from the SDK, or from other code of the platform
+	case errors.As(err, &timeout): // an error of the SDK or of package net: no answer, or a part of one
 		return answer{kind: KindError, status: http.StatusBadGateway, text: t.Failed, again: true}
 	}
 	return answer{kind: KindError, status: http.StatusInternalServerError, text: t.Failed, again: true}

@@ -34,6 +34,12 @@ type timedOut struct{}
 func (timedOut) Error() string { return "no answer within 30s" }
 func (timedOut) Timeout() bool { return true }
 
+// cutOff is an error like the SDK's if a response ends early.
+type cutOff struct{}
+
+func (cutOff) Error() string { return "GET /api/v1/x: unexpected EOF" }
+func (cutOff) Timeout() bool { return false }
+
 // limiterRefused is an error like the SDK's if a limiter refuses.
 type limiterRefused struct{}
 
@@ -78,14 +84,15 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 	const (
 		notSure    = "We do not know yet whether you are connected"
 		failed     = "Something went wrong. Please try again in a minute. If that does not help, contact our support."
-		badAnswer  = "The service that we connect you with gave no usable answer. Please try again in a minute. If that does not help, contact our support."
-		slow       = "This took too long. Please try again in a minute."
+		badAnswer  = "The service that makes the connection gave no usable answer. Please try again in a minute. If that does not help, contact our support."
+		slow       = "Our question took too long. Please try again in a minute."
+		looks      = " This page looks again by itself."
 		busy       = "We have to wait before we can go on. Please try again in "
-		closed     = "The service that we connect you with is not available. Please try again in "
+		closed     = "The service that makes the connection is not available. Please try again in "
 		cannot     = "This cannot be connected at the moment. We have been told."
 		cannotTell = "We cannot find out at the moment. We have been told."
 		expired    = "The page you were on has expired, and we cannot confirm that you finished. Please start again."
-		revoked    = "The page you were on was withdrawn, and we cannot confirm that you finished. Please start again."
+		revoked    = "If you finished elsewhere, look at your integrations. Otherwise, please start again."
 		noLink     = "We cannot tell what became of your connection. Look at your integrations."
 	)
 	type test struct {
@@ -108,11 +115,13 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 		{"unavailable", api(503, 20*time.Second), 503, "20", "Not available right now", closed + "20 seconds.", "20"},
 		{"unavailable, no time named", wrapped(api(503, 0), connectlinks.ErrOutcomeUnknown), 503, "10", "Not available right now", closed + "10 seconds.", "10"},
 		{"unavailable, to the end of time", api(503, math.MaxInt64), 503, "9223372037", "Not available right now", closed + "2562048 hours.", "9223372037"},
-		{"redirect", api(302, 0), 502, "", "That did not work", badAnswer, ""},
+		{"not modified, a redirect of V1's retirement, and so on", wrapped(connectlinks.ErrOutcomeUnknown, api(303, time.Minute)), 500, "", "Not possible right now", cannot, ""},
+		{"an envelope that reports a failure", api(200, 0), 502, "", "That did not work", badAnswer, ""},
 		{"server error", api(500, 0), 502, "", "That did not work", badAnswer, ""},
 		{"bad gateway", wrapped(api(502, 0), connectlinks.ErrOutcomeUnknown), 502, "", "That did not work", badAnswer, ""},
 		{"bad response", wrapped(connectlinks.ErrBadResponse), 502, "", "That did not work", badAnswer, ""},
 		{"outcome unknown", wrapped(connectlinks.ErrOutcomeUnknown), 502, "", "That did not work", badAnswer, ""},
+		{"cut off", wrapped(cutOff{}), 502, "", "That did not work", failed, ""},
 		{"no connection, to the API or the platform's database", &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}, 502, "", "That did not work", failed, ""},
 		{"gateway time-out", api(504, 0), 504, "", "No answer in time", slow, "2"},
 		{"request time-out", api(408, 0), 504, "", "No answer in time", slow, "2"},
@@ -120,13 +129,13 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 		{"time-out, outcome unknown", wrapped(connectlinks.ErrOutcomeUnknown, timedOut{}), 504, "", "No answer in time", slow, "2"},
 		{"deadline", wrapped(context.DeadlineExceeded), 504, "", "No answer in time", slow, "2"},
 		{"expired", wrapped(connectlinks.ErrLinkExpired), 410, "", "This took too long", expired, ""},
-		{"revoked", wrapped(connectlinks.ErrLinkRevoked), 410, "", "This was cancelled", revoked, ""},
+		{"revoked", wrapped(connectlinks.ErrLinkRevoked), 410, "", "That page was withdrawn", revoked, ""},
 		{"no link", wrapped(connectlinksweb.ErrNoLink), 404, "", "Your connection", noLink, ""},
 		{"a bad argument", wrapped(&connectlinks.InputError{Field: "Type", Reason: "internal-detail"}), 500, "", "Not possible right now", cannot, ""},
 		{"a cancel that is not the request's", context.Canceled, 500, "", "That did not work", failed, ""},
 		{"the platform's own", errors.New("database: internal-detail"), 500, "", "That did not work", failed, ""},
 	}
-	for status := 400; status < 500; status++ {
+	for status := 300; status < 500; status++ {
 		if status != 408 && status != 429 {
 			tests = append(tests, test{fmt.Sprint(status), wrapped(api(status, time.Minute)), 500, "", "Not possible right now", cannot, ""})
 		}
@@ -170,7 +179,14 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 			}
 			require.NoError(t, json.Unmarshal(j.Body.Bytes(), &body))
 			assert.Equal(t, test.status, body.Status)
-			assert.Equal(t, want.message, body.Message)
+			message := want.message
+			if w.Header().Get("Refresh") != "" { // what the JSON's reader does is not known
+				message = strings.TrimSuffix(message, looks)
+				if test.message == slow {
+					message = slow
+				}
+			}
+			assert.Equal(t, message, body.Message)
 			assert.Equal(t, test.retryAfter, body.RetryAfter.String())
 			return w
 		}
@@ -180,7 +196,7 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 			case test.status == 410:
 				want.offers = []string{"[Start again]"}
 			case test.status == 404:
-				want.offers = []string{"[Back]"}
+				want.offers = []string{"[Look at your integrations]"}
 			case test.message == cannot:
 				want.offers = []string{"Back"}
 			}
@@ -193,17 +209,20 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 			private(t, w, referrer)
 		})
 		t.Run("return/"+test.name, func(t *testing.T) {
-			want := said{notSure, test.message, []string{"[Try again]", "Back"}}
+			want := said{notSure, test.message, []string{"[Try again]", "Look at your integrations"}}
 			switch {
 			case test.status == 410:
 				want.title, want.offers = test.title, []string{"[Start again]"}
 			case test.status == 404:
-				want.title, want.offers = test.title, []string{"[Back]"}
+				want.title, want.offers = test.title, []string{"[Look at your integrations]"}
 			case test.message == cannot:
-				want = said{"We do not know whether you are connected", cannotTell, []string{"Back"}}
+				want = said{"We do not know whether you are connected", cannotTell, []string{"Look at your integrations"}}
+			}
+			refresh := test.refresh
+			if refresh != "" {
+				want.message = strings.TrimSuffix(want.message, " Please try again in a minute.") + looks
 			}
 			w := check(t, "GET", "/connected/key", "/connected/{key}", want)
-			refresh := test.refresh
 			if refresh != "" {
 				refresh += "; url=?connectlink_look=1&token=" + secret
 			}
@@ -214,7 +233,7 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 	}
 }
 
-// If the limiter refuses, Start asks the customer to try again, and Return answers "not yet".
+// If the limiter refuses, Start asks the customer to try again, and Return looks again.
 func TestALimiterThatRefuses(t *testing.T) {
 	err := fmt.Errorf("connectlinks: POST /api/v1/x: %w", limiterRefused{})
 	w := ask(connectlinksweb.Start((&minter{err: err}).mint, silent), "POST", "/")
@@ -225,6 +244,7 @@ func TestALimiterThatRefuses(t *testing.T) {
 	w = ask(connectlinksweb.Return(checking(err), connected, silent), "GET", "/")
 	assert.Equal(t, http.StatusAccepted, w.Code)
 	assert.Equal(t, "2; url=?connectlink_look=1", w.Header().Get("Refresh"))
+	assert.Equal(t, "We do not know yet whether you are connected", read(t, w).title)
 
 	// The error of a limiter that names a pause is an APIError.
 	w = ask(connectlinksweb.Return(checking(&connectlinks.APIError{StatusCode: 429, RetryAfter: time.Minute}), connected, silent), "GET", "/")

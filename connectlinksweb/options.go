@@ -69,7 +69,7 @@ func WithTemplate(t *template.Template) Option { return func(s *settings) { s.te
 //
 //   - The request's context was cancelled.
 //   - The request was refused before mint: another method, another origin.
-//   - The customer has not finished yet.
+//   - The customer has not finished yet, or Return does not know it yet: see [Return].
 func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error)) Option {
 	return func(s *settings) { s.onError = h }
 }
@@ -86,7 +86,7 @@ func WithCrossOriginProtection(p *http.CrossOriginProtection) Option {
 	return func(s *settings) { s.protection = p }
 }
 
-// WithWait limits how long [Return] lets check take before it answers "not yet".
+// WithWait limits how long [Return] lets check take before it answers with a page that looks again.
 // The default is 5 seconds. Keep it below the server's WriteTimeout.
 func WithWait(d time.Duration) Option { return func(s *settings) { s.wait = d } }
 
@@ -102,7 +102,7 @@ func WithWait(d time.Duration) Option { return func(s *settings) { s.wait = d } 
 // If the ResponseWriter cannot flush, warm is not called.
 func WithWarm(warm func(context.Context) error) Option { return func(s *settings) { s.warm = warm } }
 
-// WithRefresh sets how long the "not yet" page of [Return] waits before it looks again.
+// WithRefresh sets how long the pages of [Return] wait before they look again.
 // The time doubles with each look, up to 30 seconds. After about a quarter of an hour the
 // page stops, and only the customer can look again. The default is 2 seconds. With 0 the
 // page never looks again by itself.

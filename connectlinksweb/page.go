@@ -20,7 +20,7 @@ type Kind string
 // The kinds of pages.
 const (
 	KindStart   Kind = "start"   // Start's page, with the button that makes a link
-	KindWaiting Kind = "waiting" // Return's page if the API reports no connection yet
+	KindWaiting Kind = "waiting" // Return's page if it does not know yet that the customer is connected
 	KindEnded   Kind = "ended"   // Return's page if the link has expired or was revoked
 	KindNoLink  Kind = "nolink"  // Return's page for ErrNoLink
 	KindError   Kind = "error"   // the page for any other error

@@ -3,6 +3,7 @@ package connectlinksweb
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,18 +18,24 @@ import (
 // time of [WithWait]. check writes no answer. What check returns decides:
 //
 //   - nil: connected answers. Its request has no such time limit.
-//   - [context.DeadlineExceeded] after that time, or a refusal of the client's rate
-//     limiter that names no time: 202 with a "not yet" page, or JSON if the request prefers it.
+//   - [context.DeadlineExceeded] after that time, from a wait to which the API answered last
+//     that the customer has not finished: 202 with a "not yet" page, or JSON if the request
+//     prefers it.
+//   - Any other [context.DeadlineExceeded] after that time, or a refusal of the client's rate
+//     limiter that names no time: 202 with a page that says that we do not know yet. The API
+//     has not answered, or its last answer was an error that can pass. This is logged at
+//     level Warn.
 //   - [ErrNoLink]: 404 with a page that makes no claim about the connection.
 //   - [connectlinks.ErrLinkExpired] or [connectlinks.ErrLinkRevoked]: 410 with a page
 //     that leads to the address of [WithBack], to start again.
 //   - Any other error, also of a deadline that check set itself: see [Error]. The page does
 //     not say that the customer is not connected, because that is not known.
 //
-// The "not yet" page looks again by itself, with script or without, at growing intervals:
-// see [WithRefresh]. A customer who cancelled may get here too. So from the third look on
-// the page says "If you did not finish, start again.", and its first button leads to the
-// address of WithBack.
+// Both pages look again by themselves, with script or without, at growing intervals: see
+// [WithRefresh]. They wait at least for the API's Retry-After. A customer who cancelled may
+// get here too. So from the third look on the "not yet" page says "If you did not finish,
+// start again.", and its first button leads to the address of WithBack. The other page does
+// not: that customer may be connected.
 //
 // Return reads one number from the query: how often the page has looked. It trusts nothing
 // else there, since anybody can type it.
@@ -55,12 +62,21 @@ func Return(check func(w http.ResponseWriter, r *http.Request) error, connected 
 		switch {
 		case err == nil:
 			connected.ServeHTTP(w, r)
-		case ranOut, refusedByLimiter(err):
+		case ranOut && notFinished(err):
 			s.notYet(w, r)
+		case ranOut && !final(err), refusedByLimiter(err):
+			s.noWord(w, r, err)
 		default:
 			s.fail(w, r.WithContext(context.WithValue(r.Context(), returnKey{}, true)), err)
 		}
 	})
+}
+
+// notFinished reports whether err is from a wait whose last answer said that the customer has not
+// finished.
+func notFinished(err error) bool {
+	var over interface{ NotFinished() bool }
+	return errors.As(err, &over) && over.NotFinished()
 }
 
 // refusedByLimiter reports whether the client's rate limiter refused the call. A 429 of
@@ -79,7 +95,7 @@ func (s *settings) notYet(w http.ResponseWriter, r *http.Request) {
 	t := &s.texts
 	p := Page{
 		Kind: KindWaiting, Status: http.StatusAccepted, Title: t.Waiting.Title, Message: t.Waiting.Message,
-		Button: t.LookAgain, Again: customersLook(r),
+		Button: t.LookAgain, Again: customersLook(r), BackText: t.Integrations,
 	}
 	if prefersJSON(r) {
 		writeJSON(w, p.Status, problem{Status: p.Status, Message: p.Message})
@@ -94,6 +110,34 @@ func (s *settings) notYet(w http.ResponseWriter, r *http.Request) {
 	}
 	if looksAgain {
 		p.Message += " " + t.LooksAgain
+	}
+	s.show(w, r, p)
+}
+
+// noWord answers if the API has not said whether the customer has finished.
+func (s *settings) noWord(w http.ResponseWriter, r *http.Request, err error) {
+	level := slog.LevelWarn
+	if cancelled(r) {
+		level = slog.LevelDebug
+	}
+	s.logError(r, level, http.StatusAccepted, err)
+	text := s.texts.NoWord
+	var pause time.Duration
+	var refused *connectlinks.APIError
+	if errors.As(err, &refused) {
+		pause = refused.RetryAfter
+	}
+	retryAfter := s.retryAfter(w, pause, &text)
+	if prefersJSON(r) {
+		writeJSON(w, http.StatusAccepted, problem{http.StatusAccepted, text.Message, retryAfter})
+		return
+	}
+	p := Page{
+		Kind: KindWaiting, Status: http.StatusAccepted, Title: text.Title, Message: text.Message,
+		Button: s.texts.LookAgain, Again: customersLook(r), BackText: s.texts.Integrations,
+	}
+	if p.Spinner = s.lookAgain(w, r, pause); p.Spinner {
+		p.Message += " " + s.texts.LooksAgain
 	}
 	s.show(w, r, p)
 }

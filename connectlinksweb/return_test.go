@@ -31,8 +31,31 @@ func checking(err error) func(http.ResponseWriter, *http.Request) error {
 	return func(http.ResponseWriter, *http.Request) error { return err }
 }
 
-// notYet is a check that waits until its context ends.
+// ranOut is an error like that of the SDK's waits if their context ends.
+type ranOut struct {
+	error
+	last error // of the API's last answer, or nil
+}
+
+func (e *ranOut) Unwrap() []error   { return []error{e.error, e.last} }
+func (e *ranOut) NotFinished() bool { return e.last == nil }
+
+// notYet is a check whose wait ends with its context, after the API has said "not finished".
 func notYet(_ http.ResponseWriter, r *http.Request) error {
+	<-r.Context().Done()
+	return &ranOut{r.Context().Err(), nil}
+}
+
+// lastAnswer returns a check whose wait ends with its context, and whose last answer is an error.
+func lastAnswer(last error) func(http.ResponseWriter, *http.Request) error {
+	return func(_ http.ResponseWriter, r *http.Request) error {
+		<-r.Context().Done()
+		return &ranOut{r.Context().Err(), last}
+	}
+}
+
+// noAnswer is a check that ends with its context, and to which nothing has answered.
+func noAnswer(_ http.ResponseWriter, r *http.Request) error {
 	<-r.Context().Done()
 	return r.Context().Err()
 }
@@ -46,10 +69,10 @@ func TestReturnConnected(t *testing.T) {
 }
 
 func TestReturnSaysNotYetWhenItsOwnLimitRanOut(t *testing.T) {
-	throttled := &connectlinks.APIError{StatusCode: 429, RetryAfter: 40 * time.Second}
 	for name, wrap := range map[string]func(error) error{
-		"alone":                    func(err error) error { return fmt.Errorf("waiting: %w", err) },
-		"the last answer an error": func(err error) error { return errors.Join(err, throttled) },
+		"alone":   func(err error) error { return err },
+		"wrapped": func(err error) error { return fmt.Errorf("customer 5: %w", err) },
+		"joined":  func(err error) error { return errors.Join(errors.New("also"), err) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -70,6 +93,127 @@ func TestReturnSaysNotYetWhenItsOwnLimitRanOut(t *testing.T) {
 				private(t, w, "no-referrer")
 			})
 		})
+	}
+}
+
+// Without the API's word, the customer may be connected.
+func TestReturnDoesNotSayNotYetWithoutTheAPIsWord(t *testing.T) {
+	const (
+		title = "We do not know yet whether you are connected"
+		none  = "The service has not told us yet."
+		looks = " This page looks again by itself."
+	)
+	api := func(status int, pause time.Duration) error {
+		return &connectlinks.APIError{StatusCode: status, RetryAfter: pause}
+	}
+	for name, test := range map[string]struct {
+		check               func(http.ResponseWriter, *http.Request) error
+		retryAfter, refresh string
+		again               string // the sentence about Retry-After
+	}{
+		"no answer":           {noAnswer, "", "2", ""},
+		"no answer, wrapped":  {func(w http.ResponseWriter, r *http.Request) error { return fmt.Errorf("x: %w", noAnswer(w, r)) }, "", "2", ""},
+		"an error":            {lastAnswer(api(500, 0)), "", "2", ""},
+		"unusable":            {lastAnswer(connectlinks.ErrBadResponse), "", "2", ""},
+		"a timeout":           {lastAnswer(timedOut{}), "", "2", ""},
+		"cut off":             {lastAnswer(cutOff{}), "", "2", ""},
+		"the limiter":         {lastAnswer(limiterRefused{}), "", "2", ""},
+		"Retry-After, short":  {lastAnswer(api(429, time.Second)), "1", "2", " Please try again in a second."},
+		"Retry-After, 2 h":    {lastAnswer(api(429, 2*time.Hour)), "7200", "7200", " Please try again in 2 hours."},
+		"503 and Retry-After": {lastAnswer(api(503, 40*time.Second)), "40", "40", " Please try again in 40 seconds."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				h := connectlinksweb.Return(test.check, connected, connectlinksweb.WithBack("/integrations"), connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
+					connectlinksweb.WithErrorHandler(func(http.ResponseWriter, *http.Request, error) { t.Error("called") }))
+				want := said{title, none + test.again + looks, []string{"[Look again]", "Look at your integrations"}}
+				target := "/connected"
+				for look := range 4 {
+					log.Reset()
+					w := ask(h, "GET", target)
+					assert.Equal(t, http.StatusAccepted, w.Code)
+					assert.Equal(t, want, read(t, w), "it never asks to start again")
+					assert.Contains(t, w.Body.String(), `class="spinner"`)
+					assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
+					refresh, query, _ := strings.Cut(w.Header().Get("Refresh"), "; url=")
+					if look == 0 {
+						assert.Equal(t, test.refresh, refresh)
+					}
+					target = "/connected" + query
+					private(t, w, "no-referrer")
+					assert.Equal(t, 1, strings.Count(log.String(), "\n"))
+					assert.Contains(t, log.String(), "level=WARN")
+					assert.Contains(t, log.String(), "status=202")
+				}
+
+				w := ask(h, "GET", "/connected?connectlink_look=28")
+				assert.Empty(t, w.Header().Get("Refresh"))
+				assert.Equal(t, none+test.again, read(t, w).message)
+				assert.NotContains(t, w.Body.String(), `class="spinner"`)
+
+				w = ask(h, "GET", "/connected", "Accept", "application/json")
+				assert.Equal(t, http.StatusAccepted, w.Code)
+				body := fmt.Sprintf(`{"status": 202, "message": %q}`, none+test.again)
+				if test.retryAfter != "" {
+					body = fmt.Sprintf(`{"status": 202, "message": %q, "retry_after": %s}`, none+test.again, test.retryAfter)
+				}
+				assert.JSONEq(t, body, w.Body.String())
+			})
+		})
+	}
+	t.Run("only the platform can fix it", func(t *testing.T) {
+		w := ask(connectlinksweb.Return(lastAnswer(api(301, 0)), connected, connectlinksweb.WithWait(0), silent), "GET", "/")
+		assert.Equal(t, http.StatusInternalServerError, w.Code)
+		assert.Equal(t, said{"We do not know whether you are connected", "We cannot find out at the moment. We have been told.", nil}, read(t, w))
+	})
+}
+
+// A connected customer returns while the API fails. The page never says otherwise.
+func TestReturnOfAConnectedCustomerWhileTheAPIFails(t *testing.T) {
+	for name, failure := range map[string]connectlinkstest.Failure{
+		"an error": {Status: 500}, "a hang": {Hang: true}, "throttled": {Status: 429, Header: http.Header{"Retry-After": {"1800"}}},
+	} {
+		for _, v2 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, v2 %t", name, v2), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+					defer srv.Close()
+					client := srv.Client()
+					var link connectlinks.ConnectLink
+					check := func(_ http.ResponseWriter, r *http.Request) error {
+						_, err := client.Destinations.WaitForConnection(r.Context(), link.ID)
+						return err
+					}
+					failure.Times, failure.Route = -1, "GET /api/v1/destinations/{destination_id}"
+					if v2 {
+						client = srv.PersonalClient(connectlinks.WithGroup(srv.Group()))
+						made, err := client.Activations.CreateConnectLink(t.Context(), connectlinks.CreateActivationConnectLinkParams{Type: "hubspot"})
+						require.NoError(t, err)
+						link = made.ConnectLink
+						check = func(_ http.ResponseWriter, r *http.Request) error {
+							_, err := client.Activations.WaitForActivation(r.Context(), link.ID, link.CreatedAt)
+							return err
+						}
+						failure.Route = "GET /api/v2/activations"
+					} else {
+						made, err := client.Destinations.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+						require.NoError(t, err)
+						link = made.ConnectLink
+					}
+					defer client.CloseIdleConnections()
+					_, err := srv.Complete(link.ID)
+					require.NoError(t, err)
+					require.NoError(t, srv.Fail(failure))
+					w := ask(connectlinksweb.Return(check, connected, silent), "GET", "/")
+					assert.Equal(t, http.StatusAccepted, w.Code)
+					assert.Equal(t, "We do not know yet whether you are connected", read(t, w).title)
+					if failure.Status == 429 {
+						assert.Regexp(t, `^1[78]\d\d; `, w.Header().Get("Refresh"), "what is left of half an hour")
+					}
+				})
+			})
+		}
 	}
 }
 
@@ -139,7 +283,7 @@ func TestReturnAsksAfterThreeLooks(t *testing.T) {
 		_, query, _ := strings.Cut(w.Header().Get("Refresh"), "url=")
 		target = "/connected" + query
 	}
-	wait := said{title, none + looks, []string{"[Look again]", "Back"}}
+	wait := said{title, none + looks, []string{"[Look again]", "Look at your integrations"}}
 	asks := said{title, none + start + looks, []string{"[Start again]", "Look again"}}
 	assert.Equal(t, []said{wait, wait, asks, asks}, got)
 	assert.Contains(t, ask(h, "GET", target).Body.String(), `href="/integrations" class="button">Start again<`)
@@ -154,7 +298,7 @@ func TestReturnAsksAfterThreeLooks(t *testing.T) {
 			assert.NotContains(t, w.Body.String(), `class="spinner"`, "nothing goes on")
 			target = "/connected" + regexp.MustCompile(`id="connectlink-again"[^>]* href="([^"]*)"`).FindStringSubmatch(w.Body.String())[1]
 		}
-		wait := said{title, none, []string{"[Look again]", "Back"}}
+		wait := said{title, none, []string{"[Look again]", "Look at your integrations"}}
 		asks := said{title, none + start, []string{"[Start again]", "Look again"}}
 		assert.Equal(t, []said{wait, wait, asks, asks}, got)
 	})

@@ -17,7 +17,8 @@ type Texts struct {
 
 	// The pages of Return.
 	Waiting       Text   // the API reports no connection yet
-	LooksAgain    string // added to Waiting if the page looks again by itself
+	NoWord        Text   // the API has not answered, or its last answer was an error
+	LooksAgain    string // added if the page looks again by itself
 	IfNotFinished string // added to Waiting from the third look on; StartAgain is then the first button
 	Expired       Text   // the link has expired
 	Revoked       Text   // the link was revoked
@@ -30,9 +31,11 @@ type Texts struct {
 	Busy          Text // the API or the client's rate limiter refuses for a while; TryAgainIn follows
 	Unavailable   Text // the API is not available; TryAgainIn follows
 	Interrupted   Text // the request's context was cancelled
-	TimedOut      Text // something took too long
+	TimedOut      Text // something took too long; InAMinute or LooksAgain follows
 	BadAnswer     Text // the API gave no usable answer
 	Failed        Text // anything else
+
+	InAMinute string // when to try again if nothing names a time
 
 	// TryAgainIn returns the sentence that says when to try again. The pause is positive.
 	// It can be a fraction of a second, or many years.
@@ -41,7 +44,11 @@ type Texts struct {
 	// Buttons.
 	Continue, OneMoment string // the button of Start's page, before and after the click
 	TryAgain, LookAgain string
-	StartAgain, Back    string // links to the address of WithBack
+
+	// The link to the address of WithBack.
+	StartAgain   string // the link has ended, or the customer may have cancelled
+	Integrations string // on the other pages of Return, and for ErrNoLink
+	Back         string // on all other pages
 }
 
 // Text says what has happened, and what the customer should do.
@@ -60,27 +67,29 @@ func english() Texts {
 		OtherSite: Text{"Not accepted", "This was sent from another site. Open the page here, and try again."},
 
 		Waiting:       Text{"Not connected yet", "We cannot confirm yet that you are connected."},
+		NoWord:        Text{"We do not know yet whether you are connected", "The service has not told us yet."},
 		LooksAgain:    "This page looks again by itself.",
 		IfNotFinished: "If you did not finish, start again.",
 		Expired:       Text{"This took too long", "The page you were on has expired, and we cannot confirm that you finished. Please start again."},
-		Revoked:       Text{"This was cancelled", "The page you were on was withdrawn, and we cannot confirm that you finished. Please start again."},
+		Revoked:       Text{"That page was withdrawn", "If you finished elsewhere, look at your integrations. Otherwise, please start again."},
 		NoLink:        Text{"Your connection", "We cannot tell what became of your connection. Look at your integrations."},
 		CannotTell:    Text{"We do not know whether you are connected", "We cannot find out at the moment. We have been told."},
 		NotSure:       "We do not know yet whether you are connected",
 
 		CannotConnect: Text{"Not possible right now", "This cannot be connected at the moment. We have been told."},
 		Busy:          Text{"Too many at once", "We have to wait before we can go on."},
-		Unavailable:   Text{"Not available right now", "The service that we connect you with is not available."},
+		Unavailable:   Text{"Not available right now", "The service that makes the connection is not available."},
 		Interrupted:   Text{"Interrupted", "We were interrupted before we had an answer. Please try again."},
-		TimedOut:      Text{"No answer in time", "This took too long. Please try again in a minute."},
-		BadAnswer:     Text{"That did not work", "The service that we connect you with gave no usable answer. Please try again in a minute. If that does not help, contact our support."},
+		TimedOut:      Text{"No answer in time", "Our question took too long."},
+		BadAnswer:     Text{"That did not work", "The service that makes the connection gave no usable answer. Please try again in a minute. If that does not help, contact our support."},
 		Failed:        Text{"That did not work", "Something went wrong. Please try again in a minute. If that does not help, contact our support."},
 
+		InAMinute:  "Please try again in a minute.",
 		TryAgainIn: tryAgainIn,
 
 		Continue: "Continue", OneMoment: "One moment…",
 		TryAgain: "Try again", LookAgain: "Look again",
-		StartAgain: "Start again", Back: "Back",
+		StartAgain: "Start again", Integrations: "Look at your integrations", Back: "Back",
 	}
 }
 

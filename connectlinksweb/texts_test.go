@@ -57,6 +57,7 @@ func TestTextsOfAnotherLanguage(t *testing.T) {
 		ask(connectlinksweb.Start((&minter{}).mint, opts...), "POST", "/", "Sec-Fetch-Site", "cross-site"),
 		ask(connectlinksweb.Return(notYet, connected, opts...), "GET", "/"),
 		ask(connectlinksweb.Return(notYet, connected, opts...), "GET", "/?connectlink_look=2"),
+		ask(connectlinksweb.Return(noAnswer, connected, opts...), "GET", "/"),
 		interrupted,
 	}
 	for _, err := range []error{

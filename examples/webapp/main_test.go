@@ -646,7 +646,7 @@ func TestALostSession(t *testing.T) {
 		got := b.get(path)
 		assert.Equal(t, http.StatusNotFound, got.status)
 		assert.Contains(t, got.body, "We cannot tell what became of your connection. Look at your integrations.")
-		assert.Contains(t, got.body, `<a class="button main" id="connectlink-back" href="/integrations">Back</a>`)
+		assert.Contains(t, got.body, `<a class="button main" id="connectlink-back" href="/integrations">Look at your integrations</a>`)
 	}
 	assert.Contains(t, b.get("/integrations").body, `id="connection-destination-`)
 }

@@ -30,6 +30,7 @@ var blockImports = map[string]string{
 	"fmt":              "fmt",
 	"http":             "net/http",
 	"log":              "log",
+	"maps":             "maps",
 	"os":               "os",
 	"rand":             "crypto/rand",
 	"rate":             "golang.org/x/time/rate",

@@ -1035,3 +1035,24 @@ func TestWaitForActivationReadsLittle(t *testing.T) {
 		})
 	}
 }
+
+// Before a wait gives up on a dead link, it reads all activations: the customer may have finished
+// with a connection that is older than the first page.
+func TestWaitForActivationReadsAllForADeadLink(t *testing.T) {
+	t.Parallel()
+	const since = "2026-11-23T12:00:00Z"
+	activation := func(id, made string) string {
+		return fmt.Sprintf(`{"id":%q,"group_id":%q,"destination":{"type":"hubspot","created_at":%q}}`, id, testkit.GroupID, made)
+	}
+	older := testkit.List(activation("b", "2026-11-23T11:00:00Z"), activation("a", "2026-11-23T10:00:00Z"))
+	first := strings.Replace(older, `"next_page":null,"last_page":1`, `"next_page":2,"last_page":2`, 1)
+	second := testkit.List(activation("made", "2026-11-23T12:00:01Z"))
+	for _, dead := range []string{"expired", "revoked"} {
+		link := strings.Replace(testkit.LinkJSON, `"`+dead+`":false`, `"`+dead+`":true`, 1)
+		c := testkit.Client(t, testkit.NewScript(t,
+			testkit.Respond(200, testkit.Envelope("success", link)), testkit.Respond(200, first), testkit.Respond(200, second)))
+		made, err := c.Activations.WaitForActivation(t.Context(), testkit.LinkID, testkit.Time(since))
+		require.NoError(t, err, dead)
+		assert.Equal(t, "made", made.ID, dead)
+	}
+}

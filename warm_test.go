@@ -146,3 +146,25 @@ func TestWarmOpensAConnection(t *testing.T) {
 		assert.True(t, reused, "HTTP/2 %t", h2)
 	}
 }
+
+// A caller that finds no recent use may ask when another one has just opened the connection.
+func TestWarmOnceHoweverCallersMeet(t *testing.T) {
+	t.Parallel()
+	rt := &testkit.Counter{RoundTripper: testkit.Respond(http.StatusOK, "")}
+	c := testkit.Client(t, rt)
+	const rounds = 10_000
+	for range rounds {
+		c.CloseIdleConnections()
+		var group sync.WaitGroup
+		start := make(chan struct{})
+		for range 4 {
+			group.Go(func() {
+				<-start
+				assert.NoError(t, c.Warm(t.Context()))
+			})
+		}
+		close(start)
+		group.Wait()
+	}
+	assert.Equal(t, rounds, rt.Count())
+}

@@ -552,6 +552,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 				_, err := w.wait(ctx, client, refTestedAt)
 				cancel()
 				assert.ErrorIs(t, err, want, "after %d", after)
+				assert.NotContains(t, err.Error(), "the last answer", "after %d", after)
 				assert.Equal(t, 50*time.Second, time.Since(start))
 				assert.Equal(t, after+1, n)
 			}

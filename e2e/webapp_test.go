@@ -287,7 +287,7 @@ func TestWebappTwoCustomers(t *testing.T) {
 		}
 		for _, path := range []string{"/disconnect/", "/reauthorize/"} {
 			birch.open(h.url + path + kind + "/" + id)
-			birch.see("#not-found")
+			birch.see("#message")
 		}
 		birch.open(h.url + "/integrations")
 		birch.see("#nothing-connected")
@@ -341,7 +341,7 @@ func TestWebappTwoTabs(t *testing.T) {
 				other.click("#connect")
 				if api == "v2" && finishes == "first" {
 					other.at("/integrations")
-					assert.Contains(t, other.text("#flash"), "is connected.")
+					assert.Equal(t, "See below what is connected.", other.text("#flash"))
 					assert.Len(t, connections(t, h.sandbox), 2)
 					return
 				}
@@ -620,7 +620,7 @@ func TestWebappNarrow(t *testing.T) {
 	b.see(".waiting")
 	b.fits(width)
 	b.open(h.url + "/nothing")
-	b.see("#not-found")
+	b.see("#message")
 	b.fits(width)
 }
 

@@ -26,6 +26,7 @@ type config struct {
 	Tenants   []tenant
 	Sandbox   bool          // the pages say that this is a sandbox
 	Wait      time.Duration // the limit of WithWait; default 5 s
+	Limit     time.Duration // the limit of a request, including its calls to the API; default 25 s
 	Log       *slog.Logger
 }
 
@@ -79,6 +80,7 @@ func newApp(cfg config) (http.Handler, error) {
 	cfg.PublicURL = u.Scheme + "://" + u.Host
 	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	cfg.Wait = cmp.Or(cfg.Wait, 5*time.Second)
+	cfg.Limit = cmp.Or(cfg.Limit, 25*time.Second)
 	a := &app{
 		config:   cfg,
 		host:     strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme]),
@@ -95,7 +97,11 @@ func newApp(cfg config) (http.Handler, error) {
 	for pattern, handler := range a.routes() {
 		mux.Handle(pattern, handler)
 	}
-	return a.secure(http.NewCrossOriginProtection().Handler(mux)), nil
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.render(w, r, http.StatusForbidden, "message.html", "Not accepted", "This was sent from another site. Open the page here, and try again.")
+	}))
+	return a.secure(protection.Handler(mux)), nil
 }
 
 // routes returns the patterns and handlers of all requests that the app answers.
@@ -111,12 +117,14 @@ func (a *app) routes() map[string]http.Handler {
 		"GET " + home:                  a.signedIn(a.integrations),
 		"/connect/{kind}/{type}":       a.signedIn(a.connect),
 		"/reauthorize/{kind}/{id}":     a.signedIn(a.reauthorize),
+		"GET /sign-out":                http.RedirectHandler(home, http.StatusSeeOther),
 		"POST /embed/{kind}/{type}":    a.signedIn(a.embed),
+		"GET /embed/{kind}/{type}":     http.RedirectHandler(home, http.StatusSeeOther),
 		"GET /embedded/{key}":          a.signedIn(a.embedded),
 		"/connected/{key}":             a.signedIn(a.comeBack),
 		"GET /disconnect/{kind}/{id}":  a.signedIn(a.confirmDisconnect),
 		"POST /disconnect/{kind}/{id}": a.signedIn(a.disconnect),
-		"/":                            http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, errNotFound) }),
+		"/":                            http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.fail(w, r, errNotFound, connecting) }),
 	}
 }
 
@@ -145,18 +153,20 @@ func (a *app) secure(next http.Handler) http.Handler {
 	})
 }
 
-// signedIn calls next with the session. Without a session, it redirects to the sign-in page,
-// which leads back.
+// signedIn calls next with the session, and with a deadline that is well before the server's
+// WriteTimeout. Without a session, it redirects to the sign-in page, which leads back.
 func (a *app) signedIn(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		sess := a.sessions.of(r)
 		if sess == nil {
-			// After a POST, the GET of the same address shows a button, or is not found.
+			// After a POST, the GET of the same address shows a button, or leads home.
 			http.Redirect(w, r, "/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 			return
 		}
-		next(w, withSession(r, sess))
+		ctx, cancel := context.WithTimeout(r.Context(), a.Limit)
+		defer cancel()
+		next(w, withSession(r.WithContext(ctx), sess))
 	})
 }
 
@@ -186,37 +196,29 @@ func (a *app) render(w http.ResponseWriter, r *http.Request, status int, name, t
 }
 
 // options returns the options for connectlinksweb, with the app's own page.
-func (a *app) options(title string) []connectlinksweb.Option {
+func (a *app) options(title string, texts connectlinksweb.Texts) []connectlinksweb.Option {
 	return []connectlinksweb.Option{
 		connectlinksweb.WithTitle(title),
 		connectlinksweb.WithBack(home),
 		connectlinksweb.WithTemplate(a.templates.Lookup("web.html")),
-		connectlinksweb.WithErrorHandler(a.fail),
+		connectlinksweb.WithTexts(texts),
+		connectlinksweb.WithErrorHandler(func(w http.ResponseWriter, r *http.Request, err error) { a.fail(w, r, err, texts) }),
 		connectlinksweb.WithLogger(a.Log),
 		connectlinksweb.WithWait(a.Wait),
 	}
 }
 
-// fail answers an error of a request to connect.
-func (a *app) fail(w http.ResponseWriter, r *http.Request, err error) {
-	a.failWith(w, r, err, connectlinksweb.Texts{})
-}
-
-func (a *app) failWith(w http.ResponseWriter, r *http.Request, err error, texts connectlinksweb.Texts) {
-	if errors.Is(err, errNotFound) {
-		a.render(w, r, http.StatusNotFound, "notfound.html", "Not found", nil)
-		return
+// fail answers an error. Its page has the texts.
+func (a *app) fail(w http.ResponseWriter, r *http.Request, err error, texts connectlinksweb.Texts) {
+	switch {
+	case errors.Is(err, errNoConnection):
+		a.Log.WarnContext(r.Context(), "no such connection", "pattern", r.Pattern, "error", err)
+		a.render(w, r, http.StatusNotFound, "message.html", "Not found", noConnection)
+	case errors.Is(err, errNotFound):
+		a.render(w, r, http.StatusNotFound, "message.html", "Not found", "There is nothing here.")
+	default:
+		connectlinksweb.Error(w, r, err, a.options("", texts)...)
 	}
-	connectlinksweb.Error(w, r, err, append(a.options(""), connectlinksweb.WithTexts(texts))...)
-}
-
-// notFound returns errNotFound for a 404 about what the customer asked for. Any other 404
-// is an error of the platform: for example, its plan has no connect links.
-func notFound(err error) error {
-	if errors.Is(err, connectlinks.ErrNotFound) {
-		return errNotFound
-	}
-	return err
 }
 
 func (a *app) signInPage(w http.ResponseWriter, r *http.Request) {
@@ -240,11 +242,11 @@ func (a *app) signIn(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, local(r.PostFormValue("next")), http.StatusSeeOther)
 }
 
-// local returns next if it is an address of this app that answers a GET, and otherwise home.
+// local returns next if it is an address of this app, and otherwise home.
 func local(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(next, "/") ||
-		strings.HasPrefix(next, "//") || strings.Contains(next, `\`) || strings.HasPrefix(next, "/embed/") {
+		strings.HasPrefix(next, "//") || strings.Contains(next, `\`) {
 		return home
 	}
 	return next
@@ -260,7 +262,9 @@ type section struct {
 	Kind        string
 	Types       []integration
 	Connections []connection
-	Failed      bool
+
+	// What could not be loaded.
+	NoTypes, NoConnections bool
 }
 
 // Label returns the name of a type for people.
@@ -276,23 +280,21 @@ func (s section) Label(typ string) string {
 // integrations needs no Warm, because its list requests open the connection.
 func (a *app) integrations(w http.ResponseWriter, r *http.Request) {
 	sess := sessionOf(r)
-	ctx, cancel := context.WithTimeout(r.Context(), 20*time.Second)
-	defer cancel()
 	sections := make([]section, len(sess.tenant.kinds))
 	var wg sync.WaitGroup
 	for i, k := range sess.tenant.kinds {
-		wg.Go(func() { sections[i] = a.section(ctx, sess.tenant, k) })
+		wg.Go(func() { sections[i] = a.section(r.Context(), sess.tenant, k) })
 	}
 	wg.Wait()
 	data := struct {
 		Sections  []section
 		Flash     *flash
 		Connected int
-		Failed    bool
-	}{Sections: sections, Flash: sess.heard()}
+		All       bool // all connections could be loaded
+	}{Sections: sections, Flash: sess.heard(), All: true}
 	for _, s := range sections {
 		data.Connected += len(s.Connections)
-		data.Failed = data.Failed || s.Failed
+		data.All = data.All && !s.NoConnections
 	}
 	a.render(w, r, http.StatusOK, "integrations.html", "Integrations", data)
 }
@@ -305,12 +307,9 @@ func (a *app) section(ctx context.Context, t *tenant, k kind) section {
 	wg.Go(func() { s.Types, typesErr = a.types.get(ctx, t, k) })
 	s.Connections, err = k.connections(ctx)
 	wg.Wait()
-	err = errors.Join(err, typesErr)
-	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			a.Log.ErrorContext(ctx, "integrations", "tenant", t.ID, "kind", s.Kind, "error", err)
-		}
-		s.Failed = true
+	s.NoTypes, s.NoConnections = typesErr != nil, err != nil
+	if err := errors.Join(err, typesErr); err != nil && !errors.Is(err, context.Canceled) {
+		a.Log.ErrorContext(ctx, "integrations", "tenant", t.ID, "kind", s.Kind, "error", err)
 	}
 	return s
 }
@@ -326,7 +325,7 @@ func (a *app) target(r *http.Request) (kind, *flow, error) {
 	if f.Renews != "" {
 		c, err := k.connection(r.Context(), f.Renews)
 		f.Type, f.Label = c.Type, c.Name
-		return k, f, notFound(err)
+		return k, f, err
 	}
 	types, err := a.types.get(r.Context(), t, k)
 	if err != nil {
@@ -345,10 +344,12 @@ func (a *app) target(r *http.Request) (kind, *flow, error) {
 // because the customer may still be at work in another tab.
 func (a *app) begin(r *http.Request, k kind, f *flow) (*flow, error) {
 	sess := sessionOf(r)
-	sess.making.Lock()
-	defer sess.making.Unlock()
+	if err := sess.lock(r.Context()); err != nil {
+		return nil, err
+	}
+	defer sess.unlock()
 	if earlier := sess.unfinished(f); len(earlier) > 0 {
-		if newest := earlier[len(earlier)-1]; k.reusable(r.Context(), newest) {
+		if newest := earlier[len(earlier)-1]; !sess.mayBeUsed(newest) && k.reusable(r.Context(), newest) {
 			return newest, nil
 		}
 	}
@@ -364,9 +365,10 @@ func (a *app) reauthorize(w http.ResponseWriter, r *http.Request) { a.redirect(w
 
 // redirect redirects the customer to the link's page.
 func (a *app) redirect(w http.ResponseWriter, r *http.Request, verb string) {
+	texts := textsFor(r.PathValue("id"))
 	k, f, err := a.target(r)
 	if err != nil {
-		a.fail(w, r, err)
+		a.fail(w, r, err, texts)
 		return
 	}
 	connectlinksweb.Start(func(_ http.ResponseWriter, r *http.Request) (connectlinks.ConnectLink, error) {
@@ -375,7 +377,7 @@ func (a *app) redirect(w http.ResponseWriter, r *http.Request, verb string) {
 			return connectlinks.ConnectLink{}, err
 		}
 		return f.link, nil
-	}, append(a.options(verb+f.Label), connectlinksweb.WithWarm(sessionOf(r).tenant.warm))...).ServeHTTP(w, r)
+	}, append(a.options(verb+f.Label, texts), connectlinksweb.WithWarm(sessionOf(r).tenant.warm))...).ServeHTTP(w, r)
 }
 
 // embed makes the link, and redirects to the page that shows it. Reloading that page makes
@@ -386,7 +388,7 @@ func (a *app) embed(w http.ResponseWriter, r *http.Request) {
 		f, err = a.begin(r, k, f)
 	}
 	if err != nil {
-		a.fail(w, r, err)
+		a.fail(w, r, err, connecting)
 		return
 	}
 	http.Redirect(w, r, "/embedded/"+f.Key, http.StatusSeeOther)
@@ -396,7 +398,7 @@ func (a *app) embedded(w http.ResponseWriter, r *http.Request) {
 	sess := sessionOf(r)
 	f, err := sess.flow(r.PathValue("key"))
 	if err != nil {
-		a.fail(w, r, err)
+		a.fail(w, r, err, connecting)
 		return
 	}
 	w.Header().Set("Content-Security-Policy", policy+"; frame-src "+connectlinksweb.FrameOrigin(f.link))
@@ -410,39 +412,51 @@ func (a *app) embedded(w http.ResponseWriter, r *http.Request) {
 // frame reports that the customer has finished.
 func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 	sess := sessionOf(r)
-	var news bool
-	var f *flow
+	f, err := sess.cameBack(r.PathValue("key"))
+	texts := connecting
+	if err == nil {
+		texts = textsFor(f.Renews)
+	}
 	var k kind
 	var made connection
 	check := func(_ http.ResponseWriter, r *http.Request) error {
-		var err error
-		if f, err = sess.flow(r.PathValue("key")); err != nil {
+		if err != nil {
 			return err
 		}
+		var err error
 		if k, err = sess.tenant.kind(f.Kind); err != nil {
 			return err
 		}
-		if made, err = k.wait(r.Context(), f); err != nil {
-			return err
-		}
-		news = sess.finish(f)
-		return nil
+		made, err = k.wait(r.Context(), f)
+		return err
 	}
 	connectlinksweb.Return(check, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !news:
-		case made.Works != nil && !*made.Works:
-			sess.say(true, f.Label+" is connected, but its test failed. "+made.Problem)
-		case f.Renews != "":
-			sess.say(false, f.Label+" has new credentials.")
-		default:
-			sess.say(false, f.Label+" is connected.")
-		}
-		if news {
+		if sess.finish(f) {
+			announce(sess, f, made)
 			a.revokeEarlier(r, k, f)
 		}
 		http.Redirect(w, r, home, http.StatusSeeOther)
-	}), a.options("")...).ServeHTTP(w, r)
+	}), a.options("", texts)...).ServeHTTP(w, r)
+}
+
+// announce says on the next page what f has connected. On V2 the connection may be of another
+// flow, also a colleague's. So the message names it, and claims it for one flow only.
+func announce(sess *session, f *flow, made connection) {
+	name := fmt.Sprintf("“%s” (%s)", made.Name, f.Label)
+	switch {
+	case f.Renews != "":
+		sess.say(false, made.Name+" has new credentials.")
+	case !sess.isNew(f.Kind + " " + made.ID):
+		sess.say(false, "See below what is connected.")
+	case made.Works != nil && !*made.Works:
+		text := name + " is connected, but its test failed."
+		if made.Problem != "" {
+			text += " " + made.Problem + "."
+		}
+		sess.say(true, text+" Reconnect it.")
+	default:
+		sess.say(false, name+" is connected.")
+	}
 }
 
 // revokeEarlier revokes the links of earlier flows for the same thing, which nobody needs
@@ -464,11 +478,6 @@ func (a *app) revokeEarlier(r *http.Request, k kind, f *flow) {
 	wg.Wait()
 }
 
-// disconnecting replaces the text about connecting.
-var disconnecting = connectlinksweb.Texts{CannotConnect: connectlinksweb.Text{
-	Message: "This cannot be disconnected at the moment. We have been told.",
-}}
-
 func (a *app) confirmDisconnect(w http.ResponseWriter, r *http.Request) {
 	k, err := sessionOf(r).tenant.kind(r.PathValue("kind"))
 	var c connection
@@ -476,7 +485,7 @@ func (a *app) confirmDisconnect(w http.ResponseWriter, r *http.Request) {
 		c, err = k.connection(r.Context(), r.PathValue("id"))
 	}
 	if err != nil {
-		a.failWith(w, r, notFound(err), disconnecting)
+		a.fail(w, r, err, disconnecting)
 		return
 	}
 	a.render(w, r, http.StatusOK, "disconnect.html", "Disconnect "+c.Name, c)
@@ -489,14 +498,19 @@ func (a *app) disconnect(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		c, err = k.connection(r.Context(), r.PathValue("id"))
 	}
-	if err == nil {
-		err = k.disconnect(r.Context(), c.ID)
-	}
 	if err != nil {
-		a.failWith(w, r, notFound(err), disconnecting)
+		a.fail(w, r, err, disconnecting)
 		return
 	}
-	sess.say(false, c.Name+" is disconnected.")
+	switch err := k.disconnect(r.Context(), c.ID); {
+	case err == nil:
+		sess.say(false, c.Name+" is disconnected.")
+	case errors.Is(err, errNoConnection):
+		sess.say(false, c.Name+" is not connected any more.")
+	default:
+		a.fail(w, r, err, notSureDisconnected(c.Name))
+		return
+	}
 	http.Redirect(w, r, home, http.StatusSeeOther)
 }
 
@@ -551,8 +565,6 @@ func hue(typ string) int {
 
 func ago(t time.Time) string {
 	switch d := time.Since(t); {
-	case t.IsZero():
-		return "never"
 	case d < time.Minute:
 		return "just now"
 	case d < time.Hour:

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"net/http"
+	"path"
 	"strconv"
 	"time"
 
@@ -33,8 +36,14 @@ func (c connection) State() string {
 	return "bad"
 }
 
-// errNotFound reports that something does not exist, or does not belong to the tenant.
-var errNotFound = errors.New("not found")
+var (
+	// errNotFound reports that the app has no such page.
+	errNotFound = errors.New("not found")
+
+	// errNoConnection reports that a connection does not exist, or does not belong to the
+	// tenant.
+	errNoConnection = errors.New("no such connection")
+)
 
 // kind is a kind of connection of one tenant: sources, destinations or activations. Its
 // methods see only what belongs to the tenant.
@@ -217,15 +226,25 @@ func (s service[L, C, T, ID]) connection(ctx context.Context, id string) (connec
 	c, err := s.sdk.Get(ctx, s.id(id))
 	switch {
 	case errors.As(err, new(*connectlinks.InputError)): // the id comes from the URL
-		return connection{}, errNotFound
+		return connection{}, errNoConnection
 	case err != nil:
-		return connection{}, err
+		return connection{}, missing(err, id)
 	}
 	return s.conn(c), nil
 }
 
+// missing returns errNoConnection for a 404 about the connection with this id. Any other
+// 404 or 410 is for the platform to fix: for example, the tenant's workspace is gone.
+func missing(err error, id string) error {
+	var e *connectlinks.APIError
+	if errors.As(err, &e) && e.StatusCode == http.StatusNotFound && path.Base(e.Path) == id {
+		return fmt.Errorf("%w: %w", errNoConnection, err)
+	}
+	return err
+}
+
 func (s service[L, C, T, ID]) disconnect(ctx context.Context, id string) error {
-	return s.sdk.Delete(ctx, s.id(id))
+	return missing(s.sdk.Delete(ctx, s.id(id)), id)
 }
 
 func (s service[L, C, T, ID]) start(ctx context.Context, f *flow, redirectURI string) error {

@@ -45,6 +45,10 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
+// callTimeout is short enough that within the limit of a request, the SDK can look for a
+// link whose answer was lost.
+const callTimeout = 15 * time.Second
+
 // The values of -api.
 const (
 	apiV1 = "v1"
@@ -139,10 +143,11 @@ func sandboxTenants(srv *connectlinkstest.Server, api string) ([]tenant, error) 
 	var tenants []tenant
 	for _, name := range []string{"Acme Coffee", "Birch & Co"} {
 		workspace := srv.AddWorkspace(name)
-		c := srv.Client(connectlinks.WithToken(workspace.Token))
+		c := srv.Client(connectlinks.WithToken(workspace.Token), connectlinks.WithTimeout(callTimeout))
 		if api == apiV2 {
 			var err error
-			if c, err = srv.PersonalClient().With(connectlinks.WithGroup(workspace.GroupID)); err != nil {
+			org := srv.PersonalClient(connectlinks.WithTimeout(callTimeout))
+			if c, err = org.With(connectlinks.WithGroup(workspace.GroupID)); err != nil {
 				return nil, err
 			}
 		}
@@ -173,6 +178,7 @@ func tenantsFromEnv(ctx context.Context, api string) ([]tenant, error) {
 	org, err := connectlinks.NewClient(
 		connectlinks.WithToken(token),
 		connectlinks.WithBaseURL(cmp.Or(os.Getenv("CENSUS_BASE_URL"), connectlinks.BaseURLUS)),
+		connectlinks.WithTimeout(callTimeout),
 		connectlinks.WithUserAgent("connectlinks-webapp/"+connectlinks.Version),
 	)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -40,6 +41,12 @@ func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+func (l *logBuffer) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func (l *logBuffer) String() string {
@@ -187,7 +194,7 @@ func TestConnectByRedirect(t *testing.T) {
 
 			got = b.get(p.back(t, link))
 			assert.Equal(t, "/integrations", got.url)
-			assert.Equal(t, test.label+" is connected.", flashOf(got.body))
+			assert.Equal(t, "“"+conn.Name+"” ("+test.label+") is connected.", flashOf(got.body))
 			id := fmt.Sprint(conn.ID)
 			if conn.ActivationID != "" {
 				id = conn.ActivationID
@@ -248,7 +255,7 @@ func TestConnectEmbedded(t *testing.T) {
 
 			_, err := p.sandbox.Complete(link.ConnectLink.ID)
 			require.NoError(t, err)
-			assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, link)).body))
+			assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(b.get(p.back(t, link)).body))
 		})
 	}
 }
@@ -309,12 +316,12 @@ func TestEachTryOnV2HasItsOwnLink(t *testing.T) {
 
 	_, err := p.sandbox.Complete(links[4].ConnectLink.ID)
 	require.NoError(t, err)
-	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, links[4])).body))
+	assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(b.get(p.back(t, links[4])).body))
 	assert.Equal(t, []int64{links[2].ConnectLink.ID, links[3].ConnectLink.ID}, revoked(),
 		"the earlier tries, and neither a later one, nor those at something else or of somebody else")
 	_, err = p.sandbox.Complete(links[5].ConnectLink.ID)
 	require.NoError(t, err)
-	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, links[5])).body))
+	assert.Equal(t, "See below what is connected.", flashOf(b.get(p.back(t, links[5])).body))
 	revocations := 0
 	for _, r := range p.sandbox.Requests() {
 		if r.Route == connectlinkstest.RouteRevokeActivationConnectLink {
@@ -346,7 +353,7 @@ func TestRevokingFails(t *testing.T) {
 	_, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
 	require.NoError(t, err)
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteRevokeActivationConnectLink, Status: 403}))
-	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, p.last(t))).body))
+	assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(b.get(p.back(t, p.last(t))).body))
 	assert.Empty(t, p.sandbox.Unfired())
 	assert.Contains(t, p.log.String(), `level=WARN msg="revoke an earlier link"`)
 }
@@ -401,7 +408,7 @@ func TestForgedReturns(t *testing.T) {
 	assert.Equal(t, http.StatusNotFound, acme.get("/connected/AAAA").status)
 	assert.Equal(t, http.StatusMethodNotAllowed, acme.post(back).status)
 	assert.Empty(t, flashOf(birch.get("/integrations").body))
-	assert.Equal(t, "HubSpot is connected.", flashOf(acme.get(back).body))
+	assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(acme.get(back).body))
 }
 
 // Birch sends every request that the app answers, with Acme's ids in it.
@@ -517,7 +524,8 @@ func TestAFailedTestIsShown(t *testing.T) {
 	_, err := p.sandbox.CompleteWith(link.ConnectLink.ID, connectlinkstest.Submission{Name: "Braze <EU>", FailedTest: "no such host"})
 	require.NoError(t, err)
 	body := b.get(p.back(t, link)).body
-	assert.Contains(t, flashOf(body), "its test failed")
+	assert.Contains(t, flashOf(body), "“Braze &lt;EU&gt;” (Braze) is connected, but its test failed. ")
+	assert.Contains(t, flashOf(body), "no such host. Reconnect it.")
 	assert.Contains(t, body, "no such host")
 	assert.Contains(t, body, `<span class="badge bad">Needs attention</span>`)
 	assert.Contains(t, body, "Braze &lt;EU&gt;")
@@ -540,9 +548,15 @@ func TestSignIn(t *testing.T) {
 
 	for next, want := range map[string]string{
 		"": home, "x": home, "//evil.example": home, "/\\evil.example": home, "https://evil.example/": home, "javascript:alert(1)": home,
-		"/embed/source/postgres": home, "/connect/source/postgres?a=b": "/connect/source/postgres?a=b",
+		"/connect/source/postgres?a=b": "/connect/source/postgres?a=b",
 	} {
 		assert.Equal(t, want, local(next), next)
+	}
+
+	// These addresses answer a POST only.
+	for _, next := range []string{"/embed/source/postgres", "/sign-out"} {
+		got = b.do("POST", "/sign-in", url.Values{"tenant": {"acme"}, "next": {next}})
+		assert.Equal(t, home, got.url, next)
 	}
 
 	u, err := url.Parse(p.url)
@@ -566,7 +580,9 @@ func TestOtherSitesCannotPost(t *testing.T) {
 	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
 	for _, path := range []string{"/connect/source/postgres", "/embed/source/postgres", "/sign-out", "/sign-in", "/disconnect/source/1"} {
-		assert.Equal(t, http.StatusForbidden, b.do("POST", path, url.Values{}, "Sec-Fetch-Site", "cross-site").status, path)
+		got := b.do("POST", path, url.Values{}, "Sec-Fetch-Site", "cross-site")
+		assert.Equal(t, http.StatusForbidden, got.status, path)
+		assert.Contains(t, got.body, `id="message">This was sent from another site. Open the page here, and try again.</p>`)
 	}
 	assert.Empty(t, p.sandbox.Links())
 	assert.Equal(t, "/integrations", b.get("/integrations").url, "still signed in")
@@ -620,14 +636,23 @@ func TestPublicURLs(t *testing.T) {
 func TestNothingThere(t *testing.T) {
 	p := newPlatform(t, apiV1)
 	b := p.browser(t).signIn("acme")
-	for _, path := range []string{
-		"/nothing", "/connect/source/nothing", "/connect/source/http_request", "/connect/nothing/postgres",
-		"/disconnect/source/1", "/disconnect/source/x", "/disconnect/source/-1", "/disconnect/activation/no_such", "/reauthorize/destination/99",
-		"/connect/activation/hubspot",
+	for path, sentence := range map[string]string{
+		"/nothing":                     "There is nothing here.",
+		"/connect/source/nothing":      "There is nothing here.",
+		"/connect/source/http_request": "There is nothing here.",
+		"/connect/nothing/postgres":    "There is nothing here.",
+		"/connect/activation/hubspot":  "There is nothing here.",
+		"/disconnect/activation/x":     "There is nothing here.",
+		"/disconnect/source/1":         noConnection,
+		"/disconnect/source/x":         noConnection,
+		"/disconnect/source/-1":        noConnection,
+		"/reauthorize/destination/99":  noConnection,
 	} {
 		got := b.get(path)
 		assert.Equal(t, http.StatusNotFound, got.status, path)
-		assert.Contains(t, got.body, "Not found")
+		assert.Contains(t, got.body, sentence, path)
+		assert.Equal(t, sentence == noConnection, strings.Contains(p.log.String(), `level=WARN msg="no such connection"`), path)
+		p.log.reset()
 	}
 }
 
@@ -663,10 +688,10 @@ func TestEachLinkHasItsOwnWayBack(t *testing.T) {
 	_, err := p.sandbox.Complete(second.ConnectLink.ID)
 	require.NoError(t, err)
 	assert.Equal(t, http.StatusAccepted, b.get(p.back(t, first)).status)
-	assert.Equal(t, "Braze is connected.", flashOf(b.get(p.back(t, second)).body))
+	assert.Equal(t, "“Braze” (Braze) is connected.", flashOf(b.get(p.back(t, second)).body))
 	_, err = p.sandbox.Complete(first.ConnectLink.ID)
 	require.NoError(t, err)
-	assert.Equal(t, "HubSpot is connected.", flashOf(b.get(p.back(t, first)).body))
+	assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(b.get(p.back(t, first)).body))
 
 	require.NoError(t, p.sandbox.Fail(
 		connectlinkstest.Failure{Route: connectlinkstest.RouteCreateSourceConnectLink, Reset: true, CarryOut: true, Times: -1},
@@ -727,15 +752,19 @@ func TestWhatOnlyThePlatformCanMend(t *testing.T) {
 	require.NoError(t, err)
 	id := fmt.Sprint(p.last(t).ConnectionID)
 
-	for _, status := range []int{401, 403, 404, 422} {
+	for _, status := range []int{401, 403, 404, 410, 422} {
 		require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Status: status, Times: -1}))
 		for path, sentence := range map[string]string{
 			"/connect/destination/hubspot": "This cannot be connected at the moment. We have been told.",
 			"/embed/destination/hubspot":   "This cannot be connected at the moment. We have been told.",
 			"/disconnect/source/" + id:     "This cannot be disconnected at the moment. We have been told.",
+			"/reauthorize/source/" + id:    "The credentials cannot be renewed at the moment. We have been told.",
 		} {
-			if status == 404 && strings.HasPrefix(path, "/disconnect/") {
-				continue // somebody else has disconnected it
+			if status == 404 && !strings.HasSuffix(path, "/hubspot") {
+				got := b.post(path)
+				assert.Equal(t, http.StatusNotFound, got.status)
+				assert.Contains(t, got.body, noConnection)
+				continue
 			}
 			got := b.post(path)
 			assert.Equal(t, http.StatusInternalServerError, got.status, path)
@@ -768,10 +797,216 @@ func TestAnAPIInTrouble(t *testing.T) {
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteListSources, Status: 403, Times: -1}))
 	got := b.get("/integrations")
 	assert.Equal(t, http.StatusOK, got.status)
-	assert.Contains(t, got.body, `id="source-failed"`)
+	assert.Contains(t, got.body, "Your sources could not be loaded: they may be connected all the same. Reload the page.")
+	assert.NotContains(t, got.body, "Your destinations could not be loaded")
+	assert.NotContains(t, got.body, `id="nothing-connected"`)
+	assert.NotContains(t, got.body, "What you can connect could not be loaded")
 	assert.Contains(t, got.body, `id="connect-source-postgres"`, "what is known is shown")
-	assert.NotContains(t, got.body, `id="destination-failed"`, "the others are shown")
-	assert.Contains(t, got.body, "could not be loaded completely")
+
+	// The connections of one list do not hide that the other is missing.
+	b.post("/connect/destination/hubspot")
+	_, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
+	require.NoError(t, err)
+	got = b.get("/integrations")
+	assert.Contains(t, got.body, `id="connections"`)
+	assert.Contains(t, got.body, "Your sources could not be loaded: they may be connected all the same.")
+}
+
+func TestTypesAreMissing(t *testing.T) {
+	p := newPlatform(t, apiV1)
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteListSourceTypes, Status: 403, Times: -1}))
+	body := p.browser(t).signIn("acme").get("/integrations").body
+	assert.Contains(t, body, `<p class="empty" id="source-types-failed" role="alert">What you can connect could not be loaded right now.`)
+	assert.NotContains(t, body, `id="destination-types-failed"`)
+	assert.Contains(t, body, `id="nothing-connected"`, "the connections are known")
+	assert.NotContains(t, body, "they may be connected all the same")
+}
+
+// connected connects something, and returns its id. b sees the message about it.
+func (p *platform) connected(t *testing.T, b *browser, kind, typ string) string {
+	t.Helper()
+	b.post("/connect/" + kind + "/" + typ)
+	conn, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
+	require.NoError(t, err)
+	require.Contains(t, flashOf(b.get(p.back(t, p.last(t))).body), "is connected.")
+	return cmp.Or(conn.ActivationID, fmt.Sprint(conn.ID))
+}
+
+// The page for a GET that failed for a while offers the GET again.
+func TestTryAGetAgain(t *testing.T) {
+	p := newPlatform(t, apiV1)
+	b := p.browser(t).signIn("acme")
+	id := p.connected(t, b, "destination", "hubspot")
+	for _, status := range []int{500, 504} {
+		require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetDestination, Status: status, Times: -1}))
+		for _, path := range []string{"/disconnect/destination/" + id, "/reauthorize/destination/" + id} {
+			assert.Contains(t, b.get(path).body, `id="connectlink-again" href="">Try again</a>`, path)
+		}
+		assert.NotContains(t, b.post("/disconnect/destination/"+id).body, `id="connectlink-again"`, "a POST has its own button")
+		p.sandbox.StopFailing()
+	}
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetDestination, Status: 422}))
+	assert.NotContains(t, b.get("/disconnect/destination/"+id).body, "Try again", "it cannot help")
+}
+
+// The answer to the request to disconnect was lost, or somebody else was faster.
+func TestPerhapsDisconnected(t *testing.T) {
+	for api, kind := range map[string]string{apiV1: "destination", apiV2: "activation"} {
+		t.Run(api, func(t *testing.T) {
+			p := newPlatform(t, api)
+			b := p.browser(t).signIn("acme")
+			remove := map[string]connectlinkstest.Route{apiV1: connectlinkstest.RouteDeleteDestination, apiV2: connectlinkstest.RouteDeleteActivation}[api]
+			address := "/disconnect/" + kind + "/" + p.connected(t, b, kind, "hubspot")
+
+			require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: remove, Status: 403}))
+			got := b.post(address)
+			assert.Equal(t, http.StatusInternalServerError, got.status)
+			assert.Contains(t, got.body, "This cannot be disconnected at the moment.")
+
+			require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: remove, Status: 500, Times: -1, CarryOut: true}))
+			got = b.post(address)
+			assert.Equal(t, http.StatusBadGateway, got.status)
+			assert.Contains(t, got.body, "We do not know whether HubSpot is disconnected. Look at your integrations.")
+			p.sandbox.StopFailing()
+			got = b.post(address)
+			assert.Equal(t, http.StatusNotFound, got.status)
+			assert.Contains(t, got.body, noConnection)
+
+			address = "/disconnect/" + kind + "/" + p.connected(t, b, kind, "hubspot")
+			require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: remove, Status: 404}))
+			assert.Equal(t, "HubSpot is not connected any more.", flashOf(b.post(address).body))
+		})
+	}
+}
+
+// The customer is connected all the time, with the old credentials.
+func TestRenewalThatIsNotFinished(t *testing.T) {
+	p := newPlatform(t, apiV1)
+	b := p.browser(t).signIn("acme")
+	id := p.connected(t, b, "destination", "hubspot")
+	b.post("/reauthorize/destination/" + id)
+	back := p.back(t, p.last(t))
+	got := b.get(back)
+	assert.Equal(t, http.StatusAccepted, got.status)
+	assert.Contains(t, got.body, "<h1>No new credentials yet</h1>")
+	assert.Contains(t, got.body, "We have no word yet that you finished.")
+
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetDestinationConnectLink, Status: 422, Times: -1}))
+	got = b.get(back)
+	assert.Equal(t, http.StatusInternalServerError, got.status)
+	assert.Contains(t, got.body, "<h1>We do not know whether the new credentials were saved</h1>")
+	p.sandbox.StopFailing()
+	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetDestinationConnectLink, Status: 500, Times: -1}))
+	got = b.get(back)
+	assert.Contains(t, got.body, "<h1>We do not know yet whether the new credentials were saved</h1>")
+	p.sandbox.StopFailing()
+}
+
+// The API does not say whether the link of a renewal was used. It shows at the connection,
+// but only if the connection was tested.
+func TestRenewalWithoutATest(t *testing.T) {
+	p := newPlatform(t, apiV1)
+	b := p.browser(t).signIn("acme")
+	address := "/reauthorize/destination/" + p.connected(t, b, "destination", "hubspot")
+	first := b.post(address).location
+	assert.Equal(t, first, b.post(address).location, "two clicks")
+	_, err := p.sandbox.CompleteWith(p.last(t).ConnectLink.ID, connectlinkstest.Submission{Untested: true})
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusAccepted, b.get(p.back(t, p.last(t))).status)
+	second := b.post(address)
+	assert.Equal(t, http.StatusSeeOther, second.status)
+	assert.NotEqual(t, first, second.location, "the first link was used")
+}
+
+// On V2 the SDK can take a colleague's new connection for the customer's.
+func TestAConnectionIsAnnouncedOnce(t *testing.T) {
+	p := newPlatform(t, apiV2)
+	b := p.browser(t).signIn("acme")
+	b.post("/connect/activation/braze")
+	b.post("/connect/activation/braze")
+	links := p.sandbox.Links()
+	_, err := p.sandbox.CompleteWith(links[1].ConnectLink.ID, connectlinkstest.Submission{Name: "Account A"})
+	require.NoError(t, err)
+	assert.Equal(t, "“Account A” (Braze) is connected.", flashOf(b.get(p.back(t, links[0])).body))
+	got := b.get(p.back(t, links[1]))
+	assert.Equal(t, "/integrations", got.url)
+	assert.Equal(t, "See below what is connected.", flashOf(got.body))
+}
+
+// inMemory runs test in a bubble, with a function that sends requests of Acme to the app.
+// The sandbox needs no network.
+func inMemory(t *testing.T, api string, test func(t *testing.T, sandbox *connectlinkstest.Server, send func(method, path string) *httptest.ResponseRecorder)) {
+	synctest.Test(t, func(t *testing.T) {
+		sandbox := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+		defer sandbox.Close()
+		tenants, err := sandboxTenants(sandbox, api)
+		require.NoError(t, err)
+		app, err := newApp(config{PublicURL: "http://app.example.com", Tenants: tenants, Log: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		signedIn := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", "http://app.example.com/sign-in", strings.NewReader("tenant=acme"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		app.ServeHTTP(signedIn, r)
+		test(t, sandbox, func(method, path string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), method, "http://app.example.com"+path, nil)
+			r.Header.Set("Cookie", signedIn.Header().Get("Set-Cookie"))
+			w := httptest.NewRecorder()
+			app.ServeHTTP(w, r)
+			return w
+		})
+	})
+}
+
+// The API does not answer. The customer gets a page before the server's WriteTimeout, and
+// so does the second of two clicks.
+func TestAnAPIThatHangs(t *testing.T) {
+	for api, kind := range map[string]string{apiV1: "destination", apiV2: "activation"} {
+		t.Run(api, func(t *testing.T) {
+			inMemory(t, api, func(t *testing.T, sandbox *connectlinkstest.Server, send func(method, path string) *httptest.ResponseRecorder) {
+				require.Equal(t, http.StatusOK, send("GET", "/integrations").Code, "the types are known")
+				require.NoError(t, sandbox.Fail(connectlinkstest.Failure{Hang: true, Times: -1}))
+				for _, request := range []string{
+					"POST /connect/" + kind + "/hubspot", "POST /embed/" + kind + "/hubspot",
+					"GET /reauthorize/" + kind + "/7", "POST /reauthorize/" + kind + "/7",
+					"GET /disconnect/" + kind + "/7", "POST /disconnect/" + kind + "/7",
+				} {
+					method, path, _ := strings.Cut(request, " ")
+					began := time.Now()
+					var clicks sync.WaitGroup
+					for range 2 {
+						clicks.Go(func() {
+							got := send(method, path)
+							assert.Equal(t, http.StatusGatewayTimeout, got.Code, request)
+							assert.Contains(t, got.Body.String(), "Try again", request)
+						})
+					}
+					clicks.Wait()
+					assert.Equal(t, 25*time.Second, time.Since(began), request)
+				}
+			})
+		})
+	}
+}
+
+// The API makes a link, and does not answer. There is time to look for the link.
+func TestALostAnswerThatHangs(t *testing.T) {
+	for api, test := range map[string]struct {
+		kind  string
+		route connectlinkstest.Route
+	}{
+		apiV1: {"destination", connectlinkstest.RouteCreateDestinationConnectLink},
+		apiV2: {"activation", connectlinkstest.RouteCreateActivationConnectLink},
+	} {
+		t.Run(api, func(t *testing.T) {
+			inMemory(t, api, func(t *testing.T, sandbox *connectlinkstest.Server, send func(method, path string) *httptest.ResponseRecorder) {
+				require.NoError(t, sandbox.Fail(connectlinkstest.Failure{Route: test.route, Hang: true, CarryOut: true}))
+				got := send("POST", "/connect/"+test.kind+"/hubspot")
+				assert.Equal(t, http.StatusSeeOther, got.Code)
+				require.Len(t, sandbox.Links(), 1)
+				assert.Equal(t, sandbox.Links()[0].ConnectLink.URL, got.Header().Get("Location"))
+			})
+		})
+	}
 }
 
 func TestRun(t *testing.T) {

@@ -25,12 +25,26 @@ type session struct {
 	tenant *tenant
 	until  time.Time
 
-	making sync.Mutex // held while a link is made, so that two clicks make one link
+	making chan struct{} // see lock
 
-	mu    sync.Mutex
-	flows []*flow
-	flash *flash
+	mu        sync.Mutex
+	flows     []*flow
+	announced map[string]bool // the connections that the customer was told of
+	flash     *flash
 }
+
+// lock waits for the lock that is held while a link is made, so that two clicks make one
+// link. It waits until ctx ends.
+func (s *session) lock(ctx context.Context) error {
+	select {
+	case s.making <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *session) unlock() { <-s.making }
 
 // flow is a link that the customer got, and what is needed to ask for its result.
 type flow struct {
@@ -41,7 +55,9 @@ type flow struct {
 	link  connectlinks.ConnectLink
 	since time.Time // the LastTestedAt of the connection that it reauthorizes, before
 
-	done, revoked bool // guarded by the session's mu; the other fields do not change
+	// These fields are guarded by the session's mu. The others do not change.
+	done, revoked bool
+	back          bool // the customer has come back from the link's page
 }
 
 // flash is a message that is shown once.
@@ -60,6 +76,35 @@ func (s *session) flow(key string) (*flow, error) {
 		return nil, connectlinksweb.ErrNoLink
 	}
 	return s.flows[i], nil
+}
+
+// cameBack returns the flow like flow, and records that the customer has come back.
+func (s *session) cameBack(key string) (*flow, error) {
+	f, err := s.flow(key)
+	if err == nil {
+		s.mu.Lock()
+		f.back = true
+		s.mu.Unlock()
+	}
+	return f, err
+}
+
+// mayBeUsed reports whether f is a renewal whose customer has come back. The API does not
+// say whether a renewal's link was used.
+func (s *session) mayBeUsed(f *flow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.Renews != "" && f.back
+}
+
+// isNew records that the customer is told of a connection, and reports whether this is the
+// first time.
+func (s *session) isNew(connection string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := !s.announced[connection]
+	s.announced[connection] = true
+	return news
 }
 
 // unfinished returns the flows before f for the same thing that are neither done nor
@@ -128,7 +173,10 @@ type sessions struct {
 // begin signs a tenant in. The browser always gets a new session id.
 func (s *sessions) begin(w http.ResponseWriter, t *tenant) {
 	now := time.Now()
-	sess := &session{id: rand.Text(), tenant: t, until: now.Add(sessionLife)}
+	sess := &session{
+		id: rand.Text(), tenant: t, until: now.Add(sessionLife),
+		making: make(chan struct{}, 1), announced: map[string]bool{},
+	}
 	s.mu.Lock()
 	for id, old := range s.m {
 		if now.After(old.until) || len(s.m) >= sessionLimit {

@@ -115,7 +115,7 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 		{"unavailable", api(503, 20*time.Second), 503, "20", "Not available right now", closed + "20 seconds.", "20"},
 		{"unavailable, no time named", wrapped(api(503, 0), connectlinks.ErrOutcomeUnknown), 503, "10", "Not available right now", closed + "10 seconds.", "10"},
 		{"unavailable, to the end of time", api(503, math.MaxInt64), 503, "9223372037", "Not available right now", closed + "2562048 hours.", "9223372037"},
-		{"not modified, a redirect of V1's retirement, and so on", wrapped(connectlinks.ErrOutcomeUnknown, api(303, time.Minute)), 500, "", "Not possible right now", cannot, ""},
+		{"see other, after a create", wrapped(connectlinks.ErrOutcomeUnknown, api(303, time.Minute)), 500, "", "Not possible right now", cannot, ""},
 		{"an envelope that reports a failure", api(200, 0), 502, "", "That did not work", badAnswer, ""},
 		{"server error", api(500, 0), 502, "", "That did not work", badAnswer, ""},
 		{"bad gateway", wrapped(api(502, 0), connectlinks.ErrOutcomeUnknown), 502, "", "That did not work", badAnswer, ""},
@@ -249,6 +249,48 @@ func TestALimiterThatRefuses(t *testing.T) {
 	// The error of a limiter that names a pause is an APIError.
 	w = ask(connectlinksweb.Return(checking(&connectlinks.APIError{StatusCode: 429, RetryAfter: time.Minute}), connected, silent), "GET", "/")
 	assert.Equal(t, http.StatusTooManyRequests, w.Code)
+}
+
+// Answers that fail in other ways than by a status that the table above names, from the SDK itself.
+func TestErrorsOfTheSDKOnTheWayBack(t *testing.T) {
+	for name, test := range map[string]struct {
+		failure connectlinkstest.Failure
+		status  int
+		level   string
+		want    said
+	}{
+		"a transfer that is cut off": {
+			connectlinkstest.Failure{Cut: true}, 502, "ERROR",
+			said{"We do not know yet whether you are connected", "Something went wrong. Please try again in a minute. If that does not help, contact our support.", []string{"[Try again]", "Look at your integrations"}},
+		},
+		"a redirect": {
+			connectlinkstest.Failure{Status: 301, Header: http.Header{"Location": {"https://elsewhere.example/"}}}, 500, "ERROR",
+			said{"We do not know whether you are connected", "We cannot find out at the moment. We have been told.", []string{"Look at your integrations"}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
+				defer srv.Close()
+				client := srv.Client()
+				defer client.CloseIdleConnections()
+				link, err := client.Destinations.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+				require.NoError(t, err)
+				_, err = srv.Complete(link.ID)
+				require.NoError(t, err)
+				test.failure.Times = -1
+				require.NoError(t, srv.Fail(test.failure))
+				var log bytes.Buffer
+				w := ask(connectlinksweb.Return(func(_ http.ResponseWriter, r *http.Request) error {
+					_, err := client.Destinations.WaitForConnection(r.Context(), link.ID)
+					return err
+				}, connected, connectlinksweb.WithBack("/"), connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "GET", "/")
+				assert.Equal(t, test.status, w.Code, log.String())
+				assert.Equal(t, test.want, read(t, w))
+				assert.Contains(t, log.String(), "level="+test.level)
+			})
+		})
+	}
 }
 
 // Sixty customers return at once, more than the client's limiter lets through.

@@ -834,19 +834,21 @@ func (p *platform) connected(t *testing.T, b *browser, kind, typ string) string 
 
 // The page for a GET that failed for a while offers the GET again.
 func TestTryAGetAgain(t *testing.T) {
-	p := newPlatform(t, apiV1)
-	b := p.browser(t).signIn("acme")
-	id := p.connected(t, b, "destination", "hubspot")
-	for _, status := range []int{500, 504} {
-		require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetDestination, Status: status, Times: -1}))
-		for _, path := range []string{"/disconnect/destination/" + id, "/reauthorize/destination/" + id} {
-			assert.Contains(t, b.get(path).body, `id="connectlink-again" href="">Try again</a>`, path)
+	inMemory(t, apiV1, func(t *testing.T, sandbox *connectlinkstest.Server, send func(method, path string) *httptest.ResponseRecorder) {
+		const again = `id="connectlink-again" href="">Try again</a>`
+		for _, path := range []string{"/connect/destination/hubspot", "/disconnect/destination/7", "/reauthorize/destination/7"} {
+			for _, status := range []int{429, 500, 503, 504} {
+				require.NoError(t, sandbox.Fail(connectlinkstest.Failure{Status: status, Times: -1}))
+				assert.Contains(t, send("GET", path).Body.String(), again, "%s %d", path, status)
+				got := send("POST", path).Body.String()
+				assert.NotContains(t, got, again, "%s %d", path, status)
+				assert.Contains(t, got, `id="connectlink-form"`, "a POST has its own button")
+				sandbox.StopFailing()
+			}
+			require.NoError(t, sandbox.Fail(connectlinkstest.Failure{Status: 422}))
+			assert.NotContains(t, send("GET", path).Body.String(), "Try again", "it cannot help")
 		}
-		assert.NotContains(t, b.post("/disconnect/destination/"+id).body, `id="connectlink-again"`, "a POST has its own button")
-		p.sandbox.StopFailing()
-	}
-	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetDestination, Status: 422}))
-	assert.NotContains(t, b.get("/disconnect/destination/"+id).body, "Try again", "it cannot help")
+	})
 }
 
 // The answer to the request to disconnect was lost, or somebody else was faster.
@@ -899,6 +901,7 @@ func TestRenewalThatIsNotFinished(t *testing.T) {
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetDestinationConnectLink, Status: 500, Times: -1}))
 	got = b.get(back)
 	assert.Contains(t, got.body, "<h1>We do not know yet whether the new credentials were saved</h1>")
+	assert.NotContains(t, got.body, "connected")
 	p.sandbox.StopFailing()
 }
 

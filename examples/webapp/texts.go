@@ -13,6 +13,7 @@ var connecting connectlinksweb.Texts
 // old ones.
 var renewing = connectlinksweb.Texts{
 	Waiting:       text{Title: "No new credentials yet", Message: "We have no word yet that you finished."},
+	NoWord:        text{Title: "We do not know yet whether the new credentials were saved"},
 	CannotTell:    text{Title: "We do not know whether the new credentials were saved"},
 	NotSure:       "We do not know yet whether the new credentials were saved",
 	CannotConnect: text{Message: "The credentials cannot be renewed at the moment. We have been told."},

@@ -233,3 +233,17 @@ func TestRetryAfterOfA500(t *testing.T) {
 		assert.Less(t, time.Since(start), time.Second)
 	})
 }
+
+// A call whose context has ended does not ask the limiter, and does not blame it.
+func TestLimiterAfterTheContextHasEnded(t *testing.T) {
+	t.Parallel()
+	c := testkit.Client(t, testkit.Unused(t), connectlinks.WithRateLimiter(testkit.Limiter(func(ctx context.Context) error {
+		t.Error("asked")
+		return ctx.Err()
+	})))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := testkit.GetLink(ctx, c)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.NotContains(t, err.Error(), "limiter")
+}

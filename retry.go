@@ -172,6 +172,9 @@ func (x *exchange) wait(ctx context.Context, token string) error {
 			}
 		}
 		if c.limiter != nil {
+			if over := pace.Ended(ctx); over != nil { // not the limiter's doing
+				return x.notSentError(over)
+			}
 			start := time.Now()
 			err := c.limiter.Wait(ctx)
 			x.limited += time.Since(start)

@@ -157,10 +157,7 @@ func TestRetriesWithoutAConnection(t *testing.T) {
 // The same over sockets. Two calls wait for their retry in real time.
 func TestRetriesWithoutAConnectionOnSockets(t *testing.T) {
 	t.Parallel()
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	nobody := closed.Addr().String()
-	require.NoError(t, closed.Close())
+	nobody := testkit.Refusing(t)
 
 	t.Run("refused, then accepted", func(t *testing.T) {
 		t.Parallel()

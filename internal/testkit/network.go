@@ -107,6 +107,18 @@ func Listen(t testing.TB) net.Listener {
 	return l
 }
 
+// Refusing returns a loopback address that refuses connections until the test ends. The local port
+// of a connection is in use, so no listener gets it.
+func Refusing(t testing.TB) string {
+	l := Listen(t)
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = conn.Close(), l.Close() })
+	return conn.LocalAddr().String()
+}
+
 // NeedsGo126 skips a test with an HTTP/2 server in a bubble on Go 1.25. That server keeps
 // channels in a pool, and uses the channels of one bubble in another.
 func NeedsGo126(t testing.TB, h2 bool) {

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -989,6 +991,31 @@ func TestAnAPIThatHangs(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A customer who has left does not wait for the first click's link.
+func TestAClickThatWaitsEndsWithItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := sessions{m: map[string]*session{}}
+		all.begin(httptest.NewRecorder(), &tenant{})
+		sess := slices.Collect(maps.Values(all.m))[0]
+		require.NoError(t, sess.lock(t.Context()))
+		ctx, leave := context.WithCancel(t.Context())
+		waited := make(chan error, 1)
+		go func() { waited <- sess.lock(ctx) }()
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		select {
+		case err := <-waited:
+			require.ErrorIs(t, err, context.Canceled)
+		default:
+			sess.unlock() // so that the other goroutine ends
+			require.Fail(t, "it still waits")
+		}
+		sess.unlock()
+		require.NoError(t, sess.lock(t.Context()))
+	})
 }
 
 // The API makes a link, and does not answer. There is time to look for the link.

@@ -228,7 +228,8 @@ func TestRunRefuses(t *testing.T) {
 		{[]string{"serve"}, `unexpected argument "serve"`},
 	} {
 		var out bytes.Buffer
-		assert.ErrorContains(t, run(t.Context(), test.args, &out, io.Discard), test.want)
+		args := append([]string{"-addr", "127.0.0.1:0"}, test.args...) // the default port may be in use
+		assert.ErrorContains(t, run(t.Context(), args, &out, io.Discard), test.want)
 		assert.Empty(t, out.String())
 	}
 	assert.True(t, errors.Is(run(t.Context(), []string{"-h"}, io.Discard, io.Discard), flag.ErrHelp))

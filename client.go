@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the SDK's version.
-const Version = "0.1.0"
+const Version = "0.2.0"
 
 const userAgent = "connectlinks-go/" + Version
 

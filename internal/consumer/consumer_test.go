@@ -17,7 +17,7 @@ import (
 
 const (
 	module  = "github.com/connectlinks/connectlinks-go"
-	version = "v0.1.0-consumer.1" // of the checkout
+	version = "v0.2.0-consumer.1" // of the checkout
 )
 
 // A program of a user: its handler makes a link for each request.

@@ -55,7 +55,7 @@
 //
 // A link of API V2 does not say whether it was used, so mint must not return it again.
 // It makes a new link for each try, and stores all of them. When one try has finished,
-// check revokes the other links. Do not revoke them at the click: the customer may still
+// check revokes the earlier links. Do not revoke them at the click: the customer may still
 // be at work in another tab.
 //
 // # Sessions

@@ -12,8 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// sdk is the SDK's module.
+const sdk = "github.com/connectlinks/connectlinks-go"
 
 // Consumer is a module outside the checkout. It gets the checkout's modules from a module
 // proxy, like go get, and runs the go command.
@@ -46,9 +50,59 @@ func NewConsumer(t testing.TB, dir string) *Consumer {
 	c.env = append(os.Environ(),
 		"GOMODCACHE="+t.TempDir(),
 		"GOPROXY="+fileURL(c.proxy)+","+fileURL(filepath.Join(environ[0], "cache", "download"))+","+environ[1],
-		"GONOSUMDB=github.com/connectlinks/connectlinks-go", "GONOPROXY=none", "GOPRIVATE=",
+		"GONOSUMDB="+sdk, "GONOPROXY=none", "GOPRIVATE=",
 		"GOFLAGS=-mod=mod -modcacherw -trimpath", "GOWORK=off", "GOTOOLCHAIN=local",
 	)
+	return c
+}
+
+// plainProgram is a program that uses the SDK only.
+const plainProgram = `package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/connectlinks/connectlinks-go"
+)
+
+func main() {
+	client, err := connectlinks.NewClient(connectlinks.WithToken(os.Getenv("CENSUS_API_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(client.Workspaces.Current(context.Background()))
+}
+`
+
+// CheckNestedModule checks that a module elsewhere gets the SDK's nested module with this name,
+// which is the one in the working directory, like go get. A program that imports it builds, and
+// links the SDK and the modules of links. A program that imports only the SDK links nothing of the
+// nested module. The consumer that CheckNestedModule returns has the program in the directory
+// program.
+func CheckNestedModule(t testing.TB, name, program string, links ...string) *Consumer {
+	t.Helper()
+	here, err := filepath.Abs(".")
+	require.NoError(t, err)
+	module := sdk + "/" + name
+	version := Required(t, here, sdk)
+	c := NewConsumer(t, here)
+	c.Publish(sdk, version, filepath.Dir(here))
+	c.Publish(module, version, here)
+	c.Write("plain/main.go", plainProgram)
+	c.Write("program/main.go", program)
+	c.Go("get", module+"@"+version)
+	c.Go("build", "-o", filepath.Join(t.TempDir(), "consumer"), "./program")
+	c.Go("vet", "./...")
+
+	plain := []string{"consumer.example", sdk, "github.com/google/go-querystring", "golang.org/x/time"}
+	assert.Equal(t, plain, c.Links("./plain"))
+	assert.Equal(t, plain, c.Links("./plain", sdk+"/connectlinkstest", sdk+"/connectlinksweb"))
+	want := slices.Concat(plain, []string{module}, links)
+	slices.Sort(want)
+	assert.Equal(t, want, c.Links("./program"))
 	return c
 }
 

@@ -214,12 +214,12 @@ type requestView struct {
 
 func (s *Server) writePanel(w http.ResponseWriter, status int, formToken, problem string) {
 	st := s.controlState()
-	links := viewLinks(st)
+	moreLinks := max(0, len(st.Links)-shownLinks)
+	st.Links = st.Links[moreLinks:]
+	log := s.Requests()
 	var requests []requestView
-	for _, r := range slices.Backward(s.Requests()) {
-		if len(requests) < shownRequests {
-			requests = append(requests, requestView{r, r.Duration.Round(10 * time.Microsecond)})
-		}
+	for _, r := range slices.Backward(log[max(0, len(log)-shownRequests):]) {
+		requests = append(requests, requestView{r, r.Duration.Round(10 * time.Microsecond)})
 	}
 	var routes []Route
 	for _, e := range endpoints() {
@@ -227,7 +227,7 @@ func (s *Server) writePanel(w http.ResponseWriter, status int, formToken, proble
 	}
 	var body bytes.Buffer
 	if err := panelTemplate.Execute(&body, map[string]any{
-		"State": st, "Links": links[:min(len(links), shownLinks)], "MoreLinks": max(0, len(links)-shownLinks),
+		"State": st, "Links": viewLinks(st), "MoreLinks": moreLinks,
 		"Requests": requests, "Routes": routes, "Hows": panelFailures, "Failures": viewFailures(st),
 		"Form": formToken, "Problem": problem,
 	}); err != nil {

@@ -3,6 +3,7 @@ package testkit
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/connectlinks/connectlinks-go"
@@ -59,6 +60,7 @@ type Error struct {
 func (want Error) Check(t testing.TB, err error, call Call) {
 	t.Helper()
 	require.Error(t, err, call.Name)
+	assert.Equal(t, 1, strings.Count(err.Error(), "connectlinks:"), "%s: %v", call.Name, err)
 	assert.Equal(t, want.Unknown, errors.Is(err, connectlinks.ErrOutcomeUnknown), "%s: is ErrOutcomeUnknown: %v", call.Name, err)
 	assert.Equal(t, want.Bad, errors.Is(err, connectlinks.ErrBadResponse), "%s: is ErrBadResponse: %v", call.Name, err)
 	assert.Equal(t, want.Timeout, IsTimeout(err), "%s: Timeout(): %v", call.Name, err)

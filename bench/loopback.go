@@ -130,7 +130,7 @@ func (l *Load) Quantile(q float64) time.Duration {
 }
 
 // Run lets so many callers call again and again until the time is over or as many
-// calls are done, whichever comes first; 0 calls is no limit. It returns the first
+// calls are done, whichever comes first. With 0 calls only the time counts. It returns the first
 // error.
 func Run(callers, calls int, d time.Duration, call func() error) (*Load, error) {
 	var (

@@ -31,7 +31,7 @@ func checking(err error) func(http.ResponseWriter, *http.Request) error {
 	return func(http.ResponseWriter, *http.Request) error { return err }
 }
 
-// ranOut is an error like that of the SDK's waits if their context ends.
+// ranOut is like the error that the SDK's waits return when their context ends.
 type ranOut struct {
 	error
 	last error // of the API's last answer, or nil

@@ -229,7 +229,7 @@ func link(t *testing.T, sandbox *connectlinkstest.Server) connectlinkstest.Link 
 	return all[0]
 }
 
-// secret is that of a link.
+// secret returns the secret in a link's URL.
 func secret(t *testing.T, l connectlinkstest.Link) string {
 	t.Helper()
 	u, err := url.Parse(l.ConnectLink.URL)

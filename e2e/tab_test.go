@@ -373,8 +373,8 @@ func (v view) run(script string) {
 	require.NoError(v.tab.t, err, script)
 }
 
-// wait looks until a script's value is true. On the way from one page to another
-// scripts fail, which is no answer.
+// wait runs a script until its value is true. While the browser goes from one page to
+// another, scripts fail, and wait runs them again.
 func (v view) wait(script string) {
 	v.tab.t.Helper()
 	ticker := time.NewTicker(interval)

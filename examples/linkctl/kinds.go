@@ -174,7 +174,8 @@ func kindOf[L, C, T, ID any](s sdk[L, C, T, ID], id func(string) ID,
 	}
 }
 
-// result converts a result of the SDK, one that of a method, and each those of a walk.
+// result returns a function that converts a result of the SDK. one does so for a method, and
+// each for a walk.
 func result[From, To any](convert func(*From) To) func(*From, error) (To, error) {
 	return func(v *From, err error) (to To, _ error) {
 		if err == nil {

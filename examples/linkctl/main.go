@@ -44,7 +44,7 @@
 // verify makes two links, looks at them, and revokes them, also when it is interrupted. It
 // names what it could not revoke. It sends at most 60 requests, at most two a second. It
 // deletes and completes nothing, and changes nothing that it did not make. It opens one
-// hosted page: that of a link that it made, after it revoked the link. For each
+// hosted page: it makes a link, revokes it, and then opens its page. For each
 // question it says whether the API does what SDK and sandbox assume. The report ends with
 // the Assumptions that make the sandbox behave like that. It holds no token and no URL of
 // a link. With both tokens set it asks one question more. The tokens go to the API only;

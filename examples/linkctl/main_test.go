@@ -349,7 +349,7 @@ func TestWait(t *testing.T) {
 					assert.Empty(t, stdout)
 				}
 				if tt.err == "" {
-					assert.Empty(t, stderr) // no progress where there is no terminal
+					assert.Empty(t, stderr) // without a terminal it shows no progress
 				}
 				assert.True(t, strings.HasPrefix(stderr, tt.err), stderr)
 				assert.Equal(t, tt.code, code)

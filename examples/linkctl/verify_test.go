@@ -46,7 +46,7 @@ type verification struct {
 	was  []connectlinkstest.Link // before the verification
 }
 
-// newVerification belongs into a synctest bubble. The caller must close it.
+// newVerification must be called in a synctest bubble. The caller must close what it returns.
 func newVerification(t *testing.T, kind string, a connectlinkstest.Assumptions) *verification {
 	srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener(), connectlinkstest.WithAssumptions(a))
 	typ, client := "hubspot", srv.Client()

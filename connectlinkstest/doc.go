@@ -11,6 +11,10 @@
 //	...
 //	srv.Complete(link.ID) // the customer finishes; the connection appears
 //
+// If the program under test makes its own client, give it the server's address and token:
+//
+//	connectlinks.NewClient(connectlinks.WithBaseURL(srv.URL), connectlinks.WithToken(srv.Token()))
+//
 // # What is served
 //
 // The server has every endpoint that the SDK calls, of V1 and V2. [Routes] returns them.
@@ -72,8 +76,8 @@
 // and its buttons), field-hostname for a field hostname (also its name in the form), and the
 // attribute data-page of the element main: form, connected, not-connected, dead, unknown or
 // refused. Any other id, class, attribute or text may change with any version. A test
-// without a browser can POST action=connect to the link's URL. Fields that it does not send
-// are filled in.
+// without a browser can POST action=connect or action=cancel to the link's URL. Fields that it
+// does not send are filled in.
 //
 // # Without sockets
 //

@@ -83,8 +83,8 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 	}
 	const (
 		notSure    = "We do not know yet whether you are connected"
-		failed     = "Something went wrong. Please try again in a minute. If that does not help, contact our support."
-		badAnswer  = "The service that makes the connection gave no usable answer. Please try again in a minute. If that does not help, contact our support."
+		failed     = "Something went wrong. We have been told. Please try again in a minute. If that does not help, contact our support."
+		badAnswer  = "The service that makes the connection gave no usable answer. We have been told. Please try again in a minute. If that does not help, contact our support."
 		slow       = "Our question took too long. Please try again in a minute."
 		looks      = " This page looks again by itself."
 		busy       = "We have to wait before we can go on. Please try again in "
@@ -110,11 +110,13 @@ func TestEveryErrorHasItsSentence(t *testing.T) {
 		{"throttled, a fraction", api(429, 1500*time.Millisecond), 429, "2", "Too many at once", busy + "2 seconds.", "2"},
 		{"throttled, no time named", api(429, 0), 429, "10", "Too many at once", busy + "10 seconds.", "10"},
 		{"throttled, two minutes", api(429, 100*time.Second), 429, "100", "Too many at once", busy + "2 minutes.", "100"},
-		{"throttled, wrapped", wrapped(api(429, 3*time.Hour)), 429, "10800", "Too many at once", busy + "3 hours.", "10800"},
-		{"throttled, to the end of time", api(429, math.MaxInt64), 429, "9223372037", "Too many at once", busy + "2562048 hours.", "9223372037"},
+		{"throttled, not quite an hour", api(429, 59*time.Minute), 429, "3540", "Too many at once", busy + "59 minutes.", "3540"},
+		{"throttled, the rest of an hour", api(429, time.Hour-time.Second), 429, "3599", "Too many at once", busy + "an hour or later.", "3599"},
+		{"throttled, wrapped", wrapped(api(429, 3*time.Hour)), 429, "10800", "Too many at once", busy + "an hour or later.", "10800"},
+		{"throttled, to the end of time", api(429, math.MaxInt64), 429, "9223372037", "Too many at once", busy + "an hour or later.", "9223372037"},
 		{"unavailable", api(503, 20*time.Second), 503, "20", "Not available right now", closed + "20 seconds.", "20"},
 		{"unavailable, no time named", wrapped(api(503, 0), connectlinks.ErrOutcomeUnknown), 503, "10", "Not available right now", closed + "10 seconds.", "10"},
-		{"unavailable, to the end of time", api(503, math.MaxInt64), 503, "9223372037", "Not available right now", closed + "2562048 hours.", "9223372037"},
+		{"unavailable, to the end of time", api(503, math.MaxInt64), 503, "9223372037", "Not available right now", closed + "an hour or later.", "9223372037"},
 		{"see other, after a create", wrapped(connectlinks.ErrOutcomeUnknown, api(303, time.Minute)), 500, "", "Not possible right now", cannot, ""},
 		{"an envelope that reports a failure", api(200, 0), 502, "", "That did not work", badAnswer, ""},
 		{"server error", api(500, 0), 502, "", "That did not work", badAnswer, ""},
@@ -261,7 +263,7 @@ func TestErrorsOfTheSDKOnTheWayBack(t *testing.T) {
 	}{
 		"a transfer that is cut off": {
 			connectlinkstest.Failure{Cut: true}, 502, "ERROR",
-			said{"We do not know yet whether you are connected", "Something went wrong. Please try again in a minute. If that does not help, contact our support.", []string{"[Try again]", "Look at your integrations"}},
+			said{"We do not know yet whether you are connected", "Something went wrong. We have been told. Please try again in a minute. If that does not help, contact our support.", []string{"[Try again]", "Look at your integrations"}},
 		},
 		"a redirect": {
 			connectlinkstest.Failure{Status: 301, Header: http.Header{"Location": {"https://elsewhere.example/"}}}, 500, "ERROR",

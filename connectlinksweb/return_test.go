@@ -100,7 +100,7 @@ func TestReturnSaysNotYetWhenItsOwnLimitRanOut(t *testing.T) {
 func TestReturnDoesNotSayNotYetWithoutTheAPIsWord(t *testing.T) {
 	const (
 		title = "We do not know yet whether you are connected"
-		none  = "The service has not told us yet."
+		none  = "We could not find out yet."
 		looks = " This page looks again by itself."
 	)
 	api := func(status int, pause time.Duration) error {
@@ -119,7 +119,7 @@ func TestReturnDoesNotSayNotYetWithoutTheAPIsWord(t *testing.T) {
 		"cut off":             {lastAnswer(cutOff{}), "", "2", ""},
 		"the limiter":         {lastAnswer(limiterRefused{}), "", "2", ""},
 		"Retry-After, short":  {lastAnswer(api(429, time.Second)), "1", "2", " Please try again in a second."},
-		"Retry-After, 2 h":    {lastAnswer(api(429, 2*time.Hour)), "7200", "7200", " Please try again in 2 hours."},
+		"Retry-After, 2 h":    {lastAnswer(api(429, 2*time.Hour)), "7200", "7200", " Please try again in an hour or later."},
 		"503 and Retry-After": {lastAnswer(api(503, 40*time.Second)), "40", "40", " Please try again in 40 seconds."},
 	} {
 		t.Run(name, func(t *testing.T) {

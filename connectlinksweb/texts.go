@@ -32,8 +32,8 @@ type Texts struct {
 	Unavailable   Text // the API is not available; TryAgainIn follows
 	Interrupted   Text // the request's context was cancelled
 	TimedOut      Text // something took too long; InAMinute or LooksAgain follows
-	BadAnswer     Text // the API gave no usable answer
-	Failed        Text // anything else
+	BadAnswer     Text // the API gave no usable answer; the log has the error
+	Failed        Text // anything else; the log has the error
 
 	InAMinute string // when to try again if nothing names a time
 
@@ -67,7 +67,7 @@ func english() Texts {
 		OtherSite: Text{"Not accepted", "This was sent from another site. Open the page here, and try again."},
 
 		Waiting:       Text{"Not connected yet", "We cannot confirm yet that you are connected."},
-		NoWord:        Text{"We do not know yet whether you are connected", "The service has not told us yet."},
+		NoWord:        Text{"We do not know yet whether you are connected", "We could not find out yet."},
 		LooksAgain:    "This page looks again by itself.",
 		IfNotFinished: "If you did not finish, start again.",
 		Expired:       Text{"This took too long", "The page you were on has expired, and we cannot confirm that you finished. Please start again."},
@@ -81,8 +81,8 @@ func english() Texts {
 		Unavailable:   Text{"Not available right now", "The service that makes the connection is not available."},
 		Interrupted:   Text{"Interrupted", "We were interrupted before we had an answer. Please try again."},
 		TimedOut:      Text{"No answer in time", "Our question took too long."},
-		BadAnswer:     Text{"That did not work", "The service that makes the connection gave no usable answer. Please try again in a minute. If that does not help, contact our support."},
-		Failed:        Text{"That did not work", "Something went wrong. Please try again in a minute. If that does not help, contact our support."},
+		BadAnswer:     Text{"That did not work", "The service that makes the connection gave no usable answer. We have been told. Please try again in a minute. If that does not help, contact our support."},
+		Failed:        Text{"That did not work", "Something went wrong. We have been told. Please try again in a minute. If that does not help, contact our support."},
 
 		InAMinute:  "Please try again in a minute.",
 		TryAgainIn: tryAgainIn,
@@ -117,10 +117,11 @@ func tryAgainIn(d time.Duration) string {
 		return "Please try again in a second."
 	case n <= 90:
 		return fmt.Sprintf("Please try again in %d seconds.", n)
-	case n <= 90*60:
+	case n <= 59*60:
 		return fmt.Sprintf("Please try again in %d minutes.", (n+59)/60)
 	}
-	return fmt.Sprintf("Please try again in %d hours.", (n+3599)/3600)
+	// The client keeps a longer pause for an hour only, so the next error may name less.
+	return "Please try again in an hour or later."
 }
 
 // seconds returns d in seconds, rounded up.

@@ -66,7 +66,7 @@ var files embed.FS
 
 const (
 	home        = "/integrations"
-	revokeLimit = 10 * time.Second
+	revokeLimit = 3 * time.Second
 )
 
 func newApp(cfg config) (http.Handler, error) {
@@ -308,7 +308,7 @@ func (a *app) section(ctx context.Context, t *tenant, k kind) section {
 	s.Connections, err = k.connections(ctx)
 	wg.Wait()
 	s.NoTypes, s.NoConnections = typesErr != nil, err != nil
-	if err := errors.Join(err, typesErr); err != nil && !errors.Is(err, context.Canceled) {
+	if err := errors.Join(err, typesErr); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		a.Log.ErrorContext(ctx, "integrations", "tenant", t.ID, "kind", s.Kind, "error", err)
 	}
 	return s
@@ -401,6 +401,10 @@ func (a *app) embedded(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err, connecting)
 		return
 	}
+	if sess.finished(f) { // the customer used the back button
+		http.Redirect(w, r, home, http.StatusSeeOther)
+		return
+	}
 	w.Header().Set("Content-Security-Policy", policy+"; frame-src "+connectlinksweb.FrameOrigin(f.link))
 	a.render(w, r, http.StatusOK, "embedded.html", "Connect "+f.Label, struct {
 		Element template.HTML
@@ -442,21 +446,23 @@ func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 // announce says on the next page what f has connected. On V2 the connection may be of another
 // flow, also a colleague's. So the message names it, and claims it for one flow only.
 func announce(sess *session, f *flow, made connection) {
-	name := fmt.Sprintf("“%s” (%s)", made.Name, f.Label)
+	text := fmt.Sprintf("“%s” (%s) is connected", made.Name, f.Label)
 	switch {
 	case f.Renews != "":
-		sess.say(false, made.Name+" has new credentials.")
+		text = made.Name + " has new credentials"
 	case !sess.isNew(f.Kind + " " + made.ID):
 		sess.say(false, "See below what is connected.")
-	case made.Works != nil && !*made.Works:
-		text := name + " is connected, but its test failed."
-		if made.Problem != "" {
-			text += " " + made.Problem + "."
-		}
-		sess.say(true, text+" Reconnect it.")
-	default:
-		sess.say(false, name+" is connected.")
+		return
 	}
+	failed := made.State() == "bad"
+	if failed {
+		text += ", but its test failed"
+		if made.Problem != "" {
+			text += ". " + strings.TrimSuffix(made.Problem, ".")
+		}
+		text += ". Reconnect it"
+	}
+	sess.say(failed, text+".")
 }
 
 // revokeEarlier revokes the links of earlier flows for the same thing, which nobody needs
@@ -505,13 +511,13 @@ func (a *app) disconnect(w http.ResponseWriter, r *http.Request) {
 	switch err := k.disconnect(r.Context(), c.ID); {
 	case err == nil:
 		sess.say(false, c.Name+" is disconnected.")
-	case errors.Is(err, errNoConnection):
-		sess.say(false, c.Name+" is not connected any more.")
+		http.Redirect(w, r, home, http.StatusSeeOther)
+	case errors.Is(err, errPerhaps):
+		a.Log.WarnContext(r.Context(), "disconnect", "kind", c.Kind, "id", c.ID, "error", err)
+		a.render(w, r, http.StatusBadGateway, "message.html", "Perhaps disconnected", fmt.Sprintf(perhapsDisconnected, c.Name))
 	default:
-		a.fail(w, r, err, notSureDisconnected(c.Name))
-		return
+		a.fail(w, r, err, disconnecting)
 	}
-	http.Redirect(w, r, home, http.StatusSeeOther)
 }
 
 // typeCache caches the types, which change rarely.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,7 +43,13 @@ var (
 	// errNoConnection reports that a connection does not exist, or does not belong to the
 	// tenant.
 	errNoConnection = errors.New("no such connection")
+
+	// errPerhaps reports that it is not known whether a connection was deleted.
+	errPerhaps = errors.New("perhaps disconnected")
 )
+
+// lookLimit limits the look whether a connection still exists.
+const lookLimit = 5 * time.Second
 
 // kind is a kind of connection of one tenant: sources, destinations or activations. Its
 // methods see only what belongs to the tenant.
@@ -52,6 +58,7 @@ type kind interface {
 	types(ctx context.Context) ([]integration, error)
 	connections(ctx context.Context) ([]connection, error)
 	connection(ctx context.Context, id string) (connection, error)
+	// disconnect deletes a connection. It returns errPerhaps if that is not known.
 	disconnect(ctx context.Context, id string) error
 
 	// start makes a link, and sets f's link and since.
@@ -93,7 +100,7 @@ type service[L, C, T, ID any] struct {
 	typeOf  func(*T) (name, label string, linkable bool)
 	connOf  func(*C) connection
 	create  func(context.Context, connectlinks.CreateConnectLinkParams) (*L, error)
-	used    func(*L) bool // nil if a link does not say whether it was used
+	connID  func(*L) int64 // the connection that a link made or renews; nil if a link does not say
 	made    func(context.Context, *flow) (*C, error)
 	renewed func(context.Context, *flow) (*C, error)
 }
@@ -107,7 +114,7 @@ func newSources(api *connectlinks.SourcesService) kind {
 		},
 		connOf: func(s *connectlinks.Source) connection { return ofV1(s.Connection) },
 		create: api.CreateConnectLink,
-		used:   func(l *connectlinks.SourceConnectLink) bool { return l.SourceID != 0 },
+		connID: func(l *connectlinks.SourceConnectLink) int64 { return l.SourceID },
 		made: func(ctx context.Context, f *flow) (*connectlinks.Source, error) {
 			return api.WaitForConnection(ctx, f.link.ID)
 		},
@@ -126,7 +133,7 @@ func newDestinations(api *connectlinks.DestinationsService) kind {
 		},
 		connOf: func(d *connectlinks.Destination) connection { return ofV1(d.Connection) },
 		create: api.CreateConnectLink,
-		used:   func(l *connectlinks.DestinationConnectLink) bool { return l.DestinationID != 0 },
+		connID: func(l *connectlinks.DestinationConnectLink) int64 { return l.DestinationID },
 		made: func(ctx context.Context, f *flow) (*connectlinks.Destination, error) {
 			return api.WaitForConnection(ctx, f.link.ID)
 		},
@@ -228,23 +235,51 @@ func (s service[L, C, T, ID]) connection(ctx context.Context, id string) (connec
 	case errors.As(err, new(*connectlinks.InputError)): // the id comes from the URL
 		return connection{}, errNoConnection
 	case err != nil:
-		return connection{}, missing(err, id)
+		return connection{}, s.missing(ctx, err, id)
 	}
 	return s.conn(c), nil
 }
 
-// missing returns errNoConnection for a 404 about the connection with this id. Any other
-// 404 or 410 is for the platform to fix: for example, the tenant's workspace is gone.
-func missing(err error, id string) error {
-	var e *connectlinks.APIError
-	if errors.As(err, &e) && e.StatusCode == http.StatusNotFound && path.Base(e.Path) == id {
-		return fmt.Errorf("%w: %w", errNoConnection, err)
+// exists reports whether the list has the connection.
+func (s service[L, C, T, ID]) exists(ctx context.Context, id string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	list, err := s.connections(ctx)
+	return slices.ContainsFunc(list, func(c connection) bool { return c.ID == id }), err
+}
+
+// missing returns errNoConnection if err is a 404 and the connection does not exist. Any
+// other 404 is for the platform to fix: for example, the workspace is gone, or API V1 is.
+func (s service[L, C, T, ID]) missing(ctx context.Context, err error, id string) error {
+	if !errors.Is(err, connectlinks.ErrNotFound) {
+		return err
 	}
-	return err
+	if exists, lookErr := s.exists(ctx, id); exists || lookErr != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errNoConnection, err)
 }
 
 func (s service[L, C, T, ID]) disconnect(ctx context.Context, id string) error {
-	return missing(s.sdk.Delete(ctx, s.id(id)), id)
+	err := s.sdk.Delete(ctx, s.id(id))
+	if err == nil {
+		return nil
+	}
+	// An earlier attempt may have worked, whatever the last one was answered with.
+	exists, lookErr := s.exists(ctx, id)
+	switch {
+	case lookErr == nil && !exists:
+		return nil
+	case lookErr == nil && refused(err):
+		return err
+	}
+	return fmt.Errorf("%w: %w", errPerhaps, errors.Join(err, lookErr))
+}
+
+// refused reports whether the API refused the last attempt.
+func refused(err error) bool {
+	var e *connectlinks.APIError
+	return errors.As(err, &e) && e.StatusCode >= 300 && e.StatusCode < 500 && e.StatusCode != http.StatusRequestTimeout
 }
 
 func (s service[L, C, T, ID]) start(ctx context.Context, f *flow, redirectURI string) error {
@@ -272,7 +307,7 @@ func (s service[L, C, T, ID]) start(ctx context.Context, f *flow, redirectURI st
 }
 
 func (s service[L, C, T, ID]) reusable(ctx context.Context, f *flow) bool {
-	if s.used == nil {
+	if s.connID == nil {
 		return false
 	}
 	link, err := s.sdk.GetConnectLink(ctx, f.link.ID)
@@ -280,7 +315,7 @@ func (s service[L, C, T, ID]) reusable(ctx context.Context, f *flow) bool {
 		return false
 	}
 	if f.Renews == "" {
-		return !s.used(link)
+		return s.connID(link) == 0
 	}
 	now, err := s.connection(ctx, f.Renews)
 	return err == nil && !now.Tested.After(f.since)
@@ -297,8 +332,17 @@ func (s service[L, C, T, ID]) wait(ctx context.Context, f *flow) (connection, er
 		wait = s.renewed
 	}
 	c, err := wait(ctx, f)
-	if err != nil {
-		return connection{}, err
+	if err == nil {
+		return s.conn(c), nil
 	}
-	return s.conn(c), nil
+	// The connection may have been deleted before the customer came back.
+	if id := f.Renews; id != "" {
+		return connection{}, s.missing(ctx, err, id)
+	}
+	if errors.Is(err, connectlinks.ErrNotFound) && s.connID != nil {
+		if link, linkErr := s.sdk.GetConnectLink(ctx, f.link.ID); linkErr == nil && s.connID(link) != 0 {
+			err = s.missing(ctx, err, strconv.FormatInt(s.connID(link), 10))
+		}
+	}
+	return connection{}, err
 }

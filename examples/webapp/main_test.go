@@ -258,6 +258,7 @@ func TestConnectEmbedded(t *testing.T) {
 			_, err := p.sandbox.Complete(link.ConnectLink.ID)
 			require.NoError(t, err)
 			assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(b.get(p.back(t, link)).body))
+			assert.Equal(t, "/integrations", b.get(got.url).url, "the back button")
 		})
 	}
 }
@@ -523,14 +524,21 @@ func TestAFailedTestIsShown(t *testing.T) {
 	b := p.browser(t).signIn("acme")
 	b.post("/connect/destination/braze")
 	link := p.last(t)
-	_, err := p.sandbox.CompleteWith(link.ConnectLink.ID, connectlinkstest.Submission{Name: "Braze <EU>", FailedTest: "no such host"})
+	conn, err := p.sandbox.CompleteWith(link.ConnectLink.ID, connectlinkstest.Submission{Name: "Braze <EU>", FailedTest: "no such host"})
 	require.NoError(t, err)
 	body := b.get(p.back(t, link)).body
-	assert.Contains(t, flashOf(body), "“Braze &lt;EU&gt;” (Braze) is connected, but its test failed. ")
-	assert.Contains(t, flashOf(body), "no such host. Reconnect it.")
-	assert.Contains(t, body, "no such host")
+	assert.Equal(t, "“Braze &lt;EU&gt;” (Braze) is connected, but its test failed. Authenticate: no such host. Reconnect it.", flashOf(body))
+	assert.Contains(t, body, `<p class="flash bad"`)
 	assert.Contains(t, body, `<span class="badge bad">Needs attention</span>`)
 	assert.Contains(t, body, "Braze &lt;EU&gt;")
+
+	b.post(fmt.Sprint("/reauthorize/destination/", conn.ID))
+	p.sandbox.Advance(time.Second)
+	_, err = p.sandbox.CompleteWith(p.last(t).ConnectLink.ID, connectlinkstest.Submission{FailedTest: "password wrong."})
+	require.NoError(t, err)
+	body = b.get(p.back(t, p.last(t))).body
+	assert.Equal(t, "Braze &lt;EU&gt; has new credentials, but its test failed. Authenticate: password wrong. Reconnect it.", flashOf(body))
+	assert.Contains(t, body, `<p class="flash bad"`)
 }
 
 func TestSignIn(t *testing.T) {
@@ -762,20 +770,101 @@ func TestWhatOnlyThePlatformCanMend(t *testing.T) {
 			"/disconnect/source/" + id:     "This cannot be disconnected at the moment. We have been told.",
 			"/reauthorize/source/" + id:    "The credentials cannot be renewed at the moment. We have been told.",
 		} {
-			if status == 404 && !strings.HasSuffix(path, "/hubspot") {
-				got := b.post(path)
-				assert.Equal(t, http.StatusNotFound, got.status)
-				assert.Contains(t, got.body, noConnection)
-				continue
-			}
 			got := b.post(path)
-			assert.Equal(t, http.StatusInternalServerError, got.status, path)
+			assert.Equal(t, http.StatusInternalServerError, got.status, "%s %d", path, status)
 			assert.Contains(t, got.body, sentence)
 			assert.NotContains(t, got.body, "Try again")
 			assert.Contains(t, got.body, `id="connectlink-back"`)
 		}
 		assert.Contains(t, p.log.String(), fmt.Sprintf("level=ERROR msg=\"connectlinks: request of a customer failed\" status=500 pattern=/connect/{kind}/{type} error=\"connectlinks: POST /api/v1/destination_connect_links: %d", status))
+		assert.Equal(t, 4, strings.Count(p.log.String(), "level=ERROR"))
+		p.log.reset()
 		p.sandbox.StopFailing()
+	}
+}
+
+// A connection is gone only if the list of connections says so, too. Anything else is for the
+// platform to fix.
+func TestAConnectionThatIsNotFound(t *testing.T) {
+	for api, test := range map[string]struct {
+		kind      string
+		get, list connectlinkstest.Route
+	}{
+		apiV1: {"destination", connectlinkstest.RouteGetDestination, connectlinkstest.RouteListDestinations},
+		apiV2: {"activation", connectlinkstest.RouteGetActivation, connectlinkstest.RouteListActivations},
+	} {
+		t.Run(api, func(t *testing.T) {
+			p := newPlatform(t, api)
+			b := p.browser(t).signIn("acme")
+			id := p.connected(t, b, test.kind, "hubspot")
+			ask := func(status int, level string) {
+				t.Helper()
+				for _, path := range []string{"/reauthorize/", "/disconnect/"} {
+					p.log.reset()
+					got := b.post(path + test.kind + "/" + id)
+					assert.Equal(t, status, got.status, path)
+					assert.Equal(t, status == http.StatusNotFound, strings.Contains(got.body, noConnection), path)
+					assert.Equal(t, status != http.StatusNotFound, strings.Contains(got.body, "at the moment. We have been told."), path)
+					assert.Contains(t, p.log.String(), "level="+level, path)
+				}
+			}
+			for _, status := range []int{http.StatusNotFound, http.StatusGone} {
+				require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: test.get, Status: status, Times: -1}))
+				ask(http.StatusInternalServerError, "ERROR")
+				p.sandbox.StopFailing()
+			}
+			require.Contains(t, flashOf(b.post("/disconnect/"+test.kind+"/"+id).body), "is disconnected.")
+			ask(http.StatusNotFound, "WARN")
+			require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: test.list, Status: http.StatusForbidden, Times: -1}))
+			ask(http.StatusInternalServerError, "ERROR")
+		})
+	}
+}
+
+// Somebody disconnects what the customer has connected or renewed, before the customer comes
+// back.
+func TestDisconnectedBeforeTheReturn(t *testing.T) {
+	for _, test := range []struct {
+		api, kind, typ string
+		get            connectlinkstest.Route
+	}{
+		{apiV1, "source", "postgres", connectlinkstest.RouteGetSource},
+		{apiV1, "destination", "hubspot", connectlinkstest.RouteGetDestination},
+		{apiV2, "activation", "hubspot", connectlinkstest.RouteGetActivation},
+	} {
+		for _, how := range []string{"connect", "renew"} {
+			if test.api == apiV2 && how == "connect" {
+				continue // a V2 link does not say what it made
+			}
+			t.Run(test.kind+"/"+how, func(t *testing.T) {
+				p := newPlatform(t, test.api)
+				b := p.browser(t).signIn("acme")
+				path := "/connect/" + test.kind + "/" + test.typ
+				if how == "renew" {
+					path = "/reauthorize/" + test.kind + "/" + p.connected(t, b, test.kind, test.typ)
+					p.sandbox.Advance(time.Second)
+				}
+				b.post(path)
+				link := p.last(t)
+				conn, err := p.sandbox.Complete(link.ConnectLink.ID)
+				require.NoError(t, err)
+				back := p.back(t, link)
+
+				require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: test.get, Status: http.StatusNotFound, Times: -1}))
+				got := b.get(back)
+				assert.Equal(t, http.StatusInternalServerError, got.status, "the list has it")
+				assert.Contains(t, got.body, "We cannot find out at the moment. We have been told.")
+				p.sandbox.StopFailing()
+
+				b.post("/disconnect/" + test.kind + "/" + cmp.Or(conn.ActivationID, fmt.Sprint(conn.ID)))
+				p.log.reset()
+				got = b.get(back)
+				assert.Equal(t, http.StatusNotFound, got.status)
+				assert.Contains(t, got.body, noConnection)
+				assert.Contains(t, p.log.String(), "level=WARN")
+				assert.NotContains(t, p.log.String(), "level=ERROR")
+			})
+		}
 	}
 }
 
@@ -799,7 +888,8 @@ func TestAnAPIInTrouble(t *testing.T) {
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteListSources, Status: 403, Times: -1}))
 	got := b.get("/integrations")
 	assert.Equal(t, http.StatusOK, got.status)
-	assert.Contains(t, got.body, "Your sources could not be loaded: they may be connected all the same. Reload the page.")
+	assert.Contains(t, got.body, "Your sources could not be loaded, but they may be connected all the same. We have been told. Please look again later.")
+	assert.Contains(t, p.log.String(), `level=ERROR msg=integrations tenant=birch kind=source`)
 	assert.NotContains(t, got.body, "Your destinations could not be loaded")
 	assert.NotContains(t, got.body, `id="nothing-connected"`)
 	assert.NotContains(t, got.body, "What you can connect could not be loaded")
@@ -811,14 +901,15 @@ func TestAnAPIInTrouble(t *testing.T) {
 	require.NoError(t, err)
 	got = b.get("/integrations")
 	assert.Contains(t, got.body, `id="connections"`)
-	assert.Contains(t, got.body, "Your sources could not be loaded: they may be connected all the same.")
+	assert.Contains(t, got.body, "Your sources could not be loaded, but they may be connected all the same.")
 }
 
 func TestTypesAreMissing(t *testing.T) {
 	p := newPlatform(t, apiV1)
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteListSourceTypes, Status: 403, Times: -1}))
 	body := p.browser(t).signIn("acme").get("/integrations").body
-	assert.Contains(t, body, `<p class="empty" id="source-types-failed" role="alert">What you can connect could not be loaded right now.`)
+	assert.Contains(t, body, `<p class="empty" id="source-types-failed" role="alert">What you can connect could not be loaded. We have been told. Please look again later.</p>`)
+	assert.Contains(t, p.log.String(), `level=ERROR msg=integrations tenant=acme kind=source`)
 	assert.NotContains(t, body, `id="destination-types-failed"`)
 	assert.Contains(t, body, `id="nothing-connected"`, "the connections are known")
 	assert.NotContains(t, body, "they may be connected all the same")
@@ -853,34 +944,99 @@ func TestTryAGetAgain(t *testing.T) {
 	})
 }
 
-// The answer to the request to disconnect was lost, or somebody else was faster.
-func TestPerhapsDisconnected(t *testing.T) {
-	for api, kind := range map[string]string{apiV1: "destination", apiV2: "activation"} {
-		t.Run(api, func(t *testing.T) {
-			p := newPlatform(t, api)
-			b := p.browser(t).signIn("acme")
-			remove := map[string]connectlinkstest.Route{apiV1: connectlinkstest.RouteDeleteDestination, apiV2: connectlinkstest.RouteDeleteActivation}[api]
-			address := "/disconnect/" + kind + "/" + p.connected(t, b, kind, "hubspot")
-
-			require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: remove, Status: 403}))
-			got := b.post(address)
-			assert.Equal(t, http.StatusInternalServerError, got.status)
-			assert.Contains(t, got.body, "This cannot be disconnected at the moment.")
-
-			require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: remove, Status: 500, Times: -1, CarryOut: true}))
-			got = b.post(address)
-			assert.Equal(t, http.StatusBadGateway, got.status)
-			assert.Contains(t, got.body, "We do not know whether HubSpot is disconnected. Look at your integrations.")
-			p.sandbox.StopFailing()
-			got = b.post(address)
-			assert.Equal(t, http.StatusNotFound, got.status)
-			assert.Contains(t, got.body, noConnection)
-
-			address = "/disconnect/" + kind + "/" + p.connected(t, b, kind, "hubspot")
-			require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: remove, Status: 404}))
-			assert.Equal(t, "HubSpot is not connected any more.", flashOf(b.post(address).body))
-		})
+// The answer to the request to disconnect does not say whether it was carried out.
+func TestDisconnectIfTheAPIFails(t *testing.T) {
+	type failure = connectlinkstest.Failure
+	const (
+		done    = "HubSpot is disconnected."
+		cannot  = "This cannot be disconnected at the moment. We have been told."
+		busy    = "We have to wait before we can go on. Please try again in"
+		perhaps = "We do not know whether HubSpot is disconnected. Look at your integrations. If HubSpot is still there, try again later."
+	)
+	lost := failure{Status: 504, CarryOut: true}
+	wait := func(seconds string) http.Header { return http.Header{"Retry-After": {seconds}} }
+	for name, test := range map[string]struct {
+		failures []failure // of the DELETE; the last one always
+		list     int       // the status of the list
+		want     string
+	}{
+		"refused":                          {[]failure{{Status: 403}}, 0, cannot},
+		"not found, and listed":            {[]failure{{Status: 404}}, 0, cannot},
+		"a redirect":                       {[]failure{{Status: 301}}, 0, cannot},
+		"throttled":                        {[]failure{{Status: 429, Header: wait("2")}}, 0, busy},
+		"an error":                         {[]failure{{Status: 500}}, 0, perhaps},
+		"a timeout":                        {[]failure{{Status: 408}}, 0, perhaps},
+		"no answer":                        {[]failure{{Hang: true}}, 0, perhaps},
+		"refused, and no list":             {[]failure{{Status: 403}}, 500, perhaps},
+		"carried out, and an error":        {[]failure{{Status: 500, CarryOut: true}}, 0, done},
+		"carried out, and refused":         {[]failure{{Status: 401, CarryOut: true}}, 0, done},
+		"carried out, and not found":       {[]failure{{Status: 404, CarryOut: true}}, 0, done},
+		"carried out, then refused":        {[]failure{lost, {Status: 409}}, 0, done},
+		"carried out, then throttled":      {[]failure{lost, {Status: 429, Header: wait("2")}}, 0, done},
+		"carried out, then throttled long": {[]failure{lost, {Status: 429, Header: wait("7200")}}, 0, perhaps},
+		"carried out, and no list":         {[]failure{{Status: 500, CarryOut: true}}, 403, perhaps},
+	} {
+		for api, kind := range map[string]connectlinkstest.Kind{apiV1: connectlinkstest.KindDestination, apiV2: connectlinkstest.KindActivation} {
+			t.Run(name+"/"+api, func(t *testing.T) {
+				inMemory(t, api, func(t *testing.T, sandbox *connectlinkstest.Server, send func(method, path string) *httptest.ResponseRecorder) {
+					remove, list := connectlinkstest.RouteDeleteDestination, connectlinkstest.RouteListDestinations
+					seed := connectlinkstest.Seed{Kind: kind, Type: "hubspot", WorkspaceID: sandbox.Workspaces()[1].ID}
+					if api == apiV2 {
+						remove, list = connectlinkstest.RouteDeleteActivation, connectlinkstest.RouteListActivations
+						seed = connectlinkstest.Seed{Kind: kind, Type: "hubspot", GroupID: sandbox.Workspaces()[1].GroupID}
+					}
+					conn, err := sandbox.AddConnection(seed)
+					require.NoError(t, err)
+					for i, f := range test.failures {
+						f.Route = remove
+						if i == len(test.failures)-1 {
+							f.Times = -1
+						}
+						require.NoError(t, sandbox.Fail(f))
+					}
+					if test.list != 0 {
+						require.NoError(t, sandbox.Fail(failure{Route: list, Status: test.list, Times: -1}))
+					}
+					got := send("POST", fmt.Sprintf("/disconnect/%s/%s", kind, cmp.Or(conn.ActivationID, fmt.Sprint(conn.ID))))
+					assert.Empty(t, sandbox.Unfired())
+					switch test.want {
+					case done:
+						assert.Equal(t, http.StatusSeeOther, got.Code)
+						body := send("GET", "/integrations").Body.String()
+						assert.Equal(t, done, flashOf(body))
+						assert.Contains(t, body, `id="nothing-connected"`)
+						return
+					case perhaps:
+						assert.Equal(t, http.StatusBadGateway, got.Code)
+						assert.Contains(t, got.Body.String(), `<a class="button main" id="connectlink-back" href="/integrations">Look at your integrations</a>`)
+						assert.NotContains(t, got.Body.String(), "Try again")
+					case cannot:
+						assert.Equal(t, http.StatusInternalServerError, got.Code)
+					case busy:
+						assert.Equal(t, http.StatusTooManyRequests, got.Code)
+					}
+					assert.Contains(t, got.Body.String(), test.want)
+				})
+			})
+		}
 	}
+}
+
+// The customer is connected, and does not wait long until earlier links are revoked.
+func TestRevokingHangs(t *testing.T) {
+	inMemory(t, apiV2, func(t *testing.T, sandbox *connectlinkstest.Server, send func(method, path string) *httptest.ResponseRecorder) {
+		for range 2 {
+			require.Equal(t, http.StatusSeeOther, send("POST", "/connect/activation/hubspot").Code)
+		}
+		link := sandbox.Links()[1].ConnectLink
+		_, err := sandbox.Complete(link.ID)
+		require.NoError(t, err)
+		require.NoError(t, sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteRevokeActivationConnectLink, Hang: true, Times: -1}))
+		began := time.Now()
+		got := send("GET", strings.TrimPrefix(link.RedirectURI, "http://app.example.com"))
+		assert.Equal(t, "/integrations", got.Header().Get("Location"))
+		assert.Equal(t, 3*time.Second, time.Since(began))
+	})
 }
 
 // The customer is connected all the time, with the old credentials.
@@ -892,7 +1048,7 @@ func TestRenewalThatIsNotFinished(t *testing.T) {
 	back := p.back(t, p.last(t))
 	got := b.get(back)
 	assert.Equal(t, http.StatusAccepted, got.status)
-	assert.Contains(t, got.body, "<h1>No new credentials yet</h1>")
+	assert.Contains(t, got.body, "<h1>We do not know yet whether the new credentials were saved</h1>")
 	assert.Contains(t, got.body, "We have no word yet that you finished.")
 
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetDestinationConnectLink, Status: 422, Times: -1}))

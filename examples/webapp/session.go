@@ -97,6 +97,13 @@ func (s *session) mayBeUsed(f *flow) bool {
 	return f.Renews != "" && f.back
 }
 
+// finished reports whether f is done.
+func (s *session) finished(f *flow) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.done
+}
+
 // isNew records that the customer is told of a connection, and reports whether this is the
 // first time.
 func (s *session) isNew(connection string) bool {

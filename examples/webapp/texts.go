@@ -4,6 +4,11 @@ import "github.com/connectlinks/connectlinks-go/connectlinksweb"
 
 const noConnection = "We could not find this connection. Perhaps it was disconnected already. Look at your integrations."
 
+// perhapsDisconnected has the connection's name twice.
+const perhapsDisconnected = "We do not know whether %[1]s is disconnected. Look at your integrations. If %[1]s is still there, try again later."
+
+const notSureRenewed = "We do not know yet whether the new credentials were saved"
+
 type text = connectlinksweb.Text
 
 // connecting has the texts for a new connection: those of the package.
@@ -12,10 +17,10 @@ var connecting connectlinksweb.Texts
 // renewing has the texts for new credentials. The customer is connected already, with the
 // old ones.
 var renewing = connectlinksweb.Texts{
-	Waiting:       text{Title: "No new credentials yet", Message: "We have no word yet that you finished."},
-	NoWord:        text{Title: "We do not know yet whether the new credentials were saved"},
+	Waiting:       text{Title: notSureRenewed, Message: "We have no word yet that you finished."},
+	NoWord:        text{Title: notSureRenewed},
 	CannotTell:    text{Title: "We do not know whether the new credentials were saved"},
-	NotSure:       "We do not know yet whether the new credentials were saved",
+	NotSure:       notSureRenewed,
 	CannotConnect: text{Message: "The credentials cannot be renewed at the moment. We have been told."},
 }
 
@@ -27,21 +32,7 @@ func textsFor(renews string) connectlinksweb.Texts {
 	return renewing
 }
 
-// disconnecting has the texts for an error before the request to disconnect.
+// disconnecting has the texts for a connection that is not disconnected.
 var disconnecting = connectlinksweb.Texts{
 	CannotConnect: text{Message: "This cannot be disconnected at the moment. We have been told."},
-}
-
-// notSureDisconnected returns the texts for an error of the request to disconnect. The API
-// may have carried it out, unless it refused it.
-func notSureDisconnected(name string) connectlinksweb.Texts {
-	notSure := text{Title: "Perhaps disconnected", Message: "We do not know whether " + name + " is disconnected. Look at your integrations."}
-	return connectlinksweb.Texts{
-		CannotConnect: disconnecting.CannotConnect,
-		Unavailable:   notSure,
-		Interrupted:   notSure,
-		TimedOut:      notSure,
-		BadAnswer:     notSure,
-		Failed:        notSure,
-	}
 }

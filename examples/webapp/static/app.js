@@ -12,7 +12,7 @@
 
   // What the frame says is a hint. Whether it is true is found out at data-return.
   document.addEventListener("connectlink:created", (event) => {
-    location.assign(event.target.closest("[data-return]").dataset.return);
+    location.replace(event.target.closest("[data-return]").dataset.return);
   });
   document.addEventListener("connectlink:exited", () => {
     document.getElementById("embedded").hidden = true;

@@ -116,7 +116,7 @@ func wait(ctx context.Context, a *app) error {
 	}
 	stop := func() {}
 	if a.tty {
-		stop = countdown(os.Stderr, l)
+		stop = countdown(a.stderr, l)
 	}
 	c, err := waitFor()
 	stop()
@@ -217,13 +217,13 @@ func revoke(ctx context.Context, a *app) error {
 
 // revokeAll revokes every live link, or those of -type. If one cannot be revoked, it goes on.
 func (a *app) revokeAll(ctx context.Context) error {
-	if !a.yes && !(a.tty && terminal(os.Stdin)) {
+	if !a.yes && !(a.tty && terminal(a.stdin)) {
 		return errNobody
 	}
 	live, err := collect(a.api.links(ctx), func(l link) bool { return l.live() && (a.typ == "" || l.Type == a.typ) })
 	if err == nil && !a.yes && len(live) > 0 {
-		a.showLinks(os.Stderr, live)
-		err = ask(fmt.Sprintf("Revoke these %d links of %s? Type yes: ", len(live), safe(a.baseURL)), errNobody, "nothing was revoked")
+		a.showLinks(a.stderr, live)
+		err = a.ask(fmt.Sprintf("Revoke these %d links of %s? Type yes: ", len(live), safe(a.baseURL)), errNobody, "nothing was revoked")
 	}
 	if err != nil {
 		return err
@@ -251,10 +251,10 @@ var errNobody = misuse("revoke -all asks first, and needs a terminal for that",
 // ask asks a question on the terminal. It returns nil for yes, an error with the text no for
 // another answer, and nobody without an answer. From then on Ctrl-C ends the program at once,
 // because a context does not end a read.
-func ask(question string, nobody error, no string) error {
+func (p process) ask(question string, nobody error, no string) error {
 	signal.Reset(os.Interrupt)
-	fmt.Fprint(os.Stderr, question)
-	switch answer, err := bufio.NewReader(os.Stdin).ReadString('\n'); {
+	fmt.Fprint(p.stderr, question)
+	switch answer, err := bufio.NewReader(p.stdin).ReadString('\n'); {
 	case strings.TrimSpace(answer) == "yes":
 		return nil
 	case err != nil: // such as the end of an empty file

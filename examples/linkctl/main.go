@@ -134,46 +134,58 @@ type options struct {
 	arg                                       string
 }
 
+// process is what linkctl uses of its process.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	err := run(ctx, os.Args[1:])
-	if err == nil {
-		return
-	}
-	f := explain(err)
-	fmt.Fprintln(os.Stderr, "linkctl:", f.what)
-	if f.todo != "" {
-		fmt.Fprintln(os.Stderr, "  to do: ", f.todo)
-	}
-	if f.err != nil {
-		fmt.Fprintln(os.Stderr, "  detail:", safe(strings.ReplaceAll(f.err.Error(), "\n", "; ")))
-	}
-	os.Exit(f.code)
+	os.Exit(run(ctx, process{os.Stdin, os.Stdout, os.Stderr, os.Getenv}, os.Args[1:]))
 }
 
-// run carries out one command line.
-func run(ctx context.Context, args []string) error {
+// run carries out one command line, explains an error, and returns the exit code.
+func run(ctx context.Context, p process, args []string) (code int) {
+	err := carryOut(ctx, p, args)
+	if err == nil {
+		return 0
+	}
+	f := explain(err)
+	fmt.Fprintln(p.stderr, "linkctl:", f.what)
+	if f.todo != "" {
+		fmt.Fprintln(p.stderr, "  to do: ", f.todo)
+	}
+	if f.err != nil {
+		fmt.Fprintln(p.stderr, "  detail:", safe(strings.ReplaceAll(f.err.Error(), "\n", "; ")))
+	}
+	return f.code
+}
+
+// carryOut carries out one command line.
+func carryOut(ctx context.Context, p process, args []string) error {
 	const hint = `"linkctl help" shows the commands; flags come after them`
 	if len(args) == 0 {
 		return misuse("a command is missing", hint)
 	}
 	if slices.Contains([]string{"help", "-h", "-help", "--help"}, args[0]) {
-		_, err := io.WriteString(os.Stdout, manual())
+		_, err := io.WriteString(p.stdout, manual())
 		return err
 	}
 	i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] })
 	if i < 0 {
 		return misuse(fmt.Sprintf("there is no command %q", args[0]), hint)
 	}
-	a := app{tty: terminal(os.Stderr)}
-	if err := commands[i].parse(args[1:], &a.options); errors.Is(err, flag.ErrHelp) {
+	a := app{tty: terminal(p.stderr)}
+	if err := commands[i].parse(args[1:], &a.options, p.stdout); errors.Is(err, flag.ErrHelp) {
 		return nil
 	} else if err != nil {
 		return err
 	}
 	var err error
-	if a.session, err = connect(ctx, a.options); err != nil && commands[i].name != "doctor" {
+	if a.session, err = connect(ctx, p, a.options); err != nil && commands[i].name != "doctor" {
 		return err
 	}
 	a.setup = err
@@ -183,8 +195,8 @@ func run(ctx context.Context, args []string) error {
 }
 
 // parse reads flags and the argument, in any order. Before it returns flag.ErrHelp, it
-// prints the help.
-func (c *command) parse(args []string, o *options) error {
+// writes the help to out.
+func (c *command) parse(args []string, o *options, out io.Writer) error {
 	f := flag.NewFlagSet("linkctl", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	define := map[string]func(name string){
@@ -222,8 +234,8 @@ func (c *command) parse(args []string, o *options) error {
 	line := strings.TrimSpace("linkctl " + c.name + " [flags] " + c.arg)
 	for {
 		if err := f.Parse(args); errors.Is(err, flag.ErrHelp) {
-			fmt.Printf("%s\n\n%s\n\n", line, c.about)
-			f.SetOutput(os.Stdout)
+			fmt.Fprintf(out, "%s\n\n%s\n\n", line, c.about)
+			f.SetOutput(out)
 			f.PrintDefaults()
 			return err
 		} else if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,7 +26,7 @@ import (
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
 )
 
-// TestMain is linkctl itself for the processes that [linkctl] makes.
+// TestMain is linkctl itself for the processes that [invocation.process] makes.
 func TestMain(m *testing.M) {
 	if os.Getenv("LINKCTL_TEST_PROCESS") != "" {
 		main()
@@ -87,62 +88,101 @@ func (w *world) fill(text string) string {
 	return strings.NewReplacer("{kind}", w.kind, "{type}", w.typ, "{label}", w.label, "{conn}", w.conn, "{group}", w.Group(), "{in group}", map[string]string{"activation": "-group " + w.Group()}[w.kind]).Replace(text)
 }
 
-// linkctl returns a command of the world's kind, with its tokens. Settings are added to the
-// environment.
-func (w *world) linkctl(t *testing.T, args string, settings ...string) *exec.Cmd {
+// invocation is a command line with its CENSUS_ variables. Where a test needs signals or a
+// terminal, it runs as a process. Otherwise it runs in the test, which is faster.
+type invocation struct {
+	args     []string
+	settings map[string]string
+}
+
+// linkctl returns a command of the world's kind, with its tokens. Settings come in addition.
+func (w *world) linkctl(args string, settings ...string) invocation {
 	if w.kind != "" {
 		args += " -kind " + w.kind
 	}
-	return linkctl(t, strings.Fields(w.fill(args)), append([]string{
+	return linkctl(w.fill(args), append([]string{
 		"CENSUS_API_TOKEN=" + w.Token(), "CENSUS_PERSONAL_ACCESS_TOKEN=" + w.PersonalToken(), "CENSUS_BASE_URL=" + w.URL,
 	}, settings...)...)
 }
 
-// linkctl returns a command that has these settings, and no other CENSUS_ variable.
-func linkctl(t *testing.T, args []string, settings ...string) *exec.Cmd {
+// linkctl returns a command that has these settings and no others.
+func linkctl(args string, settings ...string) invocation {
+	c := invocation{strings.Fields(args), map[string]string{}}
+	for _, setting := range settings {
+		name, value, _ := strings.Cut(setting, "=")
+		c.settings[name] = value
+	}
+	return c
+}
+
+// execute runs a command in the test until it ends. It returns what the command wrote, as
+// [invocation.written] does, and the exit code.
+func execute(t *testing.T, c invocation) (stdout, stderr string, code int) {
+	t.Helper()
+	return begin(t, c)()
+}
+
+// begin starts a command in the test. end waits for it, and returns what execute does.
+func begin(t *testing.T, c invocation) (end func() (stdout, stderr string, code int)) {
+	var stdout, stderr bytes.Buffer
+	p := process{strings.NewReader(""), &stdout, &stderr, func(name string) string { return c.settings[name] }}
+	code := make(chan int, 1)
+	go func() { code <- run(t.Context(), p, c.args) }()
+	return func() (string, string, int) {
+		t.Helper()
+		exit := <-code
+		return c.written(t, &stdout), c.written(t, &stderr), exit
+	}
+}
+
+// process returns the command as a process, whose output goes to buffers.
+func (c invocation) process(t *testing.T) *exec.Cmd {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd := exec.CommandContext(t.Context(), self, c.args...)
+	cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "CENSUS_") {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(append(cmd.Env, "LINKCTL_TEST_PROCESS=1"), settings...)
+	cmd.Env = append(cmd.Env, "LINKCTL_TEST_PROCESS=1")
+	for name, value := range c.settings {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
 	return cmd
 }
 
-// execute runs a command until it ends.
-func execute(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	require.NoError(t, cmd.Start())
-	return finish(t, cmd)
-}
-
-// finish waits for a command that was started, and returns what it wrote without
-// what differs from run to run. A secret that should not be there fails the test.
-func finish(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
+// finish waits for a process of the command, and returns what it wrote to buffers.
+func (c invocation) finish(t *testing.T, cmd *exec.Cmd) (stdout, stderr string, code int) {
 	t.Helper()
 	if err := cmd.Wait(); err != nil {
 		var exit *exec.ExitError
 		require.ErrorAs(t, err, &exit)
 	}
-	written := [2]string{fmt.Sprint(cmd.Stdout), ""}
-	if _, ok := cmd.Stderr.(*bytes.Buffer); ok {
-		written[1] = fmt.Sprint(cmd.Stderr)
+	return c.written(t, cmd.Stdout), c.written(t, cmd.Stderr), cmd.ProcessState.ExitCode()
+}
+
+// written returns what the command wrote to a buffer, without what differs from run to run.
+// A secret that should not be there fails the test.
+func (c invocation) written(t *testing.T, to io.Writer) string {
+	t.Helper()
+	buffer, ok := to.(*bytes.Buffer)
+	if !ok {
+		return ""
 	}
-	for _, v := range cmd.Env {
-		if name, secret, _ := strings.Cut(v, "="); strings.HasPrefix(name, "CENSUS_") && strings.Contains(name, "TOKEN") && secret != "" {
-			assert.NotContains(t, written[0]+written[1], strings.TrimPrefix(secret, "secret-token:"), name)
+	text := buffer.String()
+	for name, secret := range c.settings {
+		if strings.Contains(name, "TOKEN") && secret != "" {
+			assert.NotContains(t, text, strings.TrimPrefix(secret, "secret-token:"), name)
 		}
 	}
-	args := strings.Join(cmd.Args[1:], " ")
+	args := strings.Join(c.args, " ")
 	if !strings.HasPrefix(args, "create") && !strings.HasPrefix(args, "reauthorize") && !strings.Contains(args, "-show-url") {
-		assert.NotContains(t, written[0]+written[1], "auth=")
+		assert.NotContains(t, text, "auth=")
 	}
-	return steady(written[0]), steady(written[1]), cmd.ProcessState.ExitCode()
+	return steady(text)
 }
 
 var changing = []struct {
@@ -245,7 +285,7 @@ func TestCommands(t *testing.T) {
 				if kind == "activation" && tt.v2 != "" {
 					want = tt.v2
 				}
-				stdout, stderr, code := execute(t, w.linkctl(t, tt.args))
+				stdout, stderr, code := execute(t, w.linkctl(tt.args))
 				assert.Equal(t, w.fill(want), stdout)
 				assert.Empty(t, stderr)
 				assert.Zero(t, code)
@@ -256,7 +296,7 @@ func TestCommands(t *testing.T) {
 
 func TestTypesThatCannotBeLinked(t *testing.T) {
 	t.Parallel()
-	stdout, _, code := execute(t, newWorld(t, "destination").linkctl(t, "types -all INTERN"))
+	stdout, _, code := execute(t, newWorld(t, "destination").linkctl("types -all INTERN"))
 	assert.Equal(t, "TYPE  LABEL\ninternal  Internal\n", stdout)
 	assert.Zero(t, code)
 }
@@ -333,15 +373,13 @@ func TestWait(t *testing.T) {
 			t.Run(kind+" "+tt.name, func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, kind)
-				cmd := w.linkctl(t, tt.args)
-				cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer)
-				require.NoError(t, cmd.Start())
+				end := begin(t, w.linkctl(tt.args))
 				if tt.then != nil {
 					<-w.polled
 					<-w.polled // the first was to see what link it is
 					assert.NoError(t, tt.then(w))
 				}
-				stdout, stderr, code := finish(t, cmd)
+				stdout, stderr, code := end()
 				if want := ""; tt.out != nil {
 					want = tt.out(w)
 					assert.Equal(t, want, stdout)
@@ -362,14 +400,14 @@ func TestWait(t *testing.T) {
 func TestWaitForUsedLink(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "source")
-	stdout, stderr, code := execute(t, w.linkctl(t, "wait 103"))
+	stdout, stderr, code := execute(t, w.linkctl("wait 103"))
 	assert.Equal(t, w.old("test passed")+"The link had this connection already. If it is there to renew it: wait -connection 104\n", stdout)
 	assert.Empty(t, stderr)
 	assert.Zero(t, code)
 
 	_, err := w.Complete(w.Links()[1].ConnectLink.ID)
 	require.NoError(t, err)
-	_, stderr, code = execute(t, w.linkctl(t, "wait -connection 108 107"))
+	_, stderr, code = execute(t, w.linkctl("wait -connection 108 107"))
 	assert.Equal(t, "linkctl: link 107 is not for connection 108 but for 104\n", stderr)
 	assert.Equal(t, exitUsage, code)
 }
@@ -380,13 +418,13 @@ func TestWaitForActivationOfEarlier(t *testing.T) {
 	w := newWorld(t, "activation")
 	_, err := w.Complete(w.Links()[1].ConnectLink.ID)
 	require.NoError(t, err)
-	stdout, stderr, code := execute(t, w.linkctl(t, "wait 105"))
+	stdout, stderr, code := execute(t, w.linkctl("wait 105"))
 	assert.Equal(t, w.fresh("test passed"), stdout)
 	assert.Equal(t, "linkctl: this was connected before the wait began: perhaps by another link\n"+
 		"  to do:  say with -since when yours was made; create printed it\n", stderr)
 	assert.Equal(t, exitOther, code)
 
-	stdout, _, code = execute(t, w.linkctl(t, "wait 105 -since "+time.Now().Add(-time.Hour).Format(time.RFC3339)))
+	stdout, _, code = execute(t, w.linkctl("wait 105 -since "+time.Now().Add(-time.Hour).Format(time.RFC3339)))
 	assert.Equal(t, w.fresh("test passed"), stdout)
 	assert.Zero(t, code)
 }
@@ -399,14 +437,12 @@ func TestWaitWithAnotherClock(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, kind)
 			w.SetNow(time.Now().Add(-10 * time.Minute))
-			cmd := w.linkctl(t, "wait 105")
-			cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer)
-			require.NoError(t, cmd.Start())
+			end := begin(t, w.linkctl("wait 105"))
 			<-w.polled
 			<-w.polled
 			_, err := w.Complete(105)
 			assert.NoError(t, err)
-			stdout, stderr, code := finish(t, cmd)
+			stdout, stderr, code := end()
 			assert.Equal(t, w.fresh("test passed"), stdout)
 			assert.Empty(t, stderr)
 			assert.Zero(t, code)
@@ -442,12 +478,12 @@ func TestInterrupt(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, kind)
-			cmd := w.linkctl(t, "wait 105")
-			cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer)
+			c := w.linkctl("wait 105")
+			cmd := c.process(t)
 			require.NoError(t, cmd.Start())
 			<-w.polled
 			require.NoError(t, cmd.Process.Signal(os.Interrupt))
-			stdout, stderr, code := finish(t, cmd)
+			stdout, stderr, code := c.finish(t, cmd)
 			assert.Empty(t, stdout)
 			assert.Contains(t, stderr, "linkctl: interrupted\n  to do:  run the same command again to go on\n")
 			assert.Equal(t, exitInterrupted, code)
@@ -581,7 +617,7 @@ func TestFailures(t *testing.T) {
 			if tt.fail != nil {
 				tt.fail(t, w)
 			}
-			stdout, stderr, code := execute(t, w.linkctl(t, tt.args, tt.settings...))
+			stdout, stderr, code := execute(t, w.linkctl(tt.args, tt.settings...))
 			before, details, _ := strings.Cut(stderr, "  detail: ")
 			assert.Empty(t, stdout)
 			assert.True(t, strings.HasPrefix(before, tt.err), before)
@@ -604,7 +640,7 @@ func TestCreateAnsweredWithFailureInEnvelope(t *testing.T) {
 					Route: connectlinkstest.RouteCreateDestinationConnectLink, Times: -1, CarryOut: made,
 					Status: http.StatusCreated, Body: `{"status":` + status + `,"message":"no"}`,
 				}))
-				stdout, stderr, code := execute(t, w.linkctl(t, "create -type hubspot"))
+				stdout, stderr, code := execute(t, w.linkctl("create -type hubspot"))
 				assert.Empty(t, stdout)
 				assert.Contains(t, stderr, "linkctl: the outcome is unknown: there may be a link now that nobody has\n")
 				assert.Equal(t, exitUnknown, code)
@@ -621,7 +657,7 @@ func TestRevokeAllInPart(t *testing.T) {
 	require.NoError(t, w.Fail(connectlinkstest.Failure{
 		Route: "POST /api/v1/destination_connect_links/{connect_link_id}/revoke", Times: 1, Status: 409, Body: `{"status":"error","message":"It is used"}`,
 	}))
-	stdout, stderr, code := execute(t, w.linkctl(t, "revoke -all -yes -type hubspot"))
+	stdout, stderr, code := execute(t, w.linkctl("revoke -all -yes -type hubspot"))
 	assert.Equal(t, "LINK  TYPE  STATE  EXPIRES  CONNECTION\n105  hubspot  revoked  TIME  -\n107  hubspot  revoked  TIME  104\n", stdout)
 	assert.Contains(t, stderr, "linkctl: 1 of 3 links were not revoked: the API refuses this: It is used\n")
 	assert.Equal(t, exitRefused, code)
@@ -636,16 +672,16 @@ func TestAnotherGroup(t *testing.T) {
 	for _, args := range []string{
 		"get 105", "revoke 105", "wait 105", "wait 107 -connection {conn} -since 72h", "reauthorize {conn}",
 	} {
-		stdout, _, code := execute(t, w.linkctl(t, args+" -group another_group"))
+		stdout, _, code := execute(t, w.linkctl(args+" -group another_group"))
 		assert.Empty(t, stdout, args)
 		assert.Equal(t, exitNotFound, code, args)
 	}
 	for _, args := range []string{"list", "list -connections", "revoke -all -yes"} {
-		stdout, _, code := execute(t, w.linkctl(t, args+" -group another_group"))
+		stdout, _, code := execute(t, w.linkctl(args+" -group another_group"))
 		assert.Equal(t, "none\n", stdout, args)
 		assert.Zero(t, code, args)
 	}
-	_, stderr, code := execute(t, w.linkctl(t, "revoke -all -yes"))
+	_, stderr, code := execute(t, w.linkctl("revoke -all -yes"))
 	assert.Contains(t, stderr, "linkctl: -group is missing\n")
 	assert.Equal(t, exitUsage, code)
 	assert.Equal(t, before, w.Links())
@@ -655,12 +691,12 @@ func TestGetOfUsedLink(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "destination")
 	const head = "LINK  TYPE  STATE  EXPIRES  LEFT  CONNECTION\n103  hubspot  live  TIME  LEFT  104\nredirect URI: the organization's default\n"
-	stdout, _, code := execute(t, w.linkctl(t, "get 103"))
+	stdout, _, code := execute(t, w.linkctl("get 103"))
 	assert.Equal(t, head+w.old("test passed"), stdout)
 	assert.Zero(t, code)
 
 	require.NoError(t, w.Client().Destinations.Delete(t.Context(), 104))
-	stdout, _, code = execute(t, w.linkctl(t, "get 103"))
+	stdout, _, code = execute(t, w.linkctl("get 103"))
 	assert.Equal(t, head+"destination 104 does not exist any more\n", stdout)
 	assert.Zero(t, code)
 }
@@ -688,7 +724,7 @@ func TestUsage(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()
-			stdout, stderr, code := execute(t, linkctl(t, strings.Fields(tt.args)))
+			stdout, stderr, code := execute(t, linkctl(tt.args))
 			assert.Empty(t, stdout)
 			assert.Equal(t, "linkctl: "+tt.err, stderr)
 			assert.Equal(t, exitUsage, code)
@@ -697,7 +733,7 @@ func TestUsage(t *testing.T) {
 	for _, args := range []string{"revoke", "revoke 1 -all", "revoke -type hubspot"} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			_, stderr, code := execute(t, newWorld(t, "destination").linkctl(t, args))
+			_, stderr, code := execute(t, newWorld(t, "destination").linkctl(args))
 			assert.Equal(t, "linkctl: revoke takes either a LINK or -all\n", stderr)
 			assert.Equal(t, exitUsage, code)
 		})
@@ -706,7 +742,7 @@ func TestUsage(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	manual, stderr, code := execute(t, linkctl(t, []string{"help"}))
+	manual, stderr, code := execute(t, linkctl("help"))
 	assert.True(t, strings.HasPrefix(manual, "Linkctl makes connect links"), manual)
 	assert.True(t, strings.HasSuffix(manual, "\t130  interrupted, as by Ctrl-C\n"), manual)
 	assert.Empty(t, stderr)
@@ -714,7 +750,7 @@ func TestHelp(t *testing.T) {
 	assert.Contains(t, manual, "It may have been used already")
 	for _, c := range commands {
 		assert.Contains(t, manual, "\tlinkctl "+c.name+" ")
-		help, stderr, code := execute(t, linkctl(t, []string{c.name, "-h"}))
+		help, stderr, code := execute(t, linkctl(c.name+" -h"))
 		assert.True(t, strings.HasPrefix(help, strings.TrimSpace("linkctl "+c.name+" [flags] "+c.arg)+"\n\n"+c.about+"\n"), help)
 		assert.Equal(t, c.name != "migrate", strings.Contains(help, "-kind value") || strings.Contains(help, "-kind string"), help)
 		assert.Empty(t, stderr)
@@ -795,7 +831,7 @@ func TestDoctorFindsProblems(t *testing.T) {
 			if tt.settings != nil {
 				settings = tt.settings(w)
 			}
-			stdout, stderr, code := execute(t, w.linkctl(t, "doctor"+tt.args, settings...))
+			stdout, stderr, code := execute(t, w.linkctl("doctor"+tt.args, settings...))
 			for _, line := range tt.out {
 				assert.Contains(t, stdout, line)
 			}
@@ -815,8 +851,7 @@ func TestJSON(t *testing.T) {
 			// decode is what a command writes, in which there is a URL if it may be seen.
 			decode := func(args string, v any, url bool) {
 				t.Helper()
-				cmd := w.linkctl(t, args+" -json")
-				stdout, stderr, code := execute(t, cmd)
+				stdout, stderr, code := execute(t, w.linkctl(args+" -json"))
 				require.Zero(t, code, stderr)
 				require.Empty(t, stderr)
 				require.NoError(t, json.Unmarshal([]byte(strings.ReplaceAll(stdout, "TIME", "2026-01-02T03:04:05Z")), v), stdout)
@@ -886,7 +921,7 @@ func TestJSONEscapesControls(t *testing.T) {
 	made, err := w.CompleteWith(link.ID, connectlinkstest.Submission{Name: name, Fields: map[string]string{"database": name}})
 	require.NoError(t, err)
 
-	stdout, stderr, code := execute(t, w.linkctl(t, "list -connections -json"))
+	stdout, stderr, code := execute(t, w.linkctl("list -connections -json"))
 	require.Zero(t, code, stderr)
 	for _, r := range stdout {
 		assert.True(t, r == '\n' || unicode.IsPrint(r), "%q is written as it is", r)
@@ -929,7 +964,7 @@ func TestSandbox(t *testing.T) {
 		} {
 			t.Run(kind+" "+tt.args, func(t *testing.T) {
 				t.Parallel()
-				stdout, stderr, code := execute(t, linkctl(t, append(strings.Fields(tt.args), "-kind", kind)))
+				stdout, stderr, code := execute(t, linkctl(tt.args+" -kind "+kind))
 				assert.Contains(t, stdout, tt.out)
 				assert.Equal(t, notice, stderr)
 				assert.Zero(t, code)

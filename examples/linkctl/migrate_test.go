@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -43,7 +42,7 @@ func (w *world) makeLink(t *testing.T, kind, typ string) link {
 func (w *world) migrate(t *testing.T, args string, settings ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	before := len(w.Requests())
-	stdout, stderr, code = execute(t, w.linkctl(t, "migrate"+args, settings...))
+	stdout, stderr, code = execute(t, w.linkctl("migrate"+args, settings...))
 	for _, r := range w.Requests()[before:] {
 		assert.Equal(t, http.MethodGet, r.Method, r.Route)
 	}
@@ -403,12 +402,12 @@ func TestMigrateInterrupted(t *testing.T) {
 	t.Cleanup(w.Close)
 	w.add(t, connectlinkstest.KindSource, "postgres", "Warehouse", "")
 	require.NoError(t, w.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteGetV2Source, Times: -1, Hang: true}))
-	cmd := w.linkctl(t, "migrate")
-	cmd.Stdout, cmd.Stderr = new(bytes.Buffer), new(bytes.Buffer)
+	c := w.linkctl("migrate")
+	cmd := c.process(t)
 	require.NoError(t, cmd.Start())
 	<-asked
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	stdout, stderr, code := finish(t, cmd)
+	stdout, stderr, code := c.finish(t, cmd)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "linkctl: interrupted\n")
 	assert.Equal(t, exitInterrupted, code)
@@ -416,7 +415,7 @@ func TestMigrateInterrupted(t *testing.T) {
 
 func TestMigrateOnSandbox(t *testing.T) {
 	t.Parallel()
-	stdout, stderr, code := execute(t, linkctl(t, []string{"migrate"}))
+	stdout, stderr, code := execute(t, linkctl("migrate"))
 	assert.Contains(t, stderr, "this is a sandbox")
 	assert.Contains(t, stdout, "ok  sources  V2 names the group of 1 of 1 sources\n")
 	assert.Contains(t, stdout, "have hubspot connected again")

@@ -30,7 +30,7 @@ func (a *app) flush() error {
 		}
 		text = escape(b.String())
 	}
-	_, err := io.WriteString(os.Stdout, text)
+	_, err := io.WriteString(a.stdout, text)
 	return err
 }
 
@@ -96,9 +96,13 @@ func table(w io.Writer, titles []string, rows [][]string) {
 	_ = tw.Flush()
 }
 
-// terminal reports whether f is a character device other than the null device.
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
+// terminal reports whether f is a file, and a character device other than the null device.
+func terminal(f any) bool {
+	file, ok := f.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return false
 	}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
+	"io"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
@@ -13,6 +13,7 @@ import (
 
 // session is the API that a command talks to.
 type session struct {
+	process
 	baseURL string
 	sandbox *sandbox // nil for another API
 
@@ -30,10 +31,11 @@ var tokenVariable = map[string]string{
 }
 
 // connect returns the session that the environment asks for.
-func connect(ctx context.Context, o options) (s session, err error) {
-	s.baseURL = os.Getenv("CENSUS_BASE_URL")
-	if s.baseURL == "" && os.Getenv("CENSUS_API_TOKEN") == "" && os.Getenv("CENSUS_PERSONAL_ACCESS_TOKEN") == "" {
-		if s.sandbox, err = newSandbox(ctx, o); err != nil {
+func connect(ctx context.Context, p process, o options) (s session, err error) {
+	s.process = p
+	s.baseURL = p.getenv("CENSUS_BASE_URL")
+	if s.baseURL == "" && p.getenv("CENSUS_API_TOKEN") == "" && p.getenv("CENSUS_PERSONAL_ACCESS_TOKEN") == "" {
+		if s.sandbox, err = newSandbox(ctx, o, p.stderr); err != nil {
 			return s, err
 		}
 		s.baseURL = s.sandbox.URL
@@ -56,7 +58,7 @@ func (s session) credential(kind string) (token, from string) {
 	from = tokenVariable[kind]
 	switch {
 	case s.sandbox == nil:
-		return os.Getenv(from), from
+		return s.getenv(from), from
 	case from == "CENSUS_PERSONAL_ACCESS_TOKEN":
 		return s.sandbox.PersonalToken(), "the sandbox's personal token"
 	}
@@ -86,17 +88,17 @@ func (s session) close() {
 // sandbox is an API inside this process, for trying linkctl out.
 type sandbox struct{ *connectlinkstest.Server }
 
-// newSandbox makes a sandbox with links and connections, and says so.
-func newSandbox(ctx context.Context, o options) (*sandbox, error) {
+// newSandbox makes a sandbox with links and connections, and says so on w.
+func newSandbox(ctx context.Context, o options, w io.Writer) (*sandbox, error) {
 	s := &sandbox{connectlinkstest.NewServer()}
-	fmt.Fprintln(os.Stderr, "linkctl: no CENSUS_... variable is set: this is a sandbox, made for this command and gone after it")
+	fmt.Fprintln(w, "linkctl: no CENSUS_... variable is set: this is a sandbox, made for this command and gone after it")
 	kinds := []string{o.kind}
 	if o.kind == "" {
 		kinds = []string{"source", "destination"}
 	}
 	for _, kind := range kinds {
 		o.kind = kind
-		if err := s.fill(ctx, o); err != nil {
+		if err := s.fill(ctx, o, w); err != nil {
 			s.Close()
 			return nil, err
 		}
@@ -105,7 +107,7 @@ func newSandbox(ctx context.Context, o options) (*sandbox, error) {
 }
 
 // fill makes links of the kind in every state, and a connection of two days ago.
-func (s *sandbox) fill(ctx context.Context, o options) error {
+func (s *sandbox) fill(ctx context.Context, o options, w io.Writer) error {
 	typ, client := "hubspot", s.Client()
 	switch o.kind {
 	case "source":
@@ -131,7 +133,7 @@ func (s *sandbox) fill(ctx context.Context, o options) error {
 	live, revoked, renews := create(), create(), keep(api.reauthorize(ctx, id, ""))
 	keep(api.revoke(ctx, revoked.ID))
 
-	fmt.Fprintf(os.Stderr, "  %s %s, which link %d made and link %d can renew; links %d (live), %d (expired), %d (revoked); group %s\n",
+	fmt.Fprintf(w, "  %s %s, which link %d made and link %d can renew; links %d (live), %d (expired), %d (revoked); group %s\n",
 		o.kind, id, used.ID, renews.ID, live.ID, expired.ID, revoked.ID, s.Group())
 	return failed
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -30,8 +29,9 @@ func TestQuestion(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, kind)
 				pt := pseudoterminal.New(t)
-				cmd := w.linkctl(t, "revoke -all -type {type} {in group}")
-				cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), pt.Program
+				c := w.linkctl("revoke -all -type {type} {in group}")
+				cmd := c.process(t)
+				cmd.Stdin, cmd.Stderr = pt.Program, pt.Program
 				require.NoError(t, cmd.Start())
 				question := pt.Until("Type yes: ")
 				assert.NotContains(t, question, "auth=")
@@ -39,7 +39,7 @@ func TestQuestion(t *testing.T) {
 				assert.Contains(t, question, "Revoke these 3 links of "+w.URL+"? Type yes: ")
 				_, err := pt.Person.WriteString(tt.answer)
 				require.NoError(t, err)
-				stdout, _, code := finish(t, cmd)
+				stdout, _, code := c.finish(t, cmd)
 				assert.Equal(t, tt.code, code)
 				if tt.err != "" {
 					assert.Contains(t, pt.Until(tt.err), tt.err)
@@ -64,12 +64,13 @@ func TestCountdownOnTerminal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "destination")
 	pt := pseudoterminal.New(t)
-	cmd := w.linkctl(t, "wait 105")
-	cmd.Stdout, cmd.Stderr = new(bytes.Buffer), pt.Program
+	c := w.linkctl("wait 105")
+	cmd := c.process(t)
+	cmd.Stderr = pt.Program
 	require.NoError(t, cmd.Start())
 	assert.Contains(t, steady(pt.Until(" left")), "\rwaiting for the customer with link 105, LEFT left")
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	stdout, _, code := finish(t, cmd)
+	stdout, _, code := c.finish(t, cmd)
 	assert.Empty(t, stdout)
 	assert.Equal(t, exitInterrupted, code)
 	wiped := strings.Repeat(" ", 70) + "\r"
@@ -96,8 +97,9 @@ func TestVerifyQuestion(t *testing.T) {
 			w := newMove(t)
 			require.NoError(t, w.Fail(connectlinkstest.Failure{Times: -1, Status: 403, Body: `{"status":403}`}))
 			pt := pseudoterminal.New(t)
-			cmd := w.linkctl(t, "verify -type hubspot")
-			cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), pt.Program
+			c := w.linkctl("verify -type hubspot")
+			cmd := c.process(t)
+			cmd.Stdin, cmd.Stderr = pt.Program, pt.Program
 			require.NoError(t, cmd.Start())
 			pt.Program.Close() // only the process writes there
 			question := pt.Until("Type yes: ")
@@ -106,7 +108,7 @@ func TestVerifyQuestion(t *testing.T) {
 			assert.Empty(t, w.Requests())
 			_, err := pt.Person.WriteString(tt.answer)
 			require.NoError(t, err)
-			_, _, code := finish(t, cmd)
+			_, _, code := c.finish(t, cmd)
 			assert.Equal(t, tt.code, code)
 			assert.Contains(t, pt.Until(tt.err), tt.err)
 			assert.Len(t, w.Requests(), tt.sent)
@@ -119,13 +121,14 @@ func TestVerifyInterruptedAtItsQuestion(t *testing.T) {
 	t.Parallel()
 	w := newMove(t)
 	pt := pseudoterminal.New(t)
-	cmd := w.linkctl(t, "verify -type hubspot")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), pt.Program
+	c := w.linkctl("verify -type hubspot")
+	cmd := c.process(t)
+	cmd.Stdin, cmd.Stderr = pt.Program, pt.Program
 	require.NoError(t, cmd.Start())
 	pt.Program.Close()
 	pt.Until("Type yes: ")
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	_, _, code := finish(t, cmd)
+	_, _, code := c.finish(t, cmd)
 	assert.Equal(t, -1, code, "the signal ended it")
 	assert.Empty(t, w.Requests())
 }
@@ -136,21 +139,21 @@ func TestVerifyAsksOnlyAtATerminal(t *testing.T) {
 	for _, shown := range []bool{false, true} {
 		w := newMove(t)
 		pt := pseudoterminal.New(t)
-		cmd := w.linkctl(t, "verify -type hubspot")
-		errs := new(bytes.Buffer)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = pt.Program, new(bytes.Buffer), errs
+		c := w.linkctl("verify -type hubspot")
+		cmd := c.process(t)
+		cmd.Stdin = pt.Program
 		if shown {
 			cmd.Stdin, cmd.Stderr = strings.NewReader("yes\n"), pt.Program
 		}
 		require.NoError(t, cmd.Start())
 		pt.Program.Close()
-		_, _, code := finish(t, cmd)
+		_, stderr, code := c.finish(t, cmd)
 		assert.Equal(t, exitUsage, code)
 		const nobody = "linkctl: verify asks first, and needs a terminal for that"
 		if shown {
 			assert.Contains(t, pt.Until(nobody), nobody)
 		} else {
-			assert.Contains(t, errs.String(), nobody)
+			assert.Contains(t, stderr, nobody)
 		}
 		assert.Empty(t, w.Requests())
 	}

@@ -71,12 +71,12 @@ func verify(ctx context.Context, a *app) error {
 	}
 	if !a.yes {
 		nobody := misuse("verify asks first, and needs a terminal for that", "start it with -yes")
-		if !a.tty || !terminal(os.Stdin) {
+		if !a.tty || !terminal(a.stdin) {
 			return nobody
 		}
 		question := fmt.Sprintf("verify makes two links for %s at %s, looks at them, and revokes them. It sends at most\n%d requests. It deletes and completes nothing. Go on? Type yes: ",
 			safe(a.typ), safe(a.baseURL), verifyRequests)
-		if err := ask(question, nobody, "nothing was made"); err != nil {
+		if err := a.ask(question, nobody, "nothing was made"); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/connectlinkstest"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
 var update = flag.Bool("update", false, "write docs/assumptions.md")
@@ -452,6 +453,7 @@ func TestVerifyCouldNotTell(t *testing.T) {
 // Failures come after any number of good answers. None of them passes for an answer that
 // differs from what is assumed, and run checks that links are revoked or named.
 func TestVerifyFailsLater(t *testing.T) {
+	n := 0
 	for name, failure := range map[string]connectlinkstest.Failure{
 		"silence":       {Hang: true},
 		"a lost answer": {Hang: true, CarryOut: true},
@@ -461,6 +463,9 @@ func TestVerifyFailsLater(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for good := 1; good < 30; good++ {
+				if !testkit.Race && !testkit.Sample(&n) {
+					continue
+				}
 				synctest.Test(t, func(t *testing.T) {
 					w := newVerification(t, "destination", connectlinkstest.Assumptions{})
 					defer w.Close()
@@ -480,10 +485,14 @@ func TestVerifyFailsLater(t *testing.T) {
 
 // Interrupted at any request, before it is sent or after, it revokes what it made.
 func TestVerifyInterrupted(t *testing.T) {
+	n := 0
 	for _, kind := range kinds {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprint(kind, " ", late), func(t *testing.T) {
 				for at := 1; ; at++ {
+					if !testkit.Race && !testkit.Sample(&n) {
+						continue
+					}
 					ended := false
 					synctest.Test(t, func(t *testing.T) {
 						w := newVerification(t, kind, connectlinkstest.Assumptions{})
@@ -889,7 +898,7 @@ func TestVerifyCommandLine(t *testing.T) {
 		"verify -type hubspot":            "verify asks first, and needs a terminal for that",
 		"verify -kind activation -type x": "-group is missing",
 	} {
-		stdout, stderr, code := execute(t, w.linkctl(t, args))
+		stdout, stderr, code := execute(t, w.linkctl(args))
 		assert.Equal(t, exitUsage, code, args)
 		assert.Empty(t, stdout, args)
 		assert.Contains(t, stderr, want, args)
@@ -901,7 +910,7 @@ func TestVerifyExitCode(t *testing.T) {
 	t.Parallel()
 	w := newMove(t)
 	require.NoError(t, w.Fail(connectlinkstest.Failure{Times: -1, Status: 403, Body: `{"status":403}`}))
-	stdout, stderr, code := execute(t, w.linkctl(t, "verify -yes -type hubspot -json"))
+	stdout, stderr, code := execute(t, w.linkctl("verify -yes -type hubspot -json"))
 	assert.Equal(t, 8, code)
 	assert.Contains(t, stderr, "the token may not do this (status 403)")
 	var rep verifyReport
@@ -926,7 +935,7 @@ func TestVerifySignal(t *testing.T) {
 		}
 	}))}
 	t.Cleanup(w.Close)
-	cmd := w.linkctl(t, "verify -yes -type hubspot")
+	cmd := w.linkctl("verify -yes -type hubspot").process(t)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	require.NoError(t, cmd.Start())

@@ -260,14 +260,14 @@ func retryAfter(resp *http.Response) (time.Duration, bool) {
 
 // describe sets the fields of an APIError from a response, without secrets.
 func (a *attempt) describe(e *APIError, resp *http.Response, body []byte) {
-	clean := func(s string) string { return redact.Line(s, maxMessage, a.secrets...) }
+	secrets := redact.New(a.secrets...)
 	status, message := failureText(body)
 	body = body[:min(len(body), maxError)]
-	e.Status = clean(status)
-	e.Message = clean(message)
-	e.RequestID = clean(resp.Header.Get("X-Request-Id"))
+	e.Status = secrets.Line(status, maxMessage)
+	e.Message = secrets.Line(message, maxMessage)
+	e.RequestID = secrets.Line(resp.Header.Get("X-Request-Id"), maxMessage)
 	e.Method, e.Path = a.call.method, a.call.path
-	e.Body = redact.Body(body, maxErrorBody, a.secrets...)
+	e.Body = secrets.Body(body, maxErrorBody)
 }
 
 // attemptError returns the error of an attempt that ended with err. err may be an error of the

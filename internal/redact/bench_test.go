@@ -46,7 +46,7 @@ func BenchmarkBody(b *testing.B) {
 				b.SetBytes(int64(len(body)))
 				b.ReportAllocs()
 				for b.Loop() {
-					redact.Body(body, 4<<10, token, plain)
+					redact.New(token, plain).Body(body, 4<<10)
 				}
 			})
 		}
@@ -56,7 +56,7 @@ func BenchmarkBody(b *testing.B) {
 func BenchmarkLine(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		redact.Line("Invalid type: not_a_real_type", 1<<10, token, "")
+		redact.New(token, "").Line("Invalid type: not_a_real_type", 1<<10)
 	}
 }
 

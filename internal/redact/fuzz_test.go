@@ -82,7 +82,7 @@ func FuzzRedact(f *testing.F) {
 		if len(tok) >= 13 && strings.EqualFold(tok[:13], "secret-token:") {
 			part = tok[13:]
 		}
-		if len(part) < 4 || len(part) > 200 || redact.MayHold(redact.Withheld, tok) {
+		if len(part) < 4 || len(part) > 200 || mayHold(redact.Withheld, tok) {
 			t.Skip()
 		}
 		secret, choose := strings.ToLower(part), &choices{bytes: how}
@@ -92,8 +92,9 @@ func FuzzRedact(f *testing.F) {
 		}
 		text := before + " " + disguise(part, choose) + " " + after
 
-		line := redact.Line(text, len(text), tok)
-		body := string(redact.Body([]byte(text), len(text)/2, tok))
+		secrets := redact.New(tok)
+		line := secrets.Line(text, len(text))
+		body := string(secrets.Body([]byte(text), len(text)/2))
 		failed := redact.Error(errors.New(text), tok)
 		hidden := redact.Error(&wrapping{errors.New(text)}, tok)
 		// If the token itself has escapes, it depends on what they mean.
@@ -120,13 +121,13 @@ func FuzzRedact(f *testing.F) {
 			}
 		}
 		for max := range 20 {
-			for _, cut := range []string{redact.Line(before, max, tok), string(redact.Body([]byte(before), max, tok))} {
+			for _, cut := range []string{secrets.Line(before, max), string(secrets.Body([]byte(before), max))} {
 				if cut != redact.Withheld && (len(cut) > max || !utf8.ValidString(cut)) {
 					t.Errorf("cut to %d: %q", max, cut)
 				}
 			}
 		}
-		if line := redact.Line(before, len(before), tok); strings.ContainsFunc(line, unicode.IsControl) {
+		if line := secrets.Line(before, len(before)); strings.ContainsFunc(line, unicode.IsControl) {
 			t.Errorf("a control character in %q", line)
 		}
 	})

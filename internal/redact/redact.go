@@ -3,7 +3,7 @@
 // sources. Any of them may echo a request.
 //
 // A text that may hold a secret is replaced as a whole, because that is easier to get
-// right than to cut the secret out. [MayHold] decides.
+// right than to cut the secret out. [Secrets.MayHold] decides.
 package redact
 
 import (
@@ -36,14 +36,23 @@ const maxErrorText = 4 << 10 // bytes of an error's text that are kept
 // base64 and hexadecimal. Case does not matter, and neither do blanks, line breaks and
 // characters that are not printable ASCII. A token of four to seven characters counts
 // as a whole. MayHold ignores shorter tokens.
-func MayHold(text string, tokens ...string) bool {
-	return len(text) >= 4 && newSecrets(tokens).in(text) // nothing shorter is a secret
+func (s *Secrets) MayHold(text string) bool {
+	for range layers + 1 {
+		if s.inLayer(ascii(text)) {
+			return true
+		}
+		before := text
+		if text = unescape(text); text == before {
+			return false
+		}
+	}
+	return true // further layers may hide a secret
 }
 
 // Line returns the first max bytes of text in one line, or Withheld. It replaces
 // control characters by blanks. All of text decides, not only what is returned.
-func Line(text string, max int, tokens ...string) string {
-	if MayHold(text, tokens...) {
+func (s *Secrets) Line(text string, max int) string {
+	if s.MayHold(text) {
 		return Withheld
 	}
 	return printable(text, max, "")
@@ -51,9 +60,9 @@ func Line(text string, max int, tokens ...string) string {
 
 // Body returns the first max bytes of body, or Withheld. It replaces control characters
 // by blanks, except tabs and line breaks. All of body decides.
-func Body(body []byte, max int, tokens ...string) []byte {
+func (s *Secrets) Body(body []byte, max int) []byte {
 	text := string(body)
-	if MayHold(text, tokens...) {
+	if s.MayHold(text) {
 		return []byte(Withheld)
 	}
 	return []byte(printable(text, max, "\t\n\r"))
@@ -72,8 +81,8 @@ func Error(err error, tokens ...string) error {
 	}
 	var timeout interface{ Timeout() bool }
 	e := &redacted{text: Withheld, timeout: errors.As(err, &timeout) && timeout.Timeout()}
-	s, text, causes := newSecrets(tokens), err.Error(), known(err)
-	if !s.in(text) {
+	s, text, causes := New(tokens...), err.Error(), known(err)
+	if !s.MayHold(text) {
 		e.text = printable(text, maxErrorText, "")
 		if !s.inCauses(err) {
 			causes = []error{err}

@@ -64,6 +64,8 @@ func spell(s string, how func(byte) string, which func(byte) bool) string {
 	return b.String()
 }
 
+func mayHold(text string, tokens ...string) bool { return redact.New(tokens...).MayHold(text) }
+
 func every(byte) bool            { return true }
 func isAlphanumeric(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' }
 func isPunctuation(c byte) bool  { return !isAlphanumeric(c) }
@@ -89,8 +91,8 @@ func TestMayHoldAnEscapedToken(t *testing.T) {
 			}
 			for _, tok := range []string{token, plain} {
 				written := spell(tok, spelling.of, which)
-				assert.True(t, redact.MayHold("before "+written+" after", tok), "%s, %s: %s", spelling.name, part, written)
-				assert.True(t, redact.MayHold(written, "another-token", tok), "%s, %s: the second token", spelling.name, part)
+				assert.True(t, mayHold("before "+written+" after", tok), "%s, %s: %s", spelling.name, part, written)
+				assert.True(t, mayHold(written, "another-token", tok), "%s, %s: the second token", spelling.name, part)
 			}
 		}
 	}
@@ -105,18 +107,18 @@ func TestMayHoldAPartOfAToken(t *testing.T) {
 		}
 		for i := range len(secret) - 7 {
 			written := spell(secret[i:i+8], spelling.of, every)
-			assert.True(t, redact.MayHold("key "+written, token), "%s: %s", spelling.name, written)
-			assert.True(t, redact.MayHold(written+" key", token), "%s: %s", spelling.name, written)
+			assert.True(t, mayHold("key "+written, token), "%s: %s", spelling.name, written)
+			assert.True(t, mayHold(written+" key", token), "%s: %s", spelling.name, written)
 		}
 		for end := 8; end < len(secret); end++ {
 			cut := spell(secret[:end], spelling.of, every)
-			assert.True(t, redact.MayHold(cut+spelling.of(secret[end])[:1], token), "%s, cut off at %d", spelling.name, end)
+			assert.True(t, mayHold(cut+spelling.of(secret[end])[:1], token), "%s, cut off at %d", spelling.name, end)
 		}
 	}
 	for i := range len(secret) - 6 {
-		assert.False(t, redact.MayHold("key "+secret[i:i+7], token), "seven characters are too few")
+		assert.False(t, mayHold("key "+secret[i:i+7], token), "seven characters are too few")
 	}
-	assert.False(t, redact.MayHold("secret-token:"+secret[:7], token), "the prefix does not count")
+	assert.False(t, mayHold("secret-token:"+secret[:7], token), "the prefix does not count")
 }
 
 // These are forms that replacing the token in the text let through.
@@ -162,22 +164,22 @@ func TestMayHoldADisguisedToken(t *testing.T) {
 		"the middle":         "..." + secret[4:12] + "...",
 		"the end":            "*****" + secret[len(secret)-8:],
 	} {
-		assert.True(t, redact.MayHold("before "+text+" after", token), "%s: %s", name, text)
+		assert.True(t, mayHold("before "+text+" after", token), "%s: %s", name, text)
 	}
 	for before := range 3 {
 		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
 			text := encoding.EncodeToString([]byte("xyz"[:before] + binary))
-			assert.True(t, redact.MayHold(text, "secret-token:"+binary), text)
-			assert.False(t, redact.MayHold(encoding.EncodeToString([]byte("xyz"[:before]+"????????????????")), "secret-token:"+binary))
+			assert.True(t, mayHold(text, "secret-token:"+binary), text)
+			assert.False(t, mayHold(encoding.EncodeToString([]byte("xyz"[:before]+"????????????????")), "secret-token:"+binary))
 		}
 	}
 	// What looks like an escape, and is a part of the token.
-	assert.True(t, redact.MayHold(`pa%32s\u0073-w%6fr\u0064`, "pa%32ss-w%6frd"))
+	assert.True(t, mayHold(`pa%32s\u0073-w%6fr\u0064`, "pa%32ss-w%6frd"))
 	for _, tok := range []string{"pa%32ss-w%6frd", `tok-en\x41:25ab`, "a&amp;b&lt;c-d-e-f"} {
 		for _, spelling := range spellings {
 			if spelling.name != "backslash" {
-				assert.True(t, redact.MayHold(spell(tok, spelling.of, every), tok), spelling.name)
-				assert.True(t, redact.MayHold(spell(tok, spelling.of, isAlphanumeric), tok), spelling.name)
+				assert.True(t, mayHold(spell(tok, spelling.of, every), tok), spelling.name)
+				assert.True(t, mayHold(spell(tok, spelling.of, isAlphanumeric), tok), spelling.name)
 			}
 		}
 	}
@@ -189,16 +191,16 @@ func TestMayHoldInManyLayers(t *testing.T) {
 		return strings.ReplaceAll(text, "/", strings.Replace(escape, "*", strings.Repeat(more, n-1), 1))
 	}
 	for n := 1; n <= 9; n++ {
-		assert.True(t, redact.MayHold(layers(n, "abcd/efg", "%*2F", "25"), "abcd/efg"), "%d layers", n)
-		assert.True(t, redact.MayHold(layers(n, "abcd/efg", "&*#47;", "amp;"), "abcd/efg"), "%d layers", n)
+		assert.True(t, mayHold(layers(n, "abcd/efg", "%*2F", "25"), "abcd/efg"), "%d layers", n)
+		assert.True(t, mayHold(layers(n, "abcd/efg", "&*#47;", "amp;"), "abcd/efg"), "%d layers", n)
 	}
 	for n := 1; n <= 8; n++ {
-		assert.False(t, redact.MayHold(layers(n, "abcd/efg", "%*2F", "25"), "another-token"), "%d layers", n)
+		assert.False(t, mayHold(layers(n, "abcd/efg", "%*2F", "25"), "another-token"), "%d layers", n)
 	}
-	assert.True(t, redact.MayHold(layers(9, "abcd/efg", "%*2F", "25"), "another-token"), "nobody knows what is below")
-	assert.False(t, redact.MayHold(strings.Repeat(`\`, 256), token))
-	assert.False(t, redact.MayHold(strings.Repeat(`%`, 1000), token))
-	assert.True(t, redact.MayHold(strings.Repeat(`\`, 1000), token))
+	assert.True(t, mayHold(layers(9, "abcd/efg", "%*2F", "25"), "another-token"), "nobody knows what is below")
+	assert.False(t, mayHold(strings.Repeat(`\`, 256), token))
+	assert.False(t, mayHold(strings.Repeat(`%`, 1000), token))
+	assert.True(t, mayHold(strings.Repeat(`\`, 1000), token))
 }
 
 func TestMayHoldAShortToken(t *testing.T) {
@@ -210,29 +212,29 @@ func TestMayHoldAShortToken(t *testing.T) {
 				"key " + whole + " is wrong", spell(whole, format("%%%02x"), every), strings.ToUpper(whole), split(whole, "\u200b", 2),
 				base64.StdEncoding.EncodeToString([]byte("a key:" + whole + "~~")), base64.StdEncoding.EncodeToString([]byte("key:" + whole + "~~")),
 			} {
-				assert.Equal(t, n >= 4, redact.MayHold(text, tok), "%q in %q", tok, text)
+				assert.Equal(t, n >= 4, mayHold(text, tok), "%q in %q", tok, text)
 			}
-			assert.False(t, redact.MayHold("key "+whole[:n-1]+" "+whole[1:], tok), "%q is not whole", tok)
+			assert.False(t, mayHold("key "+whole[:n-1]+" "+whole[1:], tok), "%q is not whole", tok)
 		}
 	}
-	assert.False(t, redact.MayHold("anything", ""))
+	assert.False(t, mayHold("anything", ""))
 	for _, tok := range []string{secret[:9] + " " + secret[9:] + "\n", "Zq8/ xK2\r\n"} { // nobody would send it
-		assert.True(t, redact.MayHold("key "+tok, tok))
-		assert.True(t, redact.MayHold("key "+strings.Join(strings.Fields(tok), ""), tok))
+		assert.True(t, mayHold("key "+tok, tok))
+		assert.True(t, mayHold("key "+strings.Join(strings.Fields(tok), ""), tok))
 	}
-	assert.False(t, redact.MayHold("secret-token:", "secret-token:"))
-	assert.False(t, redact.MayHold("anything", "пароль"), "nobody would send it, and it would be in every text")
+	assert.False(t, mayHold("secret-token:", "secret-token:"))
+	assert.False(t, mayHold("anything", "пароль"), "nobody would send it, and it would be in every text")
 }
 
 func TestMayHoldAnUnlikelyToken(t *testing.T) {
 	t.Parallel()
 	for _, tok := range []string{strings.Repeat("a", 40), "12345678901234567890", "the.token.of.the.company", "--------------------", "Secret-Token:" + strings.Repeat("a", 40)} {
 		part := tok[len(tok)-8:]
-		assert.True(t, redact.MayHold("the key "+tok, tok))
-		assert.True(t, redact.MayHold("the key "+part, tok))
-		assert.False(t, redact.MayHold("the key "+part[1:], tok), part[1:])
-		assert.False(t, redact.MayHold("Invalid type: not_a_real_type", tok))
-		assert.False(t, redact.MayHold("invalid secret-token", tok))
+		assert.True(t, mayHold("the key "+tok, tok))
+		assert.True(t, mayHold("the key "+part, tok))
+		assert.False(t, mayHold("the key "+part[1:], tok), part[1:])
+		assert.False(t, mayHold("Invalid type: not_a_real_type", tok))
+		assert.False(t, mayHold("invalid secret-token", tok))
 	}
 }
 
@@ -291,16 +293,16 @@ func TestMayHoldANamedSecret(t *testing.T) {
 		for _, spelling := range spellings {
 			written := fmt.Sprintf(text, spell(auth, spelling.of, isPunctuation))
 			for _, tok := range []string{"", token} {
-				assert.True(t, redact.MayHold(written, tok), "%s: %s", spelling.name, written)
+				assert.True(t, mayHold(written, tok), "%s: %s", spelling.name, written)
 			}
 		}
 		if !strings.Contains(text, "y=2") { // which counts as a part of the value
-			assert.False(t, redact.MayHold(fmt.Sprintf(text, "abcdefg"), token), "%s with seven characters", text)
+			assert.False(t, mayHold(fmt.Sprintf(text, "abcdefg"), token), "%s with seven characters", text)
 		}
 	}
 	for _, text := range []string{"auth=%s", "auth='%s'", `auth="%s"`, `secret-token:"%s"`, `{"auth":"%s"}`, `{"auth" => "%s"}`, "secret-token:%s"} {
-		assert.True(t, redact.MayHold(fmt.Sprintf(text, "abcdefgh"), token), "%s with any value", text)
-		assert.False(t, redact.MayHold(fmt.Sprintf(text, "abcdefg"), token), "%s with seven characters", text)
+		assert.True(t, mayHold(fmt.Sprintf(text, "abcdefgh"), token), "%s with any value", text)
+		assert.False(t, mayHold(fmt.Sprintf(text, "abcdefg"), token), "%s with seven characters", text)
 	}
 }
 
@@ -311,8 +313,8 @@ func TestMayHoldARandomLink(t *testing.T) {
 		"aB3dE6gH9jK2", "x7Kp2mQ9", "Lw6pYs3fDg1uKe0aVoJi2r", "550e8400-e29b-41d4-a716-446655440000", "d41d8cd98f00b204e9800998ecf8427e",
 		"vkk3cuy6wt4fhuk2odhz5umsyo", "3f2a9b1c", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "AVoJiLwpYsfDguKea", "abcd1efg2",
 	} {
-		assert.True(t, redact.MayHold("see https://app.fivetran.com/links/"+value+" now"), value)
-		assert.True(t, redact.MayHold(`{"uri":"/links?id=`+value+`"}`), value)
+		assert.True(t, mayHold("see https://app.fivetran.com/links/"+value+" now"), value)
+		assert.True(t, mayHold(`{"uri":"/links?id=`+value+`"}`), value)
 	}
 }
 
@@ -381,54 +383,58 @@ func TestOrdinaryTextsStay(t *testing.T) {
 	t.Parallel()
 	for _, text := range ordinary {
 		for _, tok := range []string{"", token, plain, "secret-token:7bq4xk2ozvd6mwe3rfy5tapn2c"} {
-			assert.Equal(t, text, redact.Line(text, 1<<10, tok))
-			assert.Equal(t, text, string(redact.Body([]byte(text), 1<<10, tok)))
+			secrets := redact.New(tok)
+			assert.Equal(t, text, secrets.Line(text, 1<<10))
+			assert.Equal(t, text, string(secrets.Body([]byte(text), 1<<10)))
 		}
 	}
-	assert.False(t, redact.MayHold("see https://docs.example.com/from-s3-to-v2\nthen try again", token), "a line break ends a URL")
+	assert.False(t, mayHold("see https://docs.example.com/from-s3-to-v2\nthen try again", token), "a line break ends a URL")
 	bodies, err := filepath.Glob("../../testdata/error_*")
 	require.NoError(t, err)
 	require.NotEmpty(t, bodies)
 	for _, name := range bodies {
 		body, err := os.ReadFile(name)
 		require.NoError(t, err)
-		assert.Equal(t, string(body), string(redact.Body(body, 4<<10, token)), name)
+		assert.Equal(t, string(body), string(redact.New(token).Body(body, 4<<10)), name)
 	}
 }
 
 func TestLine(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, "one two  [31m   three", redact.Line("one\ntwo\r\x1b[31m\x00\u0085\x7fthree", 100, token))
-	assert.Equal(t, "one two three four five", redact.Line("one\u2028two\u2029three\u202efour\u2066five", 100, token))
-	assert.Equal(t, "a\ufffdb\u00e9", redact.Line("a\x9bb\u00e9", 100), "C1 controls are not smuggled in as bytes")
-	assert.Equal(t, "one", redact.Line("one\ntwo", 3, token))
+	secrets := redact.New(token)
+	assert.Equal(t, "one two  [31m   three", secrets.Line("one\ntwo\r\x1b[31m\x00\u0085\x7fthree", 100))
+	assert.Equal(t, "one two three four five", secrets.Line("one\u2028two\u2029three\u202efour\u2066five", 100))
+	assert.Equal(t, "a\ufffdb\u00e9", redact.New().Line("a\x9bb\u00e9", 100), "C1 controls are not smuggled in as bytes")
+	assert.Equal(t, "one", secrets.Line("one\ntwo", 3))
 	for max, want := range []string{"", "a", "a", "aä", "aä", "aäö", "aäö"} {
-		assert.Equal(t, want, redact.Line("aäö", max, token), "at most %d bytes", max)
+		assert.Equal(t, want, secrets.Line("aäö", max), "at most %d bytes", max)
 	}
-	assert.Equal(t, redact.Withheld, redact.Line("key "+secret, 100, token))
-	assert.Equal(t, redact.Withheld, redact.Line("key "+secret, 3, token), "the cut does not decide")
-	assert.Equal(t, redact.Withheld, redact.Line(strings.Repeat("x", 1<<16)+secret, 512, token))
+	assert.Equal(t, redact.Withheld, secrets.Line("key "+secret, 100))
+	assert.Equal(t, redact.Withheld, secrets.Line("key "+secret, 3), "the cut does not decide")
+	assert.Equal(t, redact.Withheld, secrets.Line(strings.Repeat("x", 1<<16)+secret, 512))
 }
 
 func TestBody(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, "{\r\n\t\"a\": \"b \u00fc\"\n}", string(redact.Body([]byte("{\r\n\t\"a\": \"b\x00\u00fc\"\n}"), 100, token)))
-	assert.Equal(t, "aä", string(redact.Body([]byte("aäö"), 4, token)))
-	assert.Empty(t, redact.Body(nil, 100, token))
-	assert.Equal(t, redact.Withheld, string(redact.Body([]byte(strings.Repeat("x", 1<<16)+secret), 512, token)))
+	secrets := redact.New(token)
+	assert.Equal(t, "{\r\n\t\"a\": \"b \u00fc\"\n}", string(secrets.Body([]byte("{\r\n\t\"a\": \"b\x00\u00fc\"\n}"), 100)))
+	assert.Equal(t, "aä", string(secrets.Body([]byte("aäö"), 4)))
+	assert.Empty(t, secrets.Body(nil, 100))
+	assert.Equal(t, redact.Withheld, string(secrets.Body([]byte(strings.Repeat("x", 1<<16)+secret), 512)))
 	body := []byte("kept")
-	redact.Body(body, 100, token)[0] = 'x'
+	secrets.Body(body, 100)[0] = 'x'
 	assert.Equal(t, "kept", string(body), "the result is a copy")
 }
 
 // A secret across the cut must not survive in half.
 func TestCutAcrossASecret(t *testing.T) {
 	t.Parallel()
+	secrets := redact.New(token, plain)
 	for _, text := range []string{token, plain, "/pbc?auth=" + auth} {
 		for at := 1; at <= len(text); at++ {
 			body := strings.Repeat("x", 512-at) + " " + text + strings.Repeat(" y", 100)
-			assert.Equal(t, redact.Withheld, redact.Line(body, 512, token, plain))
-			assert.Equal(t, redact.Withheld, string(redact.Body([]byte(body), 512, token, plain)))
+			assert.Equal(t, redact.Withheld, secrets.Line(body, 512))
+			assert.Equal(t, redact.Withheld, string(secrets.Body([]byte(body), 512)))
 		}
 	}
 }

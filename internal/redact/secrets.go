@@ -17,14 +17,15 @@ const (
 	layers   = 8               // layers of escapes that are undone
 )
 
-// secrets holds the parts of tokens that a text must not hold, in lower case.
-type secrets struct {
+// Secrets holds the parts of tokens that a text must not hold, in lower case.
+type Secrets struct {
 	windows map[string]bool // the parts of eight characters
 	short   []string        // whole tokens of four to seven characters
 }
 
-func newSecrets(tokens []string) *secrets {
-	s := &secrets{windows: map[string]bool{}}
+// New prepares the search for tokens.
+func New(tokens ...string) *Secrets {
+	s := &Secrets{windows: map[string]bool{}}
 	for _, token := range tokens {
 		if len(token) >= len(scheme) && strings.EqualFold(token[:len(scheme)], scheme) {
 			token = token[len(scheme):]
@@ -47,7 +48,7 @@ func newSecrets(tokens []string) *secrets {
 }
 
 // add adds the parts of a token, or of an encoding of it.
-func (s *secrets) add(text string) {
+func (s *Secrets) add(text string) {
 	text = strings.ReplaceAll(strings.ToLower(ascii(text)), " ", "")
 	if shortest <= len(text) && len(text) < window {
 		s.short = append(s.short, text)
@@ -57,22 +58,8 @@ func (s *secrets) add(text string) {
 	}
 }
 
-// in reports whether text may hold a secret.
-func (s *secrets) in(text string) bool {
-	for range layers + 1 {
-		if s.inLayer(ascii(text)) {
-			return true
-		}
-		before := text
-		if text = unescape(text); text == before {
-			return false
-		}
-	}
-	return true // further layers may hide a secret
-}
-
 // inLayer reports whether text may hold a secret that is not escaped.
-func (s *secrets) inLayer(text string) bool {
+func (s *Secrets) inLayer(text string) bool {
 	lower := strings.ToLower(text)
 	dense := strings.ReplaceAll(lower, " ", "")
 	for end := window; end <= len(dense); end++ {
@@ -84,7 +71,7 @@ func (s *secrets) inLayer(text string) bool {
 }
 
 // inCauses reports whether the text of an error that err wraps may hold a secret.
-func (s *secrets) inCauses(err error) bool {
+func (s *Secrets) inCauses(err error) bool {
 	var causes []error
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
@@ -92,7 +79,7 @@ func (s *secrets) inCauses(err error) bool {
 	case interface{ Unwrap() []error }:
 		causes = e.Unwrap()
 	}
-	return slices.ContainsFunc(causes, func(e error) bool { return e != nil && (s.in(e.Error()) || s.inCauses(e)) })
+	return slices.ContainsFunc(causes, func(e error) bool { return e != nil && (s.MayHold(e.Error()) || s.inCauses(e)) })
 }
 
 // ascii returns the printable ASCII of text, with blanks for tabs and line breaks.

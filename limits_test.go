@@ -543,7 +543,7 @@ func TestLimitsOfMemory(t *testing.T) {
 	require.GreaterOrEqual(t, len(shapes), 19)
 	n := 0
 	for _, shape := range shapes {
-		if !testkit.Sample(&n) {
+		if !testkit.Sample(&n) || !testkit.Thorough && n%10 != 1 { // each takes 100 ms
 			continue
 		}
 		t.Run(shape.name, func(t *testing.T) {
@@ -565,10 +565,10 @@ func TestLimitsOfMemory(t *testing.T) {
 				}
 				runtime.KeepAlive(v)
 			}
-			if testkit.Thorough || n%2 == 0 {
+			if testkit.Thorough || n%20 == 11 {
 				check("plain", respondTo(t, body))
 			}
-			if testkit.Thorough || n%2 == 1 {
+			if testkit.Thorough || n%20 == 1 {
 				check("gzip", serveGzip(t, body))
 			}
 		})

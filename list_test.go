@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,114 +20,58 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-// collection is a list of the API, and the two methods that read it.
+// collection is a list of the API. The answers below hold items like {"id":11}. item is what they
+// look like in this list.
 type collection struct {
-	name string
-	path string
-	item string // one object in JSON
-	list func(context.Context, *connectlinks.Client, connectlinks.ListOptions) error
-	all  func(context.Context, *connectlinks.Client, connectlinks.ListOptions) iter.Seq2[string, error] // the ids
+	testkit.Call
+	item string
 }
 
-type (
-	lister[T any] = func(context.Context, connectlinks.ListOptions) (*connectlinks.Page[T], error)
-	walker[T any] = func(context.Context, connectlinks.ListOptions) iter.Seq2[*T, error]
-)
-
-func newCollection[T any](name, path, item string, of func(*connectlinks.Client) (lister[T], walker[T])) collection {
-	return collection{name, path, item,
-		func(ctx context.Context, c *connectlinks.Client, opts connectlinks.ListOptions) error {
-			list, _ := of(c)
-			_, err := list(ctx, opts)
-			return err
-		},
-		func(ctx context.Context, c *connectlinks.Client, opts connectlinks.ListOptions) iter.Seq2[string, error] {
-			_, all := of(c)
-			return idsOf(all(ctx, opts))
-		},
-	}
-}
-
-// idsOf replaces the objects of a sequence by their ids.
-func idsOf[T any](seq iter.Seq2[*T, error]) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for v, err := range seq {
-			id := ""
-			switch {
-			case err == nil:
-				object := reflect.ValueOf(v).Elem()
-				field := object.FieldByName("ID")
-				if !field.IsValid() {
-					field = object.FieldByName("ServiceName")
-				}
-				id = strings.TrimPrefix(fmt.Sprint(field), "n")
-			case v != nil:
-				id = "something beside an error"
-			}
-			if !yield(id, err) {
-				return
-			}
+func collections() (lists []collection) {
+	for _, call := range testkit.Select(func(c testkit.Call) bool { return c.All != nil }) {
+		item := `{"id":$1}`
+		switch {
+		case call.Is("AllTypes"):
+			item = `{"service_name":"$1"}`
+		case call.Name == "Activations.All":
+			item = `{"id":"$1"}`
 		}
+		lists = append(lists, collection{call, item})
+	}
+	return lists
+}
+
+func eachCollection(t *testing.T, f func(t *testing.T, a collection)) {
+	t.Helper()
+	lists := collections()
+	require.Len(t, lists, 10)
+	for _, a := range lists {
+		t.Run(a.Name, func(t *testing.T) {
+			t.Parallel()
+			f(t, a)
+		})
 	}
 }
 
-func collections() []collection {
-	type client = *connectlinks.Client
-	const number, name, service = `{"id":%d}`, `{"id":"n%d"}`, `{"service_name":"n%d"}`
-	return []collection{
-		newCollection("links of sources", "/api/v1/source_connect_links", number,
-			func(c client) (lister[connectlinks.SourceConnectLink], walker[connectlinks.SourceConnectLink]) {
-				return c.Sources.ListConnectLinks, c.Sources.AllConnectLinks
-			}),
-		newCollection("types of sources", "/api/v1/source_types", service,
-			func(c client) (lister[connectlinks.SourceType], walker[connectlinks.SourceType]) {
-				return c.Sources.ListTypes, c.Sources.AllTypes
-			}),
-		newCollection("sources", "/api/v1/sources", number,
-			func(c client) (lister[connectlinks.Source], walker[connectlinks.Source]) {
-				return c.Sources.List, c.Sources.All
-			}),
-		newCollection("links of destinations", "/api/v1/destination_connect_links", number,
-			func(c client) (lister[connectlinks.DestinationConnectLink], walker[connectlinks.DestinationConnectLink]) {
-				return c.Destinations.ListConnectLinks, c.Destinations.AllConnectLinks
-			}),
-		newCollection("types of destinations", "/api/v1/connectors", service,
-			func(c client) (lister[connectlinks.DestinationType], walker[connectlinks.DestinationType]) {
-				return c.Destinations.ListTypes, c.Destinations.AllTypes
-			}),
-		newCollection("destinations", "/api/v1/destinations", number,
-			func(c client) (lister[connectlinks.Destination], walker[connectlinks.Destination]) {
-				return c.Destinations.List, c.Destinations.All
-			}),
-		newCollection("links of activations", "/api/v2/activation_connect_links", number,
-			func(c client) (lister[connectlinks.ActivationConnectLink], walker[connectlinks.ActivationConnectLink]) {
-				return c.Activations.ListConnectLinks, c.Activations.AllConnectLinks
-			}),
-		newCollection("types of activations", "/api/v2/activation_types", service,
-			func(c client) (lister[connectlinks.ActivationType], walker[connectlinks.ActivationType]) {
-				return c.Activations.ListTypes, c.Activations.AllTypes
-			}),
-		newCollection("activations", "/api/v2/activations", name,
-			func(c client) (lister[connectlinks.Activation], walker[connectlinks.Activation]) {
-				return c.Activations.List, c.Activations.All
-			}),
-		newCollection("workspaces", "/api/v1/workspaces", number,
-			func(c client) (lister[connectlinks.Workspace], walker[connectlinks.Workspace]) {
-				return c.Workspaces.List, c.Workspaces.All
-			}),
-	}
+// read returns the sequence of the collection. The answers are pages of list.
+func (a collection) read(t *testing.T, list *pages, opts connectlinks.ListOptions) iter.Seq2[any, error] {
+	t.Helper()
+	list.item = a.item
+	return a.All(t.Context(), testkit.Client(t, list, testkit.NoRetries), opts)
 }
 
 // pages answers for a list of pages of two: page 1 holds 11 and 12, page 2
 // holds 21 and 22. special answers in place of a page.
 type pages struct {
-	item    string
 	last    int
-	special func(page int) (status int, body string, ok bool)
+	special map[int]answer
+	item    string
 
 	mu      sync.Mutex
 	queries []string
 }
+
+var itemOfPage = regexp.MustCompile(`\{"id":(\d+)\}`)
 
 func (p *pages) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.mu.Lock()
@@ -136,25 +81,15 @@ func (p *pages) RoundTrip(r *http.Request) (*http.Response, error) {
 	if s := r.URL.Query().Get("page"); s != "" {
 		page, _ = strconv.Atoi(s)
 	}
-	if p.special != nil {
-		if status, body, ok := p.special(page); ok {
-			return testkit.Response(r, status, body), nil
+	a, ok := p.special[page]
+	if !ok {
+		next := "null"
+		if page < p.last {
+			next = strconv.Itoa(page + 1)
 		}
+		a = pageOf(next, p.last, page*10+1, page*10+2)
 	}
-	next := "null"
-	if page < p.last {
-		next = strconv.Itoa(page + 1)
-	}
-	return testkit.Response(r, http.StatusOK, p.body(next, page*10+1, page*10+2)), nil
-}
-
-func (p *pages) body(next string, ids ...int) string {
-	items := make([]string, len(ids))
-	for i, id := range ids {
-		items[i] = fmt.Sprintf(p.item, id)
-	}
-	return fmt.Sprintf(`{"status":"success","pagination":{"total_records":6,"per_page":2,"prev_page":null,"page":1,"next_page":%s,"last_page":%d},"data":[%s]}`,
-		next, p.last, strings.Join(items, ","))
+	return testkit.Response(r, a.status, itemOfPage.ReplaceAllString(a.body, p.item)), nil
 }
 
 func (p *pages) requests() int {
@@ -163,47 +98,61 @@ func (p *pages) requests() int {
 	return len(p.queries)
 }
 
-// collect returns the ids and the errors of a sequence. It stops after 99 of them.
-func collect(seq iter.Seq2[string, error]) (ids []string, errs []error) {
-	for id, err := range seq {
-		if len(ids)+len(errs) > 99 {
+// pageOf is a page with these ids.
+func pageOf(next string, last int, ids ...int) answer {
+	items := make([]string, len(ids))
+	for i, id := range ids {
+		items[i] = fmt.Sprintf(`{"id":%d}`, id)
+	}
+	return ok(fmt.Sprintf(`{"status":"success","pagination":{"total_records":6,"per_page":2,"prev_page":null,"page":1,`+
+		`"next_page":%s,"last_page":%d},"data":[%s]}`, next, last, strings.Join(items, ",")))
+}
+
+// idOf returns the id or the service name of an object.
+func idOf(v any) string {
+	object := reflect.ValueOf(v).Elem()
+	for _, name := range []string{"ID", "ServiceName"} {
+		if field := object.FieldByName(name); field.IsValid() {
+			return fmt.Sprint(field)
+		}
+	}
+	return "without an id"
+}
+
+// collect returns the ids of a sequence in its order, with "error" for an error, and the errors.
+// It stops after 99 of them.
+func collect(t *testing.T, seq iter.Seq2[any, error]) (ids string, errs []error) {
+	t.Helper()
+	var got []string
+	for v, err := range seq {
+		if len(got) > 99 {
 			break
 		}
 		if err != nil {
-			errs = append(errs, err)
+			assert.Nil(t, v, "beside an error")
+			got, errs = append(got, "error"), append(errs, err)
 			continue
 		}
-		ids = append(ids, id)
+		got = append(got, idOf(v))
 	}
-	return ids, errs
-}
-
-func eachCollection(t *testing.T, f func(t *testing.T, a collection)) {
-	t.Helper()
-	for _, a := range collections() {
-		t.Run(a.name, func(t *testing.T) {
-			t.Parallel()
-			f(t, a)
-		})
-	}
+	return strings.Join(got, " "), errs
 }
 
 func TestAllFetchesAPageWhenItIsRead(t *testing.T) {
 	t.Parallel()
 	eachCollection(t, func(t *testing.T, a collection) {
-		list := &pages{item: a.item, last: 3}
+		list := &pages{last: 3, item: a.item}
 		client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-			assert.Equal(t, a.path, r.URL.Path)
-			assert.Equal(t, http.MethodGet, r.Method)
+			assert.Equal(t, "GET "+a.Path, r.Method+" "+r.URL.Path)
 			return list.RoundTrip(r)
 		}))
-		seq := a.all(t.Context(), client, connectlinks.ListOptions{})
+		seq := a.All(t.Context(), client, connectlinks.ListOptions{})
 		assert.Zero(t, list.requests(), "nothing before the range")
 		var fetched []int
 		var ids []string
-		for id, err := range seq {
+		for v, err := range seq {
 			require.NoError(t, err)
-			ids = append(ids, id)
+			ids = append(ids, idOf(v))
 			fetched = append(fetched, list.requests())
 		}
 		assert.Equal(t, []string{"11", "12", "21", "22", "31", "32"}, ids)
@@ -217,10 +166,10 @@ func TestAllFetchesNothingAfterABreak(t *testing.T) {
 	t.Parallel()
 	eachCollection(t, func(t *testing.T, a collection) {
 		for _, stop := range []string{"11", "12", "21"} {
-			list := &pages{item: a.item, last: 3}
-			for id, err := range a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}) {
+			list := &pages{last: 3}
+			for v, err := range a.read(t, list, connectlinks.ListOptions{}) {
 				require.NoError(t, err)
-				if id == stop {
+				if idOf(v) == stop {
 					break
 				}
 			}
@@ -232,18 +181,18 @@ func TestAllFetchesNothingAfterABreak(t *testing.T) {
 func TestEveryRangeOfAllStartsAgain(t *testing.T) {
 	t.Parallel()
 	eachCollection(t, func(t *testing.T, a collection) {
-		list := &pages{item: a.item, last: 2}
-		seq := a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{})
-		for id, err := range seq { // left in the middle
+		list := &pages{last: 2}
+		seq := a.read(t, list, connectlinks.ListOptions{})
+		for v, err := range seq { // left in the middle
 			require.NoError(t, err)
-			if id == "21" {
+			if idOf(v) == "21" {
 				break
 			}
 		}
 		for range 2 {
-			ids, errs := collect(seq)
+			ids, errs := collect(t, seq)
 			assert.Empty(t, errs)
-			assert.Equal(t, []string{"11", "12", "21", "22"}, ids)
+			assert.Equal(t, "11 12 21 22", ids)
 		}
 		assert.Equal(t, 6, list.requests())
 
@@ -253,11 +202,11 @@ func TestEveryRangeOfAllStartsAgain(t *testing.T) {
 		two, stopTwo := iter.Pull2(seq)
 		defer stopTwo()
 		for _, want := range []string{"11", "12", "21", "22"} {
-			for _, next := range []func() (string, error, bool){one, two} {
-				id, err, ok := next()
-				assert.True(t, ok)
-				assert.NoError(t, err)
-				assert.Equal(t, want, id)
+			for _, next := range []func() (any, error, bool){one, two} {
+				v, err, ok := next()
+				require.True(t, ok)
+				require.NoError(t, err)
+				assert.Equal(t, want, idOf(v))
 			}
 		}
 	})
@@ -269,23 +218,22 @@ func TestAllKeepsTheOptions(t *testing.T) {
 		for _, c := range []struct {
 			opts    connectlinks.ListOptions
 			queries []string
-			ids     []string
+			ids     string
 		}{
-			{connectlinks.ListOptions{Page: 2}, []string{"order=asc&page=2", "order=asc&page=3"}, []string{"21", "22", "31", "32"}},
-			{connectlinks.ListOptions{Page: 3}, []string{"order=asc&page=3"}, []string{"31", "32"}},
+			{connectlinks.ListOptions{Page: 2}, []string{"order=asc&page=2", "order=asc&page=3"}, "21 22 31 32"},
+			{connectlinks.ListOptions{Page: 3}, []string{"order=asc&page=3"}, "31 32"},
 			{
 				connectlinks.ListOptions{Page: 2, PerPage: 2, Order: connectlinks.OrderDesc},
-				[]string{"order=desc&page=2&per_page=2", "order=desc&page=3&per_page=2"},
-				[]string{"21", "22", "31", "32"},
+				[]string{"order=desc&page=2&per_page=2", "order=desc&page=3&per_page=2"}, "21 22 31 32",
 			},
 			{
 				connectlinks.ListOptions{PerPage: 100, Order: connectlinks.OrderAsc},
 				[]string{"order=asc&per_page=100", "order=asc&page=2&per_page=100", "order=asc&page=3&per_page=100"},
-				[]string{"11", "12", "21", "22", "31", "32"},
+				"11 12 21 22 31 32",
 			},
 		} {
-			list := &pages{item: a.item, last: 3}
-			ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), c.opts))
+			list := &pages{last: 3}
+			ids, errs := collect(t, a.read(t, list, c.opts))
 			assert.Empty(t, errs)
 			assert.Equal(t, c.ids, ids, "%+v", c.opts)
 			assert.Equal(t, c.queries, list.queries, "%+v", c.opts)
@@ -293,136 +241,67 @@ func TestAllKeepsTheOptions(t *testing.T) {
 	})
 }
 
-func TestPageThatDoesNotAdvance(t *testing.T) {
+// Pages that do not lead on, and pages that cannot be read. A list that goes on after its last page,
+// or on a page that is not a later one, has no end.
+func TestOddPagesInAll(t *testing.T) {
 	t.Parallel()
-	eachCollection(t, func(t *testing.T, a collection) {
-		for name, c := range map[string]struct {
-			start int
-			next  string // of the page that is read second
-		}{
-			"itself":      {0, "2"},
-			"the first":   {0, "1"},
-			"negative":    {0, "-1"},
-			"later start": {5, "6"},
-			"backwards":   {5, "2"},
-		} {
-			list := &pages{item: a.item, last: 9}
-			second := max(c.start, 1) + 1
-			list.special = func(page int) (int, string, bool) {
-				return 200, list.body(c.next, page*10+1), page == second
-			}
-			ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{Page: c.start}))
-			assert.Equal(t, 2, list.requests(), name)
-			if assert.Len(t, errs, 1, name) {
-				assert.ErrorIs(t, errs[0], connectlinks.ErrBadResponse, name)
-			}
-			assert.LessOrEqual(t, len(ids), 3, name)
-			assert.GreaterOrEqual(t, len(ids), 2, "%s: the first page was good", name)
+	on := func(page int, a answer) map[int]answer { return map[int]answer{page: a} }
+	goesOn := func(last, from int) map[int]answer { // to page 3
+		all := map[int]answer{1: pageOf("2", last, 11), 2: pageOf("3", last, 21), 3: pageOf("null", last, 31)}
+		for page := 1; page < from; page++ {
+			delete(all, page)
 		}
-	})
-}
+		return all
+	}
+	for _, tt := range []struct {
+		name     string
+		first    int // the page to begin with
+		last     int
+		special  map[int]answer
+		ids      string
+		requests int
+		want     error
+	}{
+		{"the next page is the same", 0, 9, on(2, pageOf("2", 9, 21)), "11 12 21 error", 2, connectlinks.ErrBadResponse},
+		{"the next page is the first", 0, 9, on(2, pageOf("1", 9, 21)), "11 12 21 error", 2, connectlinks.ErrBadResponse},
+		{"the next page is negative", 0, 9, on(2, pageOf("-1", 9, 21)), "11 12 21 error", 2, connectlinks.ErrBadResponse},
+		{"the next page is the same, from page 5", 5, 9, on(6, pageOf("6", 9, 61)), "51 52 61 error", 2, connectlinks.ErrBadResponse},
+		{"the next page is an earlier one, from page 5", 5, 9, on(6, pageOf("2", 9, 61)), "51 52 61 error", 2, connectlinks.ErrBadResponse},
 
-// A list that goes on after its last page has no end.
-func TestPageAfterTheLast(t *testing.T) {
-	t.Parallel()
-	eachCollection(t, func(t *testing.T, a collection) {
-		for last, ends := range map[int]bool{1: true, 2: true, 3: false, 9: false, 0: false, -1: false} {
-			list := &pages{item: a.item, last: last}
-			list.special = func(page int) (int, string, bool) {
-				next := strconv.Itoa(page + 1)
-				if page == 3 {
-					next = "null"
+		{"on after the last page, 1", 0, 1, goesOn(1, 1), "11 error", 1, connectlinks.ErrBadResponse},
+		{"on after the last page, 2", 0, 2, goesOn(2, 2), "11 12 21 error", 2, connectlinks.ErrBadResponse},
+		{"on to the last page", 0, 3, goesOn(3, 2), "11 12 21 31", 3, nil},
+		{"an end before the last page", 0, 9, goesOn(9, 2), "11 12 21 31", 3, nil},
+		{"on, with last page 0", 0, 0, goesOn(0, 1), "11 21 31", 3, nil},
+		{"on, with last page -1", 0, -1, goesOn(-1, 1), "11 21 31", 3, nil},
+
+		{"an empty page before another", 0, 9, on(2, pageOf("3", 9)), "11 12 error", 2, connectlinks.ErrBadResponse},
+		{"an empty last page", 0, 9, on(2, pageOf("null", 9)), "11 12", 2, nil},
+		{"no pagination", 0, 0, on(1, ok(`{"status":"success","data":[{"id":1}]}`)), "1", 1, nil},
+		{"null as pagination", 0, 0, on(1, ok(`{"status":"success","pagination":null,"data":[{"id":1}]}`)), "1", 1, nil},
+		{"an empty pagination", 0, 0, on(1, ok(`{"status":"success","pagination":{},"data":[{"id":1}]}`)), "1", 1, nil},
+		{"a legacy next", 0, 0, on(1, ok(`{"status":"success","next":"https://app.getcensus.com/x?page=2","data":[{"id":1}]}`)), "1", 1, nil},
+		{"no pagination, empty", 0, 0, on(1, ok(`{"status":"success","data":[]}`)), "", 1, nil},
+
+		{"a 500", 0, 3, on(2, answer{status: 500}), "11 12 error", 2, connectlinks.ErrServer},
+		{"a 404", 0, 3, on(2, answer{status: 404, body: `{"status":"not_found"}`}), "11 12 error", 2, connectlinks.ErrNotFound},
+		{"HTML", 0, 3, on(2, ok(`<html></html>`)), "11 12 error", 2, connectlinks.ErrBadResponse},
+		{"an item without an id", 0, 3, on(2, ok(`{"status":"success","data":[{}]}`)), "11 12 error", 2, connectlinks.ErrBadResponse},
+		{"no data", 0, 3, on(2, ok(`{"status":"success"}`)), "11 12 error", 2, connectlinks.ErrBadResponse},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			eachCollection(t, func(t *testing.T, a collection) {
+				list := &pages{last: tt.last, special: tt.special}
+				ids, errs := collect(t, a.read(t, list, connectlinks.ListOptions{Page: tt.first}))
+				assert.Equal(t, tt.ids, ids)
+				assert.Equal(t, tt.requests, list.requests())
+				for _, err := range errs {
+					assert.ErrorIs(t, err, tt.want)
 				}
-				return 200, list.body(next, page*10+1), page > 1 || last < 2
-			}
-			ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
-			if !ends {
-				assert.Empty(t, errs, "last page %d", last)
-				assert.Equal(t, 3, list.requests(), "last page %d", last)
-				continue
-			}
-			if assert.Len(t, errs, 1, "last page %d", last) {
-				assert.ErrorIs(t, errs[0], connectlinks.ErrBadResponse)
-			}
-			assert.Equal(t, last, list.requests(), "last page %d", last)
-			assert.NotEmpty(t, ids, "the items up to the last page are good")
-		}
-	})
-}
-
-func TestEmptyPageBeforeAnother(t *testing.T) {
-	t.Parallel()
-	eachCollection(t, func(t *testing.T, a collection) {
-		list := &pages{item: a.item, last: 9}
-		list.special = func(page int) (int, string, bool) { return 200, list.body("3"), page == 2 }
-		ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
-		assert.Equal(t, []string{"11", "12"}, ids)
-		assert.Equal(t, 2, list.requests())
-		if assert.Len(t, errs, 1) {
-			assert.ErrorIs(t, errs[0], connectlinks.ErrBadResponse)
-		}
-
-		list = &pages{item: a.item, last: 9}
-		list.special = func(page int) (int, string, bool) { return 200, list.body("null"), page == 2 }
-		ids, errs = collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
-		assert.Equal(t, []string{"11", "12"}, ids)
-		assert.Empty(t, errs, "an empty last page is no error")
-	})
-}
-
-func TestMissingPagination(t *testing.T) {
-	t.Parallel()
-	eachCollection(t, func(t *testing.T, a collection) {
-		item := fmt.Sprintf(a.item, 1)
-		for _, body := range []string{
-			`{"status":"success","data":[` + item + `]}`,
-			`{"status":"success","pagination":null,"data":[` + item + `]}`,
-			`{"status":"success","pagination":{},"data":[` + item + `]}`,
-			`{"status":"success","next":"https://app.getcensus.com` + a.path + `?page=2","data":[` + item + `]}`, // a legacy
-		} {
-			list := &pages{item: a.item, special: func(int) (int, string, bool) { return 200, body, true }}
-			ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
-			assert.Empty(t, errs, body)
-			assert.Equal(t, []string{"1"}, ids, body)
-			assert.Equal(t, 1, list.requests(), body)
-		}
-		list := &pages{item: a.item, special: func(int) (int, string, bool) { return 200, `{"status":"success","data":[]}`, true }}
-		ids, errs := collect(a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}))
-		assert.Empty(t, errs)
-		assert.Empty(t, ids)
-	})
-}
-
-func TestErrorInTheMiddleOfAList(t *testing.T) {
-	t.Parallel()
-	eachCollection(t, func(t *testing.T, a collection) {
-		for _, c := range []struct {
-			status int
-			body   string
-			want   error
-		}{
-			{500, ``, connectlinks.ErrServer},
-			{404, `{"status":"not_found"}`, connectlinks.ErrNotFound},
-			{200, `<html></html>`, connectlinks.ErrBadResponse},
-			{200, `{"status":"success","data":[{}]}`, connectlinks.ErrBadResponse},
-			{200, `{"status":"success"}`, connectlinks.ErrBadResponse},
-		} {
-			list := &pages{item: a.item, last: 3}
-			list.special = func(page int) (int, string, bool) { return c.status, c.body, page == 2 }
-			var ids []string
-			var errs []error
-			for id, err := range a.all(t.Context(), testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{}) {
-				if ids, errs = append(ids, id), append(errs, err); len(ids) > 9 {
-					break
-				}
-			}
-			assert.Equal(t, []string{"11", "12", ""}, ids, c.body)
-			if assert.Len(t, errs, 3) {
-				assert.ErrorIs(t, errs[2], c.want, c.body)
-			}
-			assert.Equal(t, 2, list.requests())
-		}
-	})
+			})
+		})
+	}
 }
 
 func TestAllEndsWithItsContext(t *testing.T) {
@@ -430,56 +309,50 @@ func TestAllEndsWithItsContext(t *testing.T) {
 	eachCollection(t, func(t *testing.T, a collection) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		list := &pages{item: a.item, last: 3}
-		seq := a.all(ctx, testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{})
-		got, errs := collect(func(yield func(string, error) bool) {
-			seq(func(id string, err error) bool {
-				if id == "12" {
+		list := &pages{last: 3, item: a.item}
+		seq := a.All(ctx, testkit.Client(t, list, testkit.NoRetries), connectlinks.ListOptions{})
+		ids, errs := collect(t, func(yield func(any, error) bool) {
+			for v, err := range seq {
+				if err == nil && idOf(v) == "12" {
 					cancel()
 				}
-				return yield(id, err)
-			})
+				if !yield(v, err) {
+					return
+				}
+			}
 		})
-		assert.Equal(t, []string{"11", "12"}, got)
-		if assert.Len(t, errs, 1) {
-			assert.ErrorIs(t, errs[0], context.Canceled)
-		}
+		assert.Equal(t, "11 12 error", ids)
+		require.NotEmpty(t, errs)
+		assert.ErrorIs(t, errs[0], context.Canceled)
 		assert.Equal(t, 1, list.requests())
 	})
 }
 
 func TestListOptionsInTheQuery(t *testing.T) {
 	t.Parallel()
-	for _, a := range collections() {
-		t.Run(a.name, func(t *testing.T) {
-			t.Parallel()
-			for _, c := range []struct {
-				opts connectlinks.ListOptions
-				want url.Values
-			}{
-				{connectlinks.ListOptions{}, nil},
-				{connectlinks.ListOptions{Page: 1}, url.Values{"page": {"1"}}},
-				{connectlinks.ListOptions{Page: 1 << 30}, url.Values{"page": {"1073741824"}}},
-				{connectlinks.ListOptions{PerPage: 1}, url.Values{"per_page": {"1"}}},
-				{connectlinks.ListOptions{PerPage: 100}, url.Values{"per_page": {"100"}}},
-				{connectlinks.ListOptions{Order: connectlinks.OrderAsc}, url.Values{"order": {"asc"}}},
-				{connectlinks.ListOptions{Order: connectlinks.OrderDesc}, url.Values{"order": {"desc"}}},
-				{
-					connectlinks.ListOptions{Page: 3, PerPage: 50, Order: connectlinks.OrderDesc},
-					url.Values{"page": {"3"}, "per_page": {"50"}, "order": {"desc"}},
-				},
-			} {
-				var got string
-				client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-					got = r.URL.RawQuery
-					return testkit.Response(r, 200, `{"status":"success","data":[]}`), nil
-				}))
-				err := a.list(t.Context(), client, c.opts)
-				require.NoError(t, err)
-				assert.Equal(t, c.want.Encode(), got)
-			}
-		})
-	}
+	eachCollection(t, func(t *testing.T, a collection) {
+		for _, c := range []struct {
+			opts connectlinks.ListOptions
+			want url.Values
+		}{
+			{connectlinks.ListOptions{}, nil},
+			{connectlinks.ListOptions{Page: 1}, url.Values{"page": {"1"}}},
+			{connectlinks.ListOptions{Page: 1 << 30}, url.Values{"page": {"1073741824"}}},
+			{connectlinks.ListOptions{PerPage: 1}, url.Values{"per_page": {"1"}}},
+			{connectlinks.ListOptions{PerPage: 100}, url.Values{"per_page": {"100"}}},
+			{connectlinks.ListOptions{Order: connectlinks.OrderAsc}, url.Values{"order": {"asc"}}},
+			{connectlinks.ListOptions{Order: connectlinks.OrderDesc}, url.Values{"order": {"desc"}}},
+			{
+				connectlinks.ListOptions{Page: 3, PerPage: 50, Order: connectlinks.OrderDesc},
+				url.Values{"page": {"3"}, "per_page": {"50"}, "order": {"desc"}},
+			},
+		} {
+			list := &pages{item: a.item}
+			_, err := a.List(t.Context(), testkit.Client(t, list), c.opts)
+			require.NoError(t, err)
+			assert.Equal(t, []string{c.want.Encode()}, list.queries)
+		}
+	})
 }
 
 func TestListOptionsThatAreRefused(t *testing.T) {
@@ -499,10 +372,11 @@ func TestListOptionsThatAreRefused(t *testing.T) {
 		{connectlinks.ListOptions{Page: -1, PerPage: 1000, Order: "x"}, []string{"Page", "PerPage", "Order"}},
 	} {
 		for _, a := range collections() {
-			checkRefused(t, rt, nil, a.list(t.Context(), client, c.opts), c.fields...)
-			ids, errs := collect(a.all(t.Context(), client, c.opts))
-			assert.Empty(t, ids, a.name)
-			if assert.Len(t, errs, 1, a.name) {
+			page, err := a.List(t.Context(), client, c.opts)
+			checkRefused(t, rt, page, err, c.fields...)
+			ids, errs := collect(t, a.All(t.Context(), client, c.opts))
+			assert.Equal(t, "error", ids, a.Name)
+			if assert.Len(t, errs, 1, a.Name) {
 				checkRefused(t, rt, nil, errs[0], c.fields...)
 			}
 		}

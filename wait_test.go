@@ -1,6 +1,7 @@
 package connectlinks_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,62 +19,63 @@ import (
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
-// linkState is the state of a link in the API's answers. The zero value is a live link.
+// answer is an answer of the API, an error of the transport, or no answer (hang).
+type answer struct {
+	status int
+	body   string
+	err    error
+	hang   bool
+}
+
+// ok is a 200.
+func ok(body string) answer { return answer{status: http.StatusOK, body: body} }
+
+func always(a answer) func(int) answer { return func(int) answer { return a } }
+
+// linkState is the state of the link. The zero value is a live link that the customer has used.
 type linkState struct {
-	id               int64 // of the connection; 0: null
-	expired, revoked bool
-	expiration       string
+	pending, expired, revoked bool
+	expiration                string
 }
 
-func (l linkState) String() string {
-	id := "null"
-	if l.id != 0 {
-		id = fmt.Sprint(l.id)
+func (l linkState) answer() answer {
+	link := testkit.LinkJSON
+	if l.pending {
+		link = strings.ReplaceAll(link, `_id":7`, `_id":null`)
 	}
-	if l.expiration == "" {
-		l.expiration = "2100-01-01T00:00:00.000Z"
+	if l.expired {
+		link = strings.Replace(link, `"expired":false`, `"expired":true`, 1)
 	}
-	return fmt.Sprintf(`{"status":"success","data":{"id":469,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x",`+
-		`"expiration":%q,"expired":%t,"revoked":%t,"group_id":"g","source_id":%s,"destination_id":%s}}`,
-		l.expiration, l.expired, l.revoked, id, id)
+	if l.revoked {
+		link = strings.Replace(link, `"revoked":false`, `"revoked":true`, 1)
+	}
+	if l.expiration != "" {
+		link = strings.Replace(link, "2100-07-22T23:42:47.239Z", l.expiration, 1)
+	}
+	return ok(testkit.Envelope("success", link))
 }
 
-func testedConnection(id int64, tested string) string {
-	if tested != "null" {
-		tested = `"` + tested + `"`
-	}
-	const steps = `{"steps":[{"step":"Verify connectivity","status":"success"},{"step":"Authenticate","status":"failure","error":{"message":"access denied"}}]}`
-	return fmt.Sprintf(`{"status":"success","data":{"id":%d,"name":"n","type":"hubspot","created_at":"2023-07-22T23:42:47.239Z",`+
-		`"last_tested_at":%s,"last_test_succeeded":false,"last_test_results":%s}}`, id, tested, steps)
-}
-
-func testedActivation(id, group, typ, created, tested string) string {
-	quote := func(s string) string {
-		if s == "null" {
-			return s
-		}
-		return `"` + s + `"`
-	}
-	return fmt.Sprintf(`{"id":%q,"name":"n","group_id":%q,"source_connection":{"id":1},"destination_connection":{"id":12,"type":%q,`+
-		`"created_at":%s,"last_tested_at":%s,"last_test_succeeded":true}}`, id, group, typ, quote(created), quote(tested))
-}
+// Times around testkit.Since, in JSON.
+const (
+	beforeSince = `"2019-12-31T23:59:59.999Z"`
+	atSince     = `"2020-01-01T00:00:00.000Z"`
+	afterSince  = `"2020-01-01T00:00:00.001Z"`
+	laterSince  = `"2020-01-01T00:00:01.000Z"`
+)
 
 // waitedAPI answers for a link and its connection, and records the times of the requests.
 type waitedAPI struct {
 	start time.Time
-	link  func(n int) (int, string, error) // the n-th answer, from 0
-	made  func(n int) (int, string, error)
+	link  func(n int) answer // the n-th answer, from 0
+	made  func(n int) answer
 	asked []time.Duration // for the link
 	found []time.Duration // for what it made
 	paths []string
 }
 
-func always(body fmt.Stringer) func(int) (int, string, error) {
-	return func(int) (int, string, error) { return 200, body.String(), nil }
-}
-
-func alwaysBody(body string) func(int) (int, string, error) {
-	return func(int) (int, string, error) { return 200, body, nil }
+// begin forgets the requests, and sets the answers.
+func (a *waitedAPI) begin(link, made func(n int) answer) {
+	*a = waitedAPI{start: time.Now(), link: link, made: made}
 }
 
 func (a *waitedAPI) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -81,186 +83,128 @@ func (a *waitedAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	since := time.Since(a.start)
-	a.paths = append(a.paths, r.Method+" "+r.URL.Path)
-	answer, n := a.made, len(a.found)
+	a.paths = append(a.paths, r.URL.Path)
+	var next answer
 	if strings.Contains(r.URL.Path, "connect_links/") {
-		answer, n = a.link, len(a.asked)
+		next = a.link(len(a.asked))
 		a.asked = append(a.asked, since)
 	} else {
+		next = a.made(len(a.found))
 		a.found = append(a.found, since)
 	}
-	if answer == nil {
-		return testkit.Response(r, http.StatusNotFound, `{"status":"not_found"}`), nil
+	switch {
+	case next.hang:
+		return testkit.Hang(r)
+	case next.err != nil:
+		return nil, next.err
 	}
-	status, body, err := answer(n)
-	if err != nil {
-		return nil, err
-	}
-	return testkit.Response(r, status, body), nil
+	return testkit.Response(r, next.status, next.body), nil
 }
 
-// wait is a wait for link 469: for a new connection, or for a renewal (renew).
+// wait is a wait for a link: for a new connection, or for a renewal (renew).
 type wait struct {
-	name  string
+	testkit.Call
 	renew bool
-	wait  func(ctx context.Context, c *connectlinks.Client, since time.Time) (any, error)
-	paths [2]string // of the link, and of what it makes
-	made  string    // what it makes, tested at 2023-11-07T05:31:56.000Z
-	none  string    // as made, before the customer has finished
+	fetch testkit.Call // for what the link makes
 }
 
-var errReset = errors.New("connection reset by peer")
-
-const (
-	beforeSince = "2023-11-07T05:31:55.000Z"
-	afterSince  = "2023-11-07T05:31:57.000Z"
-)
-
-func waits() []wait {
-	type (
-		ctx    = context.Context
-		client = *connectlinks.Client
-	)
-	list := func(items ...string) string {
-		return `{"status":"success","pagination":{"next_page":null},"data":[` + strings.Join(items, ",") + `]}`
+func waits() (waits []wait) {
+	for _, call := range testkit.Select(func(c testkit.Call) bool { return strings.Contains(c.Name, ".Wait") }) {
+		service, _, _ := strings.Cut(call.Name, ".")
+		waits = append(waits, wait{call, call.Is("WaitForReauthorization"), testkit.Named(service + ".Get")})
 	}
-	renewed := `{"status":"success","data":` + testedActivation("a", "g", "hubspot", beforeSince, afterSince) + `}`
-	stale := `{"status":"success","data":` + testedActivation("a", "g", "hubspot", beforeSince, beforeSince) + `}`
-	return []wait{
-		{
-			"Sources.WaitForConnection", false,
-			func(ctx ctx, c client, _ time.Time) (any, error) { return c.Sources.WaitForConnection(ctx, 469) },
-			[2]string{"GET /api/v1/source_connect_links/469", "GET /api/v1/sources/12"}, testedConnection(12, afterSince), "",
-		},
-		{
-			"Destinations.WaitForConnection", false,
-			func(ctx ctx, c client, _ time.Time) (any, error) { return c.Destinations.WaitForConnection(ctx, 469) },
-			[2]string{"GET /api/v1/destination_connect_links/469", "GET /api/v1/destinations/12"}, testedConnection(12, afterSince), "",
-		},
-		{
-			"Activations.WaitForActivation", false,
-			func(ctx ctx, c client, since time.Time) (any, error) {
-				return c.Activations.WaitForActivation(ctx, 469, since)
-			},
-			[2]string{"GET /api/v2/activation_connect_links/469", "GET /api/v2/activations"},
-			list(testedActivation("a", "g", "hubspot", afterSince, afterSince)), list(),
-		},
-		{
-			"Sources.WaitForReauthorization", true,
-			func(ctx ctx, c client, since time.Time) (any, error) {
-				return c.Sources.WaitForReauthorization(ctx, 469, since)
-			},
-			[2]string{"GET /api/v1/source_connect_links/469", "GET /api/v1/sources/12"},
-			testedConnection(12, afterSince), testedConnection(12, beforeSince),
-		},
-		{
-			"Destinations.WaitForReauthorization", true,
-			func(ctx ctx, c client, since time.Time) (any, error) {
-				return c.Destinations.WaitForReauthorization(ctx, 469, since)
-			},
-			[2]string{"GET /api/v1/destination_connect_links/469", "GET /api/v1/destinations/12"},
-			testedConnection(12, afterSince), testedConnection(12, beforeSince),
-		},
-		{
-			"Activations.WaitForReauthorization", true,
-			func(ctx ctx, c client, since time.Time) (any, error) {
-				return c.Activations.WaitForReauthorization(ctx, 469, "a", since)
-			},
-			[2]string{"GET /api/v2/activation_connect_links/469", "GET /api/v2/activations/a"}, renewed, stale,
-		},
-	}
+	return waits
+}
+
+// run waits with a client whose transport is rt.
+func (w wait) run(ctx context.Context, t *testing.T, rt http.RoundTripper, opts ...connectlinks.Option) (any, error) {
+	t.Helper()
+	return w.Do(ctx, testkit.Client(t, rt, append([]connectlinks.Option{testkit.NoRetries}, opts...)...))
 }
 
 // open is the link before the customer has finished, and done after that. Only V1's new
 // links differ.
-func (w wait) open() linkState {
-	if w.renew {
-		return linkState{id: 12}
+func (w wait) open() answer { return linkState{pending: !w.renew}.answer() }
+func (w wait) done() answer { return linkState{}.answer() }
+
+// made is what the link made, tested at a time in JSON. none is the same before the customer has
+// finished.
+func (w wait) made(tested string) answer {
+	object := testkit.ConnectionJSON
+	if strings.HasPrefix(w.Name, "Activations.") {
+		object = testkit.ActivationJSON
 	}
-	return linkState{}
+	object = strings.Replace(object, `"last_tested_at":"2023-07-22T23:42:47.239Z"`, `"last_tested_at":`+tested, 1)
+	if w.Is("WaitForActivation") {
+		return ok(testkit.List(object))
+	}
+	return ok(testkit.Envelope("success", object))
 }
 
-func (w wait) done() linkState { return linkState{id: 12} }
+func (w wait) none() answer {
+	switch {
+	case w.renew:
+		return w.made(beforeSince)
+	case w.Is("WaitForActivation"):
+		return ok(testkit.List())
+	}
+	return answer{status: http.StatusNotFound}
+}
 
 // eachWait runs f for each wait in a bubble of its own. The API's customer has
 // not finished yet.
-func eachWait(t *testing.T, f func(t *testing.T, w wait, api *waitedAPI, run func(ctx context.Context) (any, error))) {
+func eachWait(t *testing.T, f func(t *testing.T, w wait, api *waitedAPI)) {
 	t.Helper()
-	for _, w := range waits() {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				api := &waitedAPI{start: time.Now(), link: always(w.open())}
-				if w.none != "" {
-					api.made = alwaysBody(w.none)
-				}
-				client := testkit.Client(t, api, testkit.NoRetries)
-				f(t, w, api, func(ctx context.Context) (any, error) { return w.wait(ctx, client, refTestedAt) })
-			})
+	list := waits()
+	require.Len(t, list, 6)
+	for _, w := range list {
+		testkit.Bubble(t, w.Name, func(t *testing.T) {
+			f(t, w, &waitedAPI{start: time.Now(), link: always(w.open()), made: always(w.none())})
 		})
 	}
 }
 
-func checkSuccess(t *testing.T, v any, err error) {
-	t.Helper()
-	require.NoError(t, err)
-	require.NotNil(t, v)
-}
-
 func TestWaitReturnsTheConnectionAndItsTests(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
 		const polls = 5
-		api.link = func(n int) (int, string, error) {
+		failed := func(a answer) answer { // that the test failed is for the caller to see
+			a.body = strings.Replace(a.body, `"last_test_succeeded":true`, `"last_test_succeeded":false`, 1)
+			return a
+		}
+		api.link = func(n int) answer {
 			if n < polls {
-				return 200, w.open().String(), nil
+				return w.open()
 			}
-			return 200, w.done().String(), nil
+			return w.done()
 		}
-		api.made = func(int) (int, string, error) {
+		api.made = func(int) answer {
 			if len(api.asked) <= polls {
-				return 200, w.none, nil
+				return w.none()
 			}
-			return 200, w.made, nil
+			return failed(w.made(afterSince))
 		}
-		v, err := run(t.Context())
-		checkSuccess(t, v, err)
+		got, err := w.run(t.Context(), t, api)
+		require.NoError(t, err)
 		assert.Len(t, api.asked, polls+1)
-		for _, p := range api.paths {
-			assert.Contains(t, w.paths, p)
+		path := w.fetch.Path
+		if w.Is("WaitForActivation") {
+			path = testkit.Named("Activations.List").Path
 		}
-		no := false
-		steps := []connectlinks.TestStep{
-			{Step: "Verify connectivity", Status: "success"},
-			{Step: "Authenticate", Status: "failure", Error: "access denied"},
-		}
-		after := refTestedAt.Add(time.Second)
-		switch v := v.(type) {
-		case *connectlinks.Source:
-			assert.EqualValues(t, 12, v.ID)
-			assert.Equal(t, &no, v.LastTestSucceeded)
-			assert.Equal(t, after, v.LastTestedAt)
-		case *connectlinks.Destination:
-			assert.EqualValues(t, 12, v.ID)
-			assert.Equal(t, &no, v.LastTestSucceeded, "that it failed is for the caller to see")
-			assert.Equal(t, after, v.LastTestedAt)
-			assert.Equal(t, steps, v.LastTestResults)
-		case *connectlinks.Activation:
-			assert.Equal(t, "a", v.ID)
-			assert.Equal(t, after, v.Destination.LastTestedAt)
-			assert.NotEmpty(t, v.Raw)
-		default:
-			t.Errorf("unexpected %T", v)
-		}
+		assert.Subset(t, []string{w.Path, path}, api.paths)
+
+		want, err := w.fetch.Do(t.Context(), testkit.Client(t, testkit.Respond(200, failed(wait{Call: w.fetch}.made(afterSince)).body)))
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
 	})
 }
 
 func TestWaitPollsAtOnceAndThenMoreSeldom(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, _ wait, api *waitedAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		_, err := run(ctx)
+		_, err := w.run(ctx, t, api)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Zero(t, api.asked[0], "a link that is done already costs no time")
 		whole := 0
@@ -282,12 +226,12 @@ func TestWaitPollsAtOnceAndThenMoreSeldom(t *testing.T) {
 
 func TestWaitsPollAtDifferentMoments(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, _ wait, api *waitedAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
 		second := map[time.Duration]bool{}
 		for range 10 {
 			ctx, cancel := context.WithTimeout(t.Context(), 1800*time.Millisecond)
-			api.start, api.asked = time.Now(), nil
-			_, err := run(ctx)
+			api.begin(api.link, api.made)
+			_, err := w.run(ctx, t, api)
 			cancel()
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.GreaterOrEqual(t, len(api.asked), 2)
@@ -299,141 +243,147 @@ func TestWaitsPollAtDifferentMoments(t *testing.T) {
 
 func TestWaitPrefersTheConnectionToRevokedToExpired(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		none := api.made
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
 		for _, link := range []linkState{{expired: true}, {revoked: true}, {expired: true, revoked: true}} {
 			want, not := connectlinks.ErrLinkExpired, connectlinks.ErrLinkRevoked
 			if link.revoked {
 				want, not = not, want
 			}
-			link.id = w.open().id
-			api.link, api.made = always(link), none
-			start := time.Now()
-			v, err := run(t.Context())
+			link.pending = !w.renew
+			api.begin(always(link.answer()), always(w.none()))
+			v, err := w.run(t.Context(), t, api)
 			assert.ErrorIs(t, err, want, "%v", link)
 			assert.NotErrorIs(t, err, not)
 			assert.ErrorContains(t, err, "469")
 			assert.Nil(t, v)
-			assert.Zero(t, time.Since(start))
+			assert.Zero(t, time.Since(api.start))
 
-			link.id = 12
-			api.link, api.made = always(link), alwaysBody(w.made)
-			v, err = run(t.Context())
-			checkSuccess(t, v, err)
+			link.pending = false
+			api.begin(always(link.answer()), always(w.made(afterSince)))
+			v, err = w.run(t.Context(), t, api)
+			require.NoError(t, err)
+			assert.NotNil(t, v)
 		}
 	})
 }
 
-// The API's clock decides, not the local clock.
-func TestWaitIgnoresTheLocalClock(t *testing.T) {
-	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		for _, expiration := range []string{"1999-01-01T00:00:00.000Z", "2000-01-01T00:00:30.000Z"} { // long ago, and during the wait
-			link := w.open()
-			link.expiration = expiration
-			api.link, api.asked = func(n int) (int, string, error) {
-				link.expired = n == 30
-				return 200, link.String(), nil
-			}, nil
-			start := time.Now()
-			_, err := run(t.Context())
-			assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
-			assert.Len(t, api.asked, 31)
-			assert.Greater(t, time.Since(start), time.Minute)
-		}
-	})
-}
-
+// The API's clock decides when a link has expired, not the local clock.
 func TestWaitEndsWithTheLink(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		for want, dead := range map[error]linkState{
-			connectlinks.ErrLinkExpired: {expired: true, id: w.open().id},
-			connectlinks.ErrLinkRevoked: {revoked: true, id: w.open().id},
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		for _, tt := range []struct {
+			dead linkState
+			want error
+		}{
+			{linkState{expired: true}, connectlinks.ErrLinkExpired},
+			{linkState{revoked: true}, connectlinks.ErrLinkRevoked},
+			{linkState{expired: true, expiration: "1999-01-01T00:00:00.000Z"}, connectlinks.ErrLinkExpired}, // long ago
+			{linkState{expired: true, expiration: "2000-01-01T00:00:30.000Z"}, connectlinks.ErrLinkExpired}, // during the wait
 		} {
-			api.link, api.asked = func(n int) (int, string, error) {
-				if n < 7 {
-					return 200, w.open().String(), nil
+			tt.dead.pending = !w.renew
+			live := linkState{pending: !w.renew, expiration: tt.dead.expiration}
+			api.begin(func(n int) answer {
+				if n < 30 {
+					return live.answer()
 				}
-				return 200, dead.String(), nil
-			}, nil
-			_, err := run(t.Context())
-			assert.ErrorIs(t, err, want)
-			assert.Len(t, api.asked, 8)
+				return tt.dead.answer()
+			}, api.made)
+			_, err := w.run(t.Context(), t, api)
+			assert.ErrorIs(t, err, tt.want, "%v", tt.dead)
+			assert.Len(t, api.asked, 31)
+			assert.Greater(t, time.Since(api.start), time.Minute)
 		}
 	})
 }
 
-var firstErrors = map[string]struct {
-	status int
-	body   string
-	err    error
+var errReset = errors.New("connection reset by peer")
+
+// Answers to the first poll that end a wait. always says whether they end it later, too.
+var failedPolls = map[string]struct {
+	answer answer
 	want   error
+	always bool
 }{
-	"400":                  {400, `{"status":"error"}`, nil, connectlinks.ErrInvalidRequest},
-	"401":                  {401, `{"status":401}`, nil, connectlinks.ErrUnauthorized},
-	"403":                  {403, `{"status":"error"}`, nil, connectlinks.ErrForbidden},
-	"404":                  {404, `{"status":"not_found"}`, nil, connectlinks.ErrNotFound},
-	"410":                  {410, ``, nil, connectlinks.ErrNotFound},
-	"429":                  {429, ``, nil, connectlinks.ErrRateLimited},
-	"500":                  {500, ``, nil, connectlinks.ErrServer},
-	"not_found in a 200":   {200, `{"status":"not_found"}`, nil, connectlinks.ErrNotFound},
-	"HTML in a 200":        {200, `<html></html>`, nil, connectlinks.ErrBadResponse},
-	"a reset":              {0, ``, errReset, errReset},
-	"a link without a URL": {200, `{"status":"success","data":{"id":469}}`, nil, connectlinks.ErrBadResponse},
+	"400":                  {answer{status: 400, body: `{"status":"error"}`}, connectlinks.ErrInvalidRequest, true},
+	"401":                  {answer{status: 401, body: `{"status":401}`}, connectlinks.ErrUnauthorized, true},
+	"403":                  {answer{status: 403, body: `{"status":"error"}`}, connectlinks.ErrForbidden, true},
+	"404":                  {answer{status: 404, body: `{"status":"not_found"}`}, connectlinks.ErrNotFound, true},
+	"410":                  {answer{status: 410}, connectlinks.ErrNotFound, true},
+	"not_found in a 200":   {ok(`{"status":"not_found"}`), connectlinks.ErrNotFound, true},
+	"429":                  {answer{status: 429}, connectlinks.ErrRateLimited, false},
+	"500":                  {answer{status: 500}, connectlinks.ErrServer, false},
+	"HTML in a 200":        {ok(`<html></html>`), connectlinks.ErrBadResponse, false},
+	"a reset":              {answer{err: errReset}, errReset, false},
+	"a link without a URL": {ok(`{"status":"success","data":{"id":469}}`), connectlinks.ErrBadResponse, false},
 }
 
 func TestWaitEndsWithAFirstError(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, _ wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		for name, c := range firstErrors {
-			api.link, api.asked, api.found = func(int) (int, string, error) { return c.status, c.body, c.err }, nil, nil
-			start := time.Now()
-			v, err := run(t.Context())
-			assert.ErrorIs(t, err, c.want, name)
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		for name, poll := range failedPolls {
+			api.begin(always(poll.answer), api.made)
+			v, err := w.run(t.Context(), t, api)
+			assert.ErrorIs(t, err, poll.want, name)
 			assert.Nil(t, v, name)
-			assert.Zero(t, time.Since(start), name)
-			assert.Len(t, append(api.asked, api.found...), 1, name)
+			assert.Zero(t, time.Since(api.start), name)
+			assert.Len(t, api.paths, 1, name)
+		}
+	})
+}
+
+func TestWaitEndsWithALater4xx(t *testing.T) {
+	t.Parallel()
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		for name, poll := range failedPolls {
+			if !poll.always {
+				continue
+			}
+			api.begin(func(n int) answer {
+				if n < 3 {
+					return w.open()
+				}
+				return poll.answer
+			}, always(w.none()))
+			_, err := w.run(t.Context(), t, api)
+			assert.ErrorIs(t, err, poll.want, "the link: %s", name)
+			assert.Len(t, api.asked, 4, name)
+
+			api.begin(always(w.done()), always(poll.answer))
+			_, err = w.run(t.Context(), t, api)
+			assert.ErrorIs(t, err, poll.want, "what it made: %s", name)
+			assert.Len(t, api.asked, 1, name)
 		}
 	})
 }
 
 func TestWaitGoesOnAfterALaterError(t *testing.T) {
 	t.Parallel()
-	passing := []func() (int, string, error){
-		func() (int, string, error) { return 500, `{"status":"error"}`, nil },
-		func() (int, string, error) { return 502, `<html></html>`, nil },
-		func() (int, string, error) { return 503, ``, nil },
-		func() (int, string, error) { return 429, ``, nil },
-		func() (int, string, error) { return 408, ``, nil },
-		func() (int, string, error) { return 0, ``, errReset },
-		func() (int, string, error) { return 200, `<html></html>`, nil },
-		func() (int, string, error) { return 200, ``, nil },
+	passing := []answer{
+		{status: 500, body: `{"status":"error"}`}, {status: 502, body: `<html></html>`}, {status: 503},
+		{status: 429}, {status: 408}, {err: errReset}, ok(`<html></html>`), ok(""),
 	}
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		n := 0
-		api.link = func(int) (int, string, error) {
-			if n++; n%2 == 1 && n < 2*len(passing) {
-				return 200, w.open().String(), nil
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		api.link = func(n int) answer {
+			switch {
+			case n >= 2*len(passing):
+				return w.done()
+			case n%2 == 0:
+				return w.open()
 			}
-			if n < 2*len(passing) {
-				return passing[n/2]()
-			}
-			return 200, w.done().String(), nil
+			return passing[n/2]
 		}
 		m := 0
-		none := api.made
-		api.made = func(int) (int, string, error) { // and so does what was made
-			if n < 2*len(passing) {
-				return none(0)
+		api.made = func(int) answer { // and so does what was made
+			if len(api.asked) <= 2*len(passing) {
+				return w.none()
 			}
 			if m++; m <= len(passing) {
-				return passing[m-1]()
+				return passing[m-1]
 			}
-			return 200, w.made, nil
+			return w.made(afterSince)
 		}
-		v, err := run(t.Context())
-		checkSuccess(t, v, err)
+		_, err := w.run(t.Context(), t, api)
+		require.NoError(t, err)
 		for i := 1; i < len(api.asked); i++ {
 			assert.LessOrEqual(t, api.asked[i]-api.asked[i-1], 10*time.Second)
 		}
@@ -441,130 +391,58 @@ func TestWaitGoesOnAfterALaterError(t *testing.T) {
 	})
 }
 
-func TestWaitEndsWithALater4xx(t *testing.T) {
-	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		for name, c := range firstErrors {
-			if c.status < 400 && !errors.Is(c.want, connectlinks.ErrNotFound) || c.status == 429 || c.status >= 500 {
-				continue
-			}
-			api.link, api.asked = func(n int) (int, string, error) {
-				if n < 3 {
-					return 200, w.open().String(), nil
-				}
-				return c.status, c.body, c.err
-			}, nil
-			_, err := run(t.Context())
-			assert.ErrorIs(t, err, c.want, "the link: %s", name)
-			assert.Len(t, api.asked, 4, name)
-
-			api.link, api.asked, api.found = always(w.done()), nil, nil
-			none := api.made
-			api.made = func(int) (int, string, error) { return c.status, c.body, c.err }
-			_, err = run(t.Context())
-			assert.ErrorIs(t, err, c.want, "what it made: %s", name)
-			assert.Len(t, api.asked, 1, name)
-			api.made = none
-		}
-	})
-}
-
 // A Retry-After of an hour does not end a wait.
 func TestWaitGoesOnAfterAThrottle(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		api.link = always(w.done())
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		api.begin(always(w.done()), func(int) answer {
+			if len(api.asked) < 3 {
+				return answer{status: 500}
+			}
+			return w.made(afterSince)
+		})
 		throttled := true
-		client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+		_, err := w.run(t.Context(), t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			resp, err := api.RoundTrip(r)
 			if err == nil && len(api.asked) == 2 && throttled {
 				throttled = false
-				resp.Body.Close()
-				resp = testkit.Response(r, 429, `{"status":"error"}`)
-				resp.Header.Set("Retry-After", "3600")
+				return testkit.Response(r, 429, `{"status":"error"}`, "Retry-After", "3600"), nil
 			}
 			return resp, err
 		}), connectlinks.WithMaxRetries(2))
-		none := api.made
-		api.made = func(n int) (int, string, error) {
-			if len(api.asked) < 3 && none == nil {
-				return 500, "", nil
-			}
-			if len(api.asked) < 3 {
-				return none(n)
-			}
-			return 200, w.made, nil
-		}
-		v, err := w.wait(t.Context(), client, refTestedAt)
-		checkSuccess(t, v, err)
+		require.NoError(t, err)
 		assert.False(t, throttled)
 	})
 }
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	hang := func(r *http.Request) (*http.Response, error) {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
-		v, err := run(ctx)
-		cancel()
-		assert.ErrorIs(t, err, context.DeadlineExceeded)
-		assert.Nil(t, v)
-		assert.Equal(t, 100*time.Second, time.Since(start))
-		assert.ErrorContains(t, err, "469")
-
-		// Cancelled between two requests.
-		start = time.Now()
-		ctx, cancel = context.WithCancel(t.Context())
-		time.AfterFunc(77*time.Second, cancel)
-		_, err = run(ctx)
-		assert.ErrorIs(t, err, context.Canceled)
-		assert.NotErrorIs(t, err, context.DeadlineExceeded)
-		assert.Equal(t, 77*time.Second, time.Since(start))
-		assert.NotContains(t, err.Error(), "the last answer")
-
-		// Ended during a request: the first one, or a later one.
-		for _, after := range []int{0, 5} {
-			n := 0
-			client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-				if n++; n > after {
-					return hang(r)
-				}
-				return api.RoundTrip(r)
-			}), connectlinks.WithTimeout(0), testkit.NoRetries)
-			for want, end := range map[error]func() (context.Context, context.CancelFunc){
-				context.DeadlineExceeded: func() (context.Context, context.CancelFunc) {
-					return context.WithTimeout(t.Context(), 50*time.Second)
-				},
-				context.Canceled: func() (context.Context, context.CancelFunc) {
-					ctx, cancel := context.WithCancel(t.Context())
-					time.AfterFunc(50*time.Second, cancel)
-					return ctx, cancel
-				},
-			} {
-				n = 0
-				start := time.Now()
-				ctx, cancel := end()
-				_, err := w.wait(ctx, client, refTestedAt)
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		for _, limit := range []timeLimit{
+			{deadline: 100 * time.Second, is: context.DeadlineExceeded},
+			{cancel: 77 * time.Second, is: context.Canceled},
+		} {
+			for name, hangs := range map[string]int{"between two requests": 1 << 30, "in the first request": 0, "in a later request": 5} {
+				api.begin(func(n int) answer {
+					if n >= hangs {
+						return answer{hang: true}
+					}
+					return w.open()
+				}, always(w.none()))
+				ctx, cancel := limit.context(t.Context())
+				v, err := w.run(ctx, t, api, connectlinks.WithTimeout(0))
 				cancel()
-				assert.ErrorIs(t, err, want, "after %d", after)
-				assert.NotContains(t, err.Error(), "the last answer", "after %d", after)
-				assert.Equal(t, 50*time.Second, time.Since(start))
-				assert.Equal(t, after+1, n)
+				testkit.Error{Context: limit.is, Timeout: limit.deadline > 0}.Check(t, err, w.Call)
+				assert.Nil(t, v, name)
+				assert.Equal(t, limit.deadline+limit.cancel, time.Since(api.start), name)
+				assert.NotContains(t, err.Error(), "the last answer", name)
+				if hangs > 0 {
+					assert.ErrorContains(t, err, "waiting for link 469", name)
+				} else {
+					assert.Len(t, api.asked, 1, name)
+				}
 			}
 		}
-
-		// Ended before it began.
-		ctx, cancel = context.WithCancel(t.Context())
-		cancel()
-		api.paths = nil
-		_, err = run(ctx)
-		assert.ErrorIs(t, err, context.Canceled)
-		assert.Empty(t, api.paths)
 	})
 }
 
@@ -572,81 +450,67 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 // finished". Package connectlinksweb shows another page if it was not.
 func TestWaitTellsNotFinishedFromNoAnswer(t *testing.T) {
 	t.Parallel()
-	type answer func(r *http.Request, api *waitedAPI) (*http.Response, error)
-	hang := func(r *http.Request, _ *waitedAPI) (*http.Response, error) {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	status := func(code int) answer {
-		return func(r *http.Request, _ *waitedAPI) (*http.Response, error) { return testkit.Response(r, code, ""), nil }
-	}
-	answers := func(r *http.Request, api *waitedAPI) (*http.Response, error) { return api.RoundTrip(r) }
-	isLink := func(r *http.Request) bool { return strings.Contains(r.URL.Path, "connect_links/") }
+	hang, broken, nonsense := answer{hang: true}, answer{status: 500}, ok("")
 	for name, test := range map[string]struct {
-		first, later answer // to requests for the link in the first poll, and in later polls
-		made         answer // to requests for the connection; nil: the customer has not finished
+		first, later answer // to requests for the link in the first poll, and in later polls; zero: the link
+		made         answer // to requests for the connection; zero: the customer has not finished
 		want         bool
 	}{
-		"not finished":                            {answers, answers, nil, true},
-		"not finished, then no answer":            {answers, hang, nil, true},
-		"not finished, then an error":             {answers, status(500), nil, false},
-		"not finished, then unusable":             {answers, status(200), nil, false},
-		"no answer":                               {hang, hang, nil, false},
-		"the link, and no answer about the rest":  {answers, answers, hang, false},
-		"the link, and an error about the rest":   {answers, answers, status(500), false},
-		"the link, and nonsense about the rest":   {answers, answers, status(200), false},
-		"the link, and a throttle about the rest": {answers, answers, status(429), false},
+		"not finished":                            {want: true},
+		"not finished, then no answer":            {later: hang, want: true},
+		"not finished, then an error":             {later: broken},
+		"not finished, then unusable":             {later: nonsense},
+		"no answer":                               {first: hang, later: hang},
+		"the link, and no answer about the rest":  {made: hang},
+		"the link, and an error about the rest":   {made: broken},
+		"the link, and nonsense about the rest":   {made: nonsense},
+		"the link, and a throttle about the rest": {made: answer{status: 429}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachWait(t, func(t *testing.T, w wait, api *waitedAPI, _ func(context.Context) (any, error)) {
-				polls := 0
-				if test.made != nil {
-					api.link = always(w.done())
+			eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+				link := w.open()
+				if test.made != (answer{}) {
+					link, api.made = w.done(), always(test.made)
 				}
-				client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-					switch {
-					case !isLink(r) && test.made != nil:
-						return test.made(r, api)
-					case !isLink(r):
-						return api.RoundTrip(r)
+				api.link = func(n int) answer {
+					if n == 0 {
+						return cmp.Or(test.first, link)
 					}
-					if polls++; polls == 1 {
-						return test.first(r, api)
-					}
-					return test.later(r, api)
-				}), testkit.NoRetries)
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-				defer cancel()
-				_, err := w.wait(ctx, client, refTestedAt)
-				require.ErrorIs(t, err, context.DeadlineExceeded)
-				var over interface{ NotFinished() bool }
-				assert.Equal(t, test.want, errors.As(err, &over) && over.NotFinished(), "%v", err)
+					return cmp.Or(test.later, link)
+				}
+				checkNotFinished(t, test.want, w, api)
 			})
 		})
 	}
 }
 
+// checkNotFinished checks the error of a wait that ends after five seconds.
+func checkNotFinished(t *testing.T, want bool, w wait, api *waitedAPI, opts ...connectlinks.Option) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := w.run(ctx, t, api, opts...)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	var over interface{ NotFinished() bool }
+	assert.Equal(t, want, errors.As(err, &over) && over.NotFinished(), "%v", err)
+}
+
 // A poll that the rate limiter refused tells nothing new.
 func TestWaitNotFinishedAtALimiter(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, _ func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
 		for allowed, want := range map[int]bool{2: true, 1: false} {
-			if allowed == 1 && w.none == "" {
+			if allowed == 1 && !w.renew && !w.Is("WaitForActivation") {
 				continue // the link alone says that the customer has not finished
 			}
 			n := 0
-			client := testkit.Client(t, api, testkit.NoRetries, connectlinks.WithRateLimiter(testkit.Limiter(func(context.Context) error {
+			checkNotFinished(t, want, w, api, connectlinks.WithRateLimiter(testkit.Limiter(func(context.Context) error {
 				if n++; n > allowed {
 					return errors.New("would exceed context deadline")
 				}
 				return nil
 			})))
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			_, err := w.wait(ctx, client, refTestedAt)
-			cancel()
-			var over interface{ NotFinished() bool }
-			assert.Equal(t, want, errors.As(err, &over) && over.NotFinished(), "%d: %v", allowed, err)
 		}
 	})
 }
@@ -654,167 +518,138 @@ func TestWaitNotFinishedAtALimiter(t *testing.T) {
 // A request that times out does not end a wait.
 func TestWaitGoesOnAfterATimeout(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, _ func(context.Context) (any, error)) {
-		n := 0
-		client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-			if n++; n == 4 {
-				<-r.Context().Done()
-				return nil, r.Context().Err()
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		api.begin(func(n int) answer {
+			switch {
+			case n < 3:
+				return w.open()
+			case n == 3:
+				return answer{hang: true}
 			}
-			if n > 4 {
-				api.link, api.made = always(w.done()), alwaysBody(w.made)
+			return w.done()
+		}, func(int) answer {
+			if len(api.asked) <= 3 {
+				return w.none()
 			}
-			return api.RoundTrip(r)
-		}), testkit.NoRetries)
-		start := time.Now()
-		v, err := w.wait(t.Context(), client, refTestedAt)
-		checkSuccess(t, v, err)
-		assert.Greater(t, time.Since(start), 30*time.Second)
+			return w.made(afterSince)
+		})
+		_, err := w.run(t.Context(), t, api)
+		require.NoError(t, err)
+		assert.Greater(t, time.Since(api.start), 30*time.Second)
 	})
 }
 
 func TestWaitForReauthorizationEndsWithANewTest(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
 		if !w.renew {
 			return
 		}
-		at := []string{"null", beforeSince, "2023-11-07T05:31:56.000Z", "2023-11-07T05:31:56.001Z"} // since is 56.000
-		api.made = func(n int) (int, string, error) {
-			if strings.HasPrefix(w.name, "Activations") {
-				return 200, `{"status":"success","data":` + testedActivation("a", "g", "hubspot", afterSince, at[n]) + `}`, nil
-			}
-			return 200, testedConnection(12, at[n]), nil
-		}
-		v, err := run(t.Context())
-		checkSuccess(t, v, err)
+		at := []string{"null", beforeSince, atSince, afterSince}
+		api.made = func(n int) answer { return w.made(at[n]) }
+		_, err := w.run(t.Context(), t, api)
+		require.NoError(t, err)
 		assert.Len(t, api.found, len(at))
 	})
 }
 
-func TestWaitsThatCannotBegin(t *testing.T) {
+func TestWaitForActivationNeedsATime(t *testing.T) {
 	t.Parallel()
-	client := testkit.Client(t, testkit.Unused(t))
-	ctx := t.Context()
-	for name, f := range map[string]func() error{
-		"linkID": func() error {
-			_, err := client.Sources.WaitForReauthorization(ctx, 0, refTestedAt)
-			return err
-		},
-		"activationID": func() error {
-			_, err := client.Activations.WaitForReauthorization(ctx, 469, "", refTestedAt)
-			return err
-		},
-		"since": func() error {
-			_, err := client.Activations.WaitForActivation(ctx, 469, time.Time{})
-			return err
-		},
-	} {
-		input := new(connectlinks.InputError)
-		if assert.ErrorAs(t, f(), &input, name) {
-			assert.Equal(t, name, input.Field)
-		}
-	}
+	_, err := testkit.Client(t, testkit.Unused(t)).Activations.WaitForActivation(t.Context(), 469, time.Time{})
+	assert.Equal(t, []string{"since"}, testkit.InputFields(t, err))
 }
 
 func TestWaitForReauthorizationOfAnotherLink(t *testing.T) {
 	t.Parallel()
-	for _, w := range waits() {
-		if !w.renew || strings.HasPrefix(w.name, "Activations") { // V2's links do not say
-			continue
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		if !w.renew || w.Name == "Activations.WaitForReauthorization" { // V2's links do not say
+			return
 		}
 		for _, id := range []string{"null", "0"} {
-			client := testkit.Client(t, testkit.Respond(200, strings.ReplaceAll(linkState{}.String(), "null", id)))
-			_, err := w.wait(t.Context(), client, refTestedAt)
-			require.ErrorIs(t, err, connectlinks.ErrInvalidRequest, w.name)
+			link := linkState{pending: true}.answer()
+			link.body = strings.ReplaceAll(link.body, "null", id)
+			api.begin(always(link), api.made)
+			_, err := w.run(t.Context(), t, api)
+			require.ErrorIs(t, err, connectlinks.ErrInvalidRequest)
 			require.EqualError(t, err, "connectlinks: waiting for link 469: invalid request: this is not a reauthorization link")
 		}
-	}
+	})
 }
 
 // Ten unusable responses in a row end a wait.
 func TestWaitEndsWithNonsense(t *testing.T) {
 	t.Parallel()
-	eachWait(t, func(t *testing.T, w wait, api *waitedAPI, run func(context.Context) (any, error)) {
-		none := api.made
-		api.link = func(n int) (int, string, error) {
+	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
+		api.link = func(n int) answer {
 			if n == 0 || n == 10 { // nine in a row do not end it
-				return 200, w.open().String(), nil
+				return w.open()
 			}
-			return 200, `<html></html>`, nil
+			return ok(`<html></html>`)
 		}
-		_, err := run(t.Context())
+		_, err := w.run(t.Context(), t, api)
 		require.ErrorIs(t, err, connectlinks.ErrBadResponse, "the link")
 		assert.Len(t, api.asked, 21)
 
-		api.asked, api.found = nil, nil
-		api.link, api.made = always(w.done()), alwaysBody(`{"status":"success","data":"x"}`)
-		_, err = run(t.Context())
+		api.begin(always(w.done()), always(ok(`{"status":"success","data":"x"}`)))
+		_, err = w.run(t.Context(), t, api)
 		require.ErrorIs(t, err, connectlinks.ErrBadResponse, "what it made")
 		assert.Len(t, api.found, 10)
-		api.made = none
 	})
+}
+
+// madeActivation is an activation in JSON whose destination was created at a time in JSON.
+func madeActivation(id, group, typ, created string) string {
+	return fmt.Sprintf(`{"id":%q,"group_id":%q,"destination":{"type":%q,"created_at":%s}}`, id, group, typ, created)
 }
 
 func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 	t.Parallel()
-	a := func(id, group, typ, created string) string {
-		return testedActivation(id, group, typ, created, "null")
-	}
-	const (
-		early = "2023-11-07T05:31:55.999Z"
-		since = "2023-11-07T05:31:56.000Z"
-		first = "2023-11-07T05:31:56.001Z"
-		later = "2023-11-07T05:31:57.000Z"
-	)
+	a := func(id, created string) string { return madeActivation(id, testkit.GroupID, "hubspot", created) }
 	others := []string{
-		a("early", "g", "hubspot", early),
-		a("since", "g", "hubspot", since),
-		a("never", "g", "hubspot", "null"),
-		a("group", "another", "hubspot", first),
-		a("type", "g", "braze", first),
-		a("case", "G", "hubspot", first),
+		a("early", beforeSince),
+		a("since", atSince),
+		a("never", "null"),
+		madeActivation("group", "another", "hubspot", afterSince),
+		madeActivation("type", testkit.GroupID, "braze", afterSince),
+		madeActivation("case", strings.ToUpper(testkit.GroupID), "hubspot", afterSince),
 	}
 	for name, c := range map[string]struct {
 		items []string
 		want  string
 	}{
 		"none":             {others, ""},
-		"one":              {append(others, a("it", "g", "hubspot", first)), "it"},
-		"oldest first":     {append(others, a("it", "g", "hubspot", first), a("later", "g", "hubspot", later)), "it"},
-		"oldest last":      {append(others, a("later", "g", "hubspot", later), a("it", "g", "hubspot", first)), "it"},
-		"only a later one": {append(others, a("it", "g", "hubspot", later)), "it"},
+		"one":              {append(others, a("it", afterSince)), "it"},
+		"oldest first":     {append(others, a("it", afterSince), a("later", laterSince)), "it"},
+		"oldest last":      {append(others, a("later", laterSince), a("it", afterSince)), "it"},
+		"only a later one": {append(others, a("it", laterSince)), "it"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				polls := 0
-				client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-					if strings.HasSuffix(r.URL.Path, "/activation_connect_links/469") {
-						polls++
-						return testkit.Response(r, 200, linkState{expired: polls > 3}.String()), nil
-					}
-					assert.Equal(t, "/api/v2/activations", r.URL.Path)
-					assert.Equal(t, "desc", r.URL.Query().Get("order"), "the newest are asked for")
-					// One activation to a page: it is found wherever it is.
-					page := 1
-					_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page)
-					next := "null"
-					if page < len(c.items) {
-						next = fmt.Sprint(page + 1)
-					}
-					return testkit.Response(r, 200, fmt.Sprintf(`{"status":"success","pagination":{"page":%d,"next_page":%s},"data":[%s]}`, page, next, c.items[page-1])), nil
-				}))
-				found, err := client.Activations.WaitForActivation(t.Context(), 469, refTestedAt)
-				if c.want == "" {
-					assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
-					assert.Equal(t, 4, polls)
-					return
+		testkit.Bubble(t, name, func(t *testing.T) {
+			polls := 0
+			client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(r.URL.Path, "/activation_connect_links/469") {
+					polls++
+					return testkit.Response(r, 200, linkState{expired: polls > 3}.answer().body), nil
 				}
-				require.NoError(t, err)
-				assert.Equal(t, c.want, found.ID)
-				assert.Equal(t, 1, polls)
-			})
+				assert.Equal(t, "/api/v2/activations", r.URL.Path)
+				assert.Equal(t, "desc", r.URL.Query().Get("order"), "the newest are asked for")
+				// One activation to a page: it is found wherever it is.
+				page := 1
+				_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page)
+				next := "null"
+				if page < len(c.items) {
+					next = fmt.Sprint(page + 1)
+				}
+				return testkit.Response(r, 200, fmt.Sprintf(`{"status":"success","pagination":{"page":%d,"next_page":%s},"data":[%s]}`, page, next, c.items[page-1])), nil
+			}))
+			found, err := client.Activations.WaitForActivation(t.Context(), 469, testkit.Since)
+			if c.want == "" {
+				assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
+				assert.Equal(t, 4, polls)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c.want, found.ID)
+			assert.Equal(t, 1, polls)
 		})
 	}
 }
@@ -825,6 +660,15 @@ func sandbox(t *testing.T, opts ...connectlinkstest.Option) *connectlinkstest.Se
 	srv := connectlinkstest.NewServer(append(opts, connectlinkstest.WithoutListener())...)
 	t.Cleanup(srv.Close)
 	return srv
+}
+
+// activationLink makes a link for an activation of a group of srv.
+func activationLink(t *testing.T, srv *connectlinkstest.Server, group string) *connectlinks.ActivationConnectLink {
+	t.Helper()
+	link, err := srv.PersonalClient().Activations.CreateConnectLink(t.Context(),
+		connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: group})
+	require.NoError(t, err)
+	return link
 }
 
 // The whole flow on the sandbox, for each kind, with its default assumptions and with
@@ -838,13 +682,16 @@ func TestWaitsOfTheWholeFlow(t *testing.T) {
 			KeepRevokedLinks: true, ShortActivationNames: true, NoTypeOnDestinations: true,
 		},
 	} {
-		for kind, f := range map[string]func(t *testing.T, srv *connectlinkstest.Server){
-			"source": sourceFlow, "destination": destinationFlow, "activation": activationFlow,
+		for kind, flow := range map[string]func(t *testing.T, srv *connectlinkstest.Server){
+			"source": func(t *testing.T, srv *connectlinkstest.Server) {
+				connectionFlow(t, srv, "postgres", srv.Client().Sources, func(s *connectlinks.Source) connectlinks.Connection { return s.Connection })
+			},
+			"destination": func(t *testing.T, srv *connectlinkstest.Server) {
+				connectionFlow(t, srv, "hubspot", srv.Client().Destinations, func(d *connectlinks.Destination) connectlinks.Connection { return d.Connection })
+			},
+			"activation": activationFlow,
 		} {
-			t.Run(kind+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) { f(t, sandbox(t, connectlinkstest.WithAssumptions(assume))) })
-			})
+			testkit.Bubble(t, kind+"/"+name, func(t *testing.T) { flow(t, sandbox(t, connectlinkstest.WithAssumptions(assume))) })
 		}
 	}
 }
@@ -866,67 +713,57 @@ func completeLater(t *testing.T, srv *connectlinkstest.Server, link connectlinks
 	}
 }
 
-func sourceFlow(t *testing.T, srv *connectlinkstest.Server) {
-	ctx, s := t.Context(), srv.Client().Sources
-	link, err := s.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "postgres"})
-	require.NoError(t, err)
-	finished := completeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{Name: "Warehouse"})
-	made, err := s.WaitForConnection(ctx, link.ID)
-	require.NoError(t, err)
-	finished()
-	assert.Equal(t, "Warehouse", made.Name)
-	assert.Equal(t, "postgres", made.Type)
-	assert.Equal(t, &refYes, made.LastTestSucceeded)
-
-	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
-	require.NoError(t, err)
-	assert.Equal(t, made.ID, renewal.SourceID)
-	finished = completeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
-	renewed, err := s.WaitForReauthorization(ctx, renewal.ID, made.LastTestedAt)
-	require.NoError(t, err)
-	finished()
-	assert.Equal(t, made.ID, renewed.ID)
-	assert.True(t, renewed.LastTestedAt.After(made.LastTestedAt))
+// connectionService is a service of V1.
+type connectionService[L, C any] interface {
+	CreateConnectLink(context.Context, connectlinks.CreateConnectLinkParams) (*L, error)
+	WaitForConnection(context.Context, int64) (*C, error)
+	CreateReauthorizationLink(context.Context, int64, connectlinks.CreateReauthorizationLinkParams) (*L, error)
+	WaitForReauthorization(context.Context, int64, time.Time) (*C, error)
 }
 
-func destinationFlow(t *testing.T, srv *connectlinkstest.Server) {
-	ctx, s := t.Context(), srv.Client().Destinations
-	link, err := s.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot"})
+func connectionFlow[L, C any](t *testing.T, srv *connectlinkstest.Server, service string,
+	s connectionService[L, C], of func(*C) connectlinks.Connection,
+) {
+	ctx := t.Context()
+	created, err := s.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: service})
 	require.NoError(t, err)
-	finished := completeLater(t, srv, link.ConnectLink, connectlinkstest.Submission{FailedTest: "access denied"})
-	made, err := s.WaitForConnection(ctx, link.ID)
+	link := testkit.LinksIn(created)[0]
+	finished := completeLater(t, srv, link, connectlinkstest.Submission{Name: "Warehouse", FailedTest: "access denied"})
+	found, err := s.WaitForConnection(ctx, link.ID)
 	require.NoError(t, err)
 	finished()
+	made := of(found)
+	assert.Equal(t, "Warehouse", made.Name)
 	require.NotNil(t, made.LastTestSucceeded)
 	assert.False(t, *made.LastTestSucceeded)
-	require.NotEmpty(t, made.LastTestResults)
-	assert.Equal(t, "access denied", made.LastTestResults[len(made.LastTestResults)-1].Error)
+	if service == "hubspot" { // a source says no more
+		require.NotEmpty(t, made.LastTestResults)
+		assert.Equal(t, "access denied", made.LastTestResults[len(made.LastTestResults)-1].Error)
+	}
 
-	renewal, err := s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
+	created, err = s.CreateReauthorizationLink(ctx, made.ID, connectlinks.CreateReauthorizationLinkParams{})
 	require.NoError(t, err)
-	assert.Equal(t, made.ID, renewal.DestinationID)
-	finished = completeLater(t, srv, renewal.ConnectLink, connectlinkstest.Submission{})
-	renewed, err := s.WaitForReauthorization(ctx, renewal.ID, made.LastTestedAt)
+	link = testkit.LinksIn(created)[0]
+	finished = completeLater(t, srv, link, connectlinkstest.Submission{})
+	found, err = s.WaitForReauthorization(ctx, link.ID, made.LastTestedAt)
 	require.NoError(t, err)
 	finished()
+	renewed := of(found)
+	assert.Equal(t, made.ID, renewed.ID)
+	assert.True(t, renewed.LastTestedAt.After(made.LastTestedAt))
 	assert.Equal(t, &refYes, renewed.LastTestSucceeded)
 }
 
 func activationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	ctx, s := t.Context(), srv.PersonalClient().Activations
-	create := func(group string) *connectlinks.ActivationConnectLink {
-		link, err := s.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: group})
-		require.NoError(t, err)
-		return link
-	}
 	// An older activation of the same group, and one of another group.
-	older := create(srv.Group())
+	older := activationLink(t, srv, srv.Group())
 	_, err := srv.Complete(older.ID)
 	require.NoError(t, err)
 	time.Sleep(time.Minute)
 	srv.AddGroup("another")
-	other := create("another")
-	link := create(srv.Group())
+	other := activationLink(t, srv, "another")
+	link := activationLink(t, srv, srv.Group())
 	_, err = srv.Complete(other.ID)
 	require.NoError(t, err)
 
@@ -948,11 +785,11 @@ func activationFlow(t *testing.T, srv *connectlinkstest.Server) {
 	assert.True(t, renewed.Destination.LastTestedAt.After(made.Destination.LastTestedAt))
 
 	// Revocation and expiry end waits, too.
-	link = create(srv.Group())
+	link = activationLink(t, srv, srv.Group())
 	time.AfterFunc(20*time.Second, func() { assert.NoError(t, srv.Revoke(link.ID)) })
 	_, err = s.WaitForActivation(ctx, link.ID, link.CreatedAt)
 	assert.ErrorIs(t, err, connectlinks.ErrLinkRevoked)
-	link = create(srv.Group())
+	link = activationLink(t, srv, srv.Group())
 	time.AfterFunc(20*time.Second, func() { srv.Advance(24 * time.Hour) })
 	_, err = s.WaitForActivation(ctx, link.ID, link.CreatedAt)
 	assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
@@ -964,19 +801,15 @@ func TestWaitForActivationWithAnotherClock(t *testing.T) {
 	t.Parallel()
 	for _, skew := range []time.Duration{-2 * time.Minute, 0, 2 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener())
-			defer srv.Close()
+			srv := sandbox(t)
 			srv.Advance(2*time.Minute + skew)
-			client := srv.PersonalClient()
 			time.Sleep(300 * time.Millisecond)
-			link, err := client.Activations.CreateConnectLink(t.Context(),
-				connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: srv.Group()})
-			require.NoError(t, err)
+			link := activationLink(t, srv, srv.Group())
 			time.AfterFunc(90*time.Second, func() {
 				_, err := srv.Complete(link.ID)
 				assert.NoError(t, err)
 			})
-			activation, err := client.Activations.WaitForActivation(t.Context(), link.ID, link.CreatedAt)
+			activation, err := srv.PersonalClient().Activations.WaitForActivation(t.Context(), link.ID, link.CreatedAt)
 			require.NoError(t, err)
 			assert.Equal(t, "hubspot", activation.Destination.Type)
 		})
@@ -989,48 +822,32 @@ func TestWaitForActivationReadsLittle(t *testing.T) {
 	t.Parallel()
 	for _, ignoresOrder := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			srv := connectlinkstest.NewServer(connectlinkstest.WithoutListener(),
-				connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{IgnoreOrder: ignoresOrder}))
-			defer srv.Close()
-			client := srv.PersonalClient()
-			create := func() *connectlinks.ActivationConnectLink {
-				link, err := client.Activations.CreateConnectLink(t.Context(),
-					connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: srv.Group()})
-				require.NoError(t, err)
-				return link
-			}
+			srv := sandbox(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{IgnoreOrder: ignoresOrder}))
 			for range 250 {
-				_, err := srv.Complete(create().ID)
+				_, err := srv.Complete(activationLink(t, srv, srv.Group()).ID)
 				require.NoError(t, err)
 				srv.Advance(time.Second)
 			}
 			srv.Advance(time.Minute)
-			link := create()
-			lists := func() (n int) {
+			link := activationLink(t, srv, srv.Group())
+			count := func(route connectlinkstest.Route) (n int) {
 				for _, r := range srv.Requests() {
-					if r.Route == connectlinkstest.RouteListActivations {
-						n++
-					}
-				}
-				return n
-			}
-			polls := func() (n int) {
-				for _, r := range srv.Requests() {
-					if r.Route == connectlinkstest.RouteGetActivationConnectLink {
+					if r.Route == route {
 						n++
 					}
 				}
 				return n
 			}
 			time.AfterFunc(2*time.Minute, func() {
+				polls := count(connectlinkstest.RouteGetActivationConnectLink)
 				perPoll := map[bool]int{false: 1, true: 3}[ignoresOrder]
-				tenth := 3 * (polls() / 10)
-				assert.Equal(t, perPoll*(polls()-polls()/10)+tenth, lists())
-				assert.Greater(t, polls(), 10)
+				tenth := 3 * (polls / 10)
+				assert.Equal(t, perPoll*(polls-polls/10)+tenth, count(connectlinkstest.RouteListActivations))
+				assert.Greater(t, polls, 10)
 				_, err := srv.Complete(link.ID)
 				assert.NoError(t, err)
 			})
-			made, err := client.Activations.WaitForActivation(t.Context(), link.ID, link.CreatedAt)
+			made, err := srv.PersonalClient().Activations.WaitForActivation(t.Context(), link.ID, link.CreatedAt)
 			require.NoError(t, err)
 			assert.True(t, made.Destination.CreatedAt.After(link.CreatedAt))
 		})
@@ -1041,18 +858,14 @@ func TestWaitForActivationReadsLittle(t *testing.T) {
 // with a connection that is older than the first page.
 func TestWaitForActivationReadsAllForADeadLink(t *testing.T) {
 	t.Parallel()
-	const since = "2026-11-23T12:00:00Z"
-	activation := func(id, made string) string {
-		return fmt.Sprintf(`{"id":%q,"group_id":%q,"destination":{"type":"hubspot","created_at":%q}}`, id, testkit.GroupID, made)
-	}
-	older := testkit.List(activation("b", "2026-11-23T11:00:00Z"), activation("a", "2026-11-23T10:00:00Z"))
+	a := func(id, created string) string { return madeActivation(id, testkit.GroupID, "hubspot", created) }
+	older := testkit.List(a("b", beforeSince), a("a", `"2019-01-01T00:00:00Z"`))
 	first := strings.Replace(older, `"next_page":null,"last_page":1`, `"next_page":2,"last_page":2`, 1)
-	second := testkit.List(activation("made", "2026-11-23T12:00:01Z"))
-	for _, dead := range []string{"expired", "revoked"} {
-		link := strings.Replace(testkit.LinkJSON, `"`+dead+`":false`, `"`+dead+`":true`, 1)
+	second := testkit.List(a("made", afterSince))
+	for _, dead := range []linkState{{expired: true}, {revoked: true}} {
 		c := testkit.Client(t, testkit.NewScript(t,
-			testkit.Respond(200, testkit.Envelope("success", link)), testkit.Respond(200, first), testkit.Respond(200, second)))
-		made, err := c.Activations.WaitForActivation(t.Context(), testkit.LinkID, testkit.Time(since))
+			testkit.Respond(200, dead.answer().body), testkit.Respond(200, first), testkit.Respond(200, second)))
+		made, err := c.Activations.WaitForActivation(t.Context(), testkit.LinkID, testkit.Since)
 		require.NoError(t, err, dead)
 		assert.Equal(t, "made", made.ID, dead)
 	}

@@ -6,7 +6,10 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
 )
 
 // The arguments of [Calls].
@@ -166,6 +169,18 @@ func (a *API) Seen() (requests []string, made int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return requests, a.made
+}
+
+// CheckSeen checks that n requests of call came and no others, and that so many links were made.
+func (a *API) CheckSeen(t testing.TB, call Call, n, made int) {
+	t.Helper()
+	requests, links := a.Seen()
+	var want []string
+	for range n {
+		want = append(want, call.Request())
+	}
+	assert.Equal(t, want, requests, call.Name)
+	assert.Equal(t, made, links, "%s: links made", call.Name)
 }
 
 // Waited returns the time between the first two requests.

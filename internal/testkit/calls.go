@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,10 @@ type Call struct {
 	Creates  bool   // it makes a link
 	Composed bool   // it may send more than one request
 	Do       func(context.Context, *connectlinks.Client) (any, error)
+
+	// The methods that read a list, if this is a call of All.
+	List func(context.Context, *connectlinks.Client, connectlinks.ListOptions) (any, error)
+	All  func(context.Context, *connectlinks.Client, connectlinks.ListOptions) iter.Seq2[any, error]
 }
 
 // Request returns the method and path of the call's first request.
@@ -43,15 +48,14 @@ var (
 	Reauthorization  = connectlinks.CreateReauthorizationLinkParams{RedirectURI: Redirect}
 )
 
+// Since is the since of the waits: before the connection of [ConnectionJSON] was made and tested.
+var Since = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // Calls returns a call of every public method that talks to the API.
 func Calls() []Call {
 	type (
 		ctx    = context.Context
 		client = *connectlinks.Client
-	)
-	var (
-		since = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC) // before the connection was made and tested
-		page  = connectlinks.ListOptions{Page: 2}
 	)
 	const (
 		sources      = "/api/v1/source_connect_links"
@@ -73,7 +77,11 @@ func Calls() []Call {
 		},
 			"Activations", activations, "/api/v2/activation_types", "/api/v2/activations", "/activation_connect_links", ActivationID),
 	)
-	return append(calls, []Call{
+	workspaces := listCalls("", "/api/v1/workspaces", connectlinks.ListOptions{Page: 2}, "page=2",
+		func(c client) (list[connectlinks.Workspace], all[connectlinks.Workspace]) {
+			return c.Workspaces.List, c.Workspaces.All
+		})
+	return slices.Concat(calls, named("Workspaces", workspaces), []Call{
 		{Name: "Sources.CreateConnectLink", Method: http.MethodPost, Path: sources, Body: body, Creates: true,
 			Do: func(ctx ctx, c client) (any, error) { return c.Sources.CreateConnectLink(ctx, Params) }},
 		{Name: "Destinations.CreateConnectLink", Method: http.MethodPost, Path: destinations, Body: body, Creates: true,
@@ -87,20 +95,14 @@ func Calls() []Call {
 		{Name: "Destinations.WaitForConnection", Method: http.MethodGet, Path: destinations + "/469", Composed: true,
 			Do: func(ctx ctx, c client) (any, error) { return c.Destinations.WaitForConnection(ctx, LinkID) }},
 		{Name: "Activations.WaitForActivation", Method: http.MethodGet, Path: activations + "/469", Composed: true,
-			Do: func(ctx ctx, c client) (any, error) {
-				return c.Activations.WaitForActivation(ctx, LinkID, since)
-			}},
+			Do: func(ctx ctx, c client) (any, error) { return c.Activations.WaitForActivation(ctx, LinkID, Since) }},
 		{Name: "Sources.WaitForReauthorization", Method: http.MethodGet, Path: sources + "/469", Composed: true,
-			Do: func(ctx ctx, c client) (any, error) {
-				return c.Sources.WaitForReauthorization(ctx, LinkID, since)
-			}},
+			Do: func(ctx ctx, c client) (any, error) { return c.Sources.WaitForReauthorization(ctx, LinkID, Since) }},
 		{Name: "Destinations.WaitForReauthorization", Method: http.MethodGet, Path: destinations + "/469", Composed: true,
-			Do: func(ctx ctx, c client) (any, error) {
-				return c.Destinations.WaitForReauthorization(ctx, LinkID, since)
-			}},
+			Do: func(ctx ctx, c client) (any, error) { return c.Destinations.WaitForReauthorization(ctx, LinkID, Since) }},
 		{Name: "Activations.WaitForReauthorization", Method: http.MethodGet, Path: activations + "/469", Composed: true,
 			Do: func(ctx ctx, c client) (any, error) {
-				return c.Activations.WaitForReauthorization(ctx, LinkID, ActivationID, since)
+				return c.Activations.WaitForReauthorization(ctx, LinkID, ActivationID, Since)
 			}},
 
 		{Name: "Workspaces.Current", Method: http.MethodGet, Path: "/api/v1/workspace",
@@ -109,15 +111,11 @@ func Calls() []Call {
 			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.Get(ctx, WorkspaceID) }},
 		{Name: "Activations.GetSource", Method: http.MethodGet, Path: "/api/v2/sources/7",
 			Do: func(ctx ctx, c client) (any, error) { return c.Activations.GetSource(ctx, ConnectionID) }},
-		{Name: "Workspaces.List", Method: http.MethodGet, Path: "/api/v1/workspaces", Query: "page=2",
-			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.List(ctx, page) }},
-		{Name: "Workspaces.All", Method: http.MethodGet, Path: "/api/v1/workspaces", Query: "order=asc&page=2", Composed: true,
-			Do: func(ctx ctx, c client) (any, error) { return first(c.Workspaces.All(ctx, page)) }},
 		{Name: "Workspaces.APIKey", Method: http.MethodGet, Path: "/api/v1/workspaces/33/api_key",
 			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.APIKey(ctx, WorkspaceID) }},
 		{Name: "Workspaces.TokenSource", Method: http.MethodGet, Path: "/api/v1/workspaces/33/api_key", Composed: true,
 			Do: func(ctx ctx, c client) (any, error) { return c.Workspaces.TokenSource(WorkspaceID).Token(ctx) }},
-	}...)
+	})
 }
 
 // service has the methods that the three services of connect links share. ID is the type of
@@ -149,7 +147,6 @@ func serviceCalls[L, C, T, ID any](of func(*connectlinks.Client) service[L, C, T
 	)
 	var (
 		opts       = connectlinks.ListOptions{Page: 2, PerPage: 25, Order: connectlinks.OrderDesc}
-		page       = connectlinks.ListOptions{Page: 2}
 		connection = fmt.Sprintf("%s/%v", connections, id)
 	)
 	const optsQuery = "order=desc&page=2&per_page=25"
@@ -161,38 +158,83 @@ func serviceCalls[L, C, T, ID any](of func(*connectlinks.Client) service[L, C, T
 			Do: func(ctx ctx, c client) (any, error) { return of(c).GetConnectLink(ctx, LinkID) }},
 		{Name: "RevokeConnectLink", Method: http.MethodPost, Path: links + "/469/revoke",
 			Do: func(ctx ctx, c client) (any, error) { return of(c).RevokeConnectLink(ctx, LinkID) }},
-		{Name: "ListConnectLinks", Method: http.MethodGet, Path: links, Query: optsQuery,
-			Do: func(ctx ctx, c client) (any, error) { return of(c).ListConnectLinks(ctx, opts) }},
-		{Name: "AllConnectLinks", Method: http.MethodGet, Path: links, Query: optsQuery, Composed: true,
-			Do: func(ctx ctx, c client) (any, error) { return first(of(c).AllConnectLinks(ctx, opts)) }},
 		{Name: "FindConnectLink", Method: http.MethodGet, Path: links, Query: "order=desc&per_page=100", Composed: true,
 			Do: func(ctx ctx, c client) (any, error) { return of(c).FindConnectLink(ctx, Redirect) }},
-		{Name: "ListTypes", Method: http.MethodGet, Path: types, Query: "page=2",
-			Do: func(ctx ctx, c client) (any, error) { return of(c).ListTypes(ctx, page) }},
-		{Name: "AllTypes", Method: http.MethodGet, Path: types, Query: "order=asc&page=2", Composed: true,
-			Do: func(ctx ctx, c client) (any, error) { return first(of(c).AllTypes(ctx, page)) }},
 		{Name: "GetType", Method: http.MethodGet, Path: types + "/hubspot",
 			Do: func(ctx ctx, c client) (any, error) { return of(c).GetType(ctx, ServiceName) }},
 		{Name: "Get", Method: http.MethodGet, Path: connection,
 			Do: func(ctx ctx, c client) (any, error) { return of(c).Get(ctx, id) }},
-		{Name: "List", Method: http.MethodGet, Path: connections, Query: optsQuery,
-			Do: func(ctx ctx, c client) (any, error) { return of(c).List(ctx, opts) }},
-		{Name: "All", Method: http.MethodGet, Path: connections, Query: optsQuery, Composed: true,
-			Do: func(ctx ctx, c client) (any, error) { return first(of(c).All(ctx, opts)) }},
 		{Name: "Delete", Method: http.MethodDelete, Path: connection,
 			Do: func(ctx ctx, c client) (any, error) { return nil, of(c).Delete(ctx, id) }},
 	}
+	return named(name, slices.Concat(calls,
+		listCalls("ConnectLinks", links, opts, optsQuery, func(c client) (list[L], all[L]) {
+			return of(c).ListConnectLinks, of(c).AllConnectLinks
+		}),
+		listCalls("Types", types, connectlinks.ListOptions{Page: 2}, "page=2", func(c client) (list[T], all[T]) {
+			return of(c).ListTypes, of(c).AllTypes
+		}),
+		listCalls("", connections, opts, optsQuery, func(c client) (list[C], all[C]) { return of(c).List, of(c).All }),
+	))
+}
+
+// named puts the name of the service before the names of the methods.
+func named(service string, calls []Call) []Call {
 	for i := range calls {
-		calls[i].Name = name + "." + calls[i].Name
+		calls[i].Name = service + "." + calls[i].Name
 	}
 	return calls
 }
 
-func first[T any](all iter.Seq2[*T, error]) (any, error) {
-	for v, err := range all {
-		return v, err
+// list and all are the two methods that read a list.
+type (
+	list[T any] = func(context.Context, connectlinks.ListOptions) (*connectlinks.Page[T], error)
+	all[T any]  = func(context.Context, connectlinks.ListOptions) iter.Seq2[*T, error]
+)
+
+// listCalls returns a call of List and of All, with what appended to their names. query is opts in
+// a query.
+func listCalls[T any](what, path string, opts connectlinks.ListOptions, query string,
+	of func(*connectlinks.Client) (list[T], all[T]),
+) []Call {
+	type (
+		ctx    = context.Context
+		client = *connectlinks.Client
+		with   = connectlinks.ListOptions
+	)
+	readPage := func(ctx ctx, c client, opts with) (any, error) {
+		list, _ := of(c)
+		return list(ctx, opts)
 	}
-	return nil, nil
+	readAll := func(ctx ctx, c client, opts with) iter.Seq2[any, error] {
+		return func(yield func(any, error) bool) {
+			_, all := of(c)
+			for v, err := range all(ctx, opts) {
+				var object any // nil if v is
+				if v != nil {
+					object = v
+				}
+				if !yield(object, err) {
+					return
+				}
+			}
+		}
+	}
+	allQuery := query
+	if opts.Order == "" {
+		allQuery = "order=asc&" + query
+	}
+	return []Call{
+		{Name: "List" + what, Method: http.MethodGet, Path: path, Query: query,
+			Do: func(ctx ctx, c client) (any, error) { return readPage(ctx, c, opts) }},
+		{Name: "All" + what, Method: http.MethodGet, Path: path, Query: allQuery, Composed: true, List: readPage, All: readAll,
+			Do: func(ctx ctx, c client) (any, error) {
+				for v, err := range readAll(ctx, c, opts) {
+					return v, err
+				}
+				return nil, nil
+			}},
+	}
 }
 
 // Named returns the call with this name.
@@ -249,36 +291,18 @@ func GetLink(ctx context.Context, c *connectlinks.Client) error {
 	return err
 }
 
-// LinksIn returns the links in a result of a call: one link, or those of a page.
-func LinksIn(v any) []connectlinks.ConnectLink {
-	switch v := v.(type) {
-	case *connectlinks.SourceConnectLink:
-		return base(v, func(l connectlinks.SourceConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
-	case *connectlinks.DestinationConnectLink:
-		return base(v, func(l connectlinks.DestinationConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
-	case *connectlinks.ActivationConnectLink:
-		return base(v, func(l connectlinks.ActivationConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
-	case *connectlinks.Page[connectlinks.SourceConnectLink]:
-		return bases(v, func(l connectlinks.SourceConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
-	case *connectlinks.Page[connectlinks.DestinationConnectLink]:
-		return bases(v, func(l connectlinks.DestinationConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
-	case *connectlinks.Page[connectlinks.ActivationConnectLink]:
-		return bases(v, func(l connectlinks.ActivationConnectLink) connectlinks.ConnectLink { return l.ConnectLink })
-	}
-	return nil
-}
-
-func base[L any](l *L, of func(L) connectlinks.ConnectLink) []connectlinks.ConnectLink {
-	if l == nil {
+// LinksIn returns the links in a result of a call: one link, or the links of a page.
+func LinksIn(v any) (links []connectlinks.ConnectLink) {
+	object := reflect.Indirect(reflect.ValueOf(v))
+	if object.Kind() != reflect.Struct {
 		return nil
 	}
-	return []connectlinks.ConnectLink{of(*l)}
-}
-
-func bases[L any](page *connectlinks.Page[L], of func(L) connectlinks.ConnectLink) (links []connectlinks.ConnectLink) {
-	if page != nil {
-		for _, l := range page.Items {
-			links = append(links, of(l))
+	if link := object.FieldByName("ConnectLink"); link.IsValid() {
+		return []connectlinks.ConnectLink{link.Interface().(connectlinks.ConnectLink)}
+	}
+	if items := object.FieldByName("Items"); items.IsValid() {
+		for i := range items.Len() {
+			links = append(links, LinksIn(items.Index(i).Interface())...)
 		}
 	}
 	return links

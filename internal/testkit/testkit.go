@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
@@ -73,6 +74,15 @@ var NoRetries = connectlinks.WithMaxRetries(0)
 // LogTo is WithLogger for records of every level, as text.
 func LogTo(w io.Writer) connectlinks.Option {
 	return connectlinks.WithLogger(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+// Bubble runs a subtest in a synctest bubble, in parallel with others.
+func Bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, f)
+	})
 }
 
 // Testdata returns a file of the test's testdata directory.

@@ -102,38 +102,35 @@ func servedClient(t *testing.T, answer http.HandlerFunc) *connectlinks.Client {
 func TestCancelReturnsAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, wait := range waitsOf {
-		for op, call := range map[string]func(context.Context, *connectlinks.Client) error{"create": testkit.CreateLink, "get": testkit.GetLink} {
-			t.Run(name+"/"+op, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					c := wait.client(t)
-					ctx, cancel := context.WithCancel(t.Context())
-					done := make(chan error, 1)
-					start := time.Now()
-					go func() { done <- call(ctx, c) }()
-					synctest.Wait()
-					select {
-					case err := <-done:
-						t.Fatalf("it does not wait: %v", err)
-					default:
-					}
-					cancel()
-					err := <-done
-					assert.Zero(t, time.Since(start), "time passed")
-					if name == "the body of an error" {
-						// The status was read, and it is enough.
-						assert.ErrorIs(t, err, connectlinks.ErrInvalidRequest)
-						return
-					}
-					require.ErrorIs(t, err, context.Canceled)
-					if wait.sent {
-						assert.NotContains(t, err.Error(), "not sent again", "what was cancelled is not tried again")
-					}
-					assert.False(t, testkit.IsTimeout(err))
-					assert.Equal(t, wait.sent && op == "create", errors.Is(err, connectlinks.ErrOutcomeUnknown), err)
-				})
-			})
-		}
+		testkit.Bubble(t, name, func(t *testing.T) {
+			for _, op := range testkit.Representative() {
+				c := wait.client(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				start := time.Now()
+				go func() { _, err := op.Do(ctx, c); done <- err }()
+				synctest.Wait()
+				select {
+				case err := <-done:
+					t.Fatalf("%s does not wait: %v", op.Name, err)
+				default:
+				}
+				cancel()
+				err := <-done
+				assert.Zero(t, time.Since(start), "time passed: %s", op.Name)
+				if name == "the body of an error" {
+					// The status was read, and it is enough.
+					assert.ErrorIs(t, err, connectlinks.ErrInvalidRequest, op.Name)
+					continue
+				}
+				require.ErrorIs(t, err, context.Canceled, op.Name)
+				if wait.sent {
+					assert.NotContains(t, err.Error(), "not sent again", "what was cancelled is not tried again")
+				}
+				assert.False(t, testkit.IsTimeout(err), op.Name)
+				assert.Equal(t, wait.sent && op.Creates, errors.Is(err, connectlinks.ErrOutcomeUnknown), "%s: %v", op.Name, err)
+			}
+		})
 	}
 }
 
@@ -141,64 +138,39 @@ func TestCancelReturnsAtOnce(t *testing.T) {
 func TestDeadlineIsKept(t *testing.T) {
 	t.Parallel()
 	for name, wait := range waitsOf {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				c := wait.client(t)
-				const limit = 300 * time.Millisecond
-				ctx, cancel := context.WithTimeout(t.Context(), limit)
-				defer cancel()
-				start := time.Now()
-				err := testkit.CreateLink(ctx, c)
-				require.Error(t, err)
-				if took := time.Since(start); took != 0 {
-					assert.Equal(t, limit, took)
-					if name != "the body of an error" {
-						assert.ErrorIs(t, err, context.DeadlineExceeded)
-						assert.True(t, testkit.IsTimeout(err))
-					}
+		testkit.Bubble(t, name, func(t *testing.T) {
+			c := wait.client(t)
+			const limit = 300 * time.Millisecond
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			start := time.Now()
+			err := testkit.CreateLink(ctx, c)
+			require.Error(t, err)
+			if took := time.Since(start); took != 0 {
+				assert.Equal(t, limit, took)
+				if name != "the body of an error" {
+					assert.ErrorIs(t, err, context.DeadlineExceeded)
+					assert.True(t, testkit.IsTimeout(err))
 				}
-			})
+			}
 		})
 	}
 }
 
-// A call sends nothing if its context has ended before.
-func TestCancelledBeforehand(t *testing.T) {
+// A call sends nothing if its context has ended before, and leaves no unknown outcome.
+func TestContextThatIsOver(t *testing.T) {
 	t.Parallel()
 	rt := &testkit.Counter{}
 	c := testkit.Client(t, rt)
-	ctx, cancel := context.WithCancel(t.Context())
+	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
+	late, cancelLate := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancelLate()
 	for _, op := range testkit.Calls() {
-		_, err := op.Do(ctx, c)
-		require.ErrorIs(t, err, context.Canceled, op.Name)
-		assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
+		_, err := op.Do(cancelled, c)
+		testkit.Error{Context: context.Canceled}.Check(t, err, op)
+		_, err = op.Do(late, c)
+		testkit.Error{Context: context.DeadlineExceeded, Timeout: true}.Check(t, err, op)
 	}
 	assert.Zero(t, rt.Count())
-}
-
-// Waits for a customer end at once, too.
-func TestCancelEndsWaitsAtOnce(t *testing.T) {
-	t.Parallel()
-	for _, polls := range []int{0, 1, 5} {
-		synctest.Test(t, func(t *testing.T) {
-			c := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-				return testkit.Response(r, http.StatusOK, `{"status":"success","data":{"id":469,"type":"hubspot","uri":"`+testkit.LinkURL+`"}}`), nil
-			}))
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() {
-				_, err := c.Destinations.WaitForConnection(ctx, 469)
-				done <- err
-			}()
-			synctest.Wait()
-			time.Sleep(time.Duration(polls) * 3 * time.Second)
-			synctest.Wait()
-			start := time.Now()
-			cancel()
-			require.ErrorIs(t, <-done, context.Canceled)
-			assert.Zero(t, time.Since(start))
-		})
-	}
 }

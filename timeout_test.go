@@ -2,8 +2,6 @@ package connectlinks_test
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -61,6 +59,16 @@ func (l timeLimit) client(t *testing.T, rt http.RoundTripper) *connectlinks.Clie
 	return testkit.ClientAt(t, testkit.Origin, rt, opts...)
 }
 
+// call makes a call within the limit, and returns how long it took.
+func (l timeLimit) call(t *testing.T, op testkit.Call, c *connectlinks.Client) (id int64, took time.Duration, err error) {
+	t.Helper()
+	ctx, cancel := l.context(t.Context())
+	defer cancel()
+	start := time.Now()
+	id, err = op.LinkID(ctx, c)
+	return id, time.Since(start), err
+}
+
 // check checks the error of a call that ended with the limit.
 func (l timeLimit) check(t *testing.T, op testkit.Call, err error, unknown bool) {
 	t.Helper()
@@ -74,51 +82,40 @@ func testNeverAnswered(t *testing.T, h2 bool) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{"no answer": testkit.NeverAnswer, "no end": testkit.NeverEnd} {
 		for _, limit := range timeLimits() {
-			t.Run(name+", "+limit.name, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					n := testkit.NewNetwork(t, h2)
-					c := limit.client(t, n.Transport)
-					for _, op := range testkit.Representative() {
-						// The request is carried out, once.
-						n.API.Begin(testkit.After(answer))
-						ctx, cancel := limit.context(t.Context())
-						start := time.Now()
-						id, err := op.LinkID(ctx, c)
-						elapsed := time.Since(start)
-						cancel()
-						requests, made := n.API.Seen()
-						if op.Creates || limit.is != nil {
-							limit.check(t, op, err, op.Creates)
-							assert.Zero(t, id, op.Name)
-							assert.Equal(t, allowed, elapsed, op.Name)
-							assert.Equal(t, []string{op.Request()}, requests, op.Name)
-						} else {
-							require.NoError(t, err, op.Name)
-							assert.Equal(t, n.API.LinkOf(op), id, op.Name)
-							assert.GreaterOrEqual(t, len(requests), 2, op.Name)
-						}
-						if op.Creates {
-							assert.Equal(t, 1, made, op.Name)
-						}
-
-						// No request is ever answered.
-						n.API.BeginAlways(testkit.Fault{CarriedOut: op.Creates, Answer: answer})
-						ctx, cancel = limit.context(t.Context())
-						_, err = op.LinkID(ctx, c)
-						cancel()
-						requests, made = n.API.Seen()
-						limit.check(t, op, err, op.Creates)
-						if op.Creates || limit.is != nil {
-							assert.Len(t, requests, 1, op.Name)
-						} else {
-							assert.Len(t, requests, 3, op.Name)
-						}
-						if op.Creates {
-							assert.Equal(t, 1, made, op.Name)
-						}
+			testkit.Bubble(t, name+", "+limit.name, func(t *testing.T) {
+				n := testkit.NewNetwork(t, h2)
+				c := limit.client(t, n.Transport)
+				for _, op := range testkit.Representative() {
+					repeats, made := !op.Creates && limit.is == nil, 0
+					if op.Creates {
+						made = 1
 					}
-				})
+					// The request is carried out, once.
+					n.API.Begin(testkit.After(answer))
+					id, took, err := limit.call(t, op, c)
+					requests, links := n.API.Seen()
+					assert.Equal(t, made, links, op.Name)
+					if repeats {
+						require.NoError(t, err, op.Name)
+						assert.Equal(t, n.API.LinkOf(op), id, op.Name)
+						assert.GreaterOrEqual(t, len(requests), 2, op.Name)
+					} else {
+						limit.check(t, op, err, op.Creates)
+						assert.Zero(t, id, op.Name)
+						assert.Equal(t, allowed, took, op.Name)
+						assert.Equal(t, []string{op.Request()}, requests, op.Name)
+					}
+
+					// No request is ever answered.
+					n.API.BeginAlways(testkit.Fault{CarriedOut: op.Creates, Answer: answer})
+					_, _, err = limit.call(t, op, c)
+					limit.check(t, op, err, op.Creates)
+					attempts := 1
+					if repeats {
+						attempts = 3
+					}
+					n.API.CheckSeen(t, op, attempts, made)
+				}
 			})
 		}
 	}
@@ -140,11 +137,11 @@ func testCancelOnSockets(t *testing.T, h2 bool) {
 		id, err := op.LinkID(ctx, c)
 		timeLimit{is: context.Canceled}.check(t, op, err, op.Creates)
 		assert.Zero(t, id, op.Name)
-		requests, made := api.Seen()
-		assert.Equal(t, []string{op.Request()}, requests, op.Name)
+		made := 0
 		if op.Creates {
-			assert.Equal(t, 1, made, op.Name)
+			made = 1
 		}
+		api.CheckSeen(t, op, 1, made)
 		cancel()
 	}
 }
@@ -172,75 +169,31 @@ func TestTimeLimitsOfAConnection(t *testing.T) {
 	}
 	for name, hang := range hangs {
 		for _, limit := range timeLimits() {
-			t.Run(name+", "+limit.name, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					n := testkit.NewNetwork(t, false)
-					n.Transport.TLSHandshakeTimeout = time.Hour
-					hang(n)
-					n.Misdial = func(int, string, net.Conn) (bool, error) { return false, nil } // nobody reads what is sent
-					c := limit.client(t, n.Transport)
-					for _, op := range testkit.Representative() {
-						n.API.Begin()
-						ctx, cancel := limit.context(t.Context())
-						start := time.Now()
-						before := n.Dials()
-						id, err := op.LinkID(ctx, c)
-						elapsed := time.Since(start)
-						cancel()
-						limit.check(t, op, err, false)
-						assert.Zero(t, id, op.Name)
-						requests, _ := n.API.Seen()
-						assert.Empty(t, requests, op.Name)
-						if limit.is != nil {
-							assert.Equal(t, allowed, elapsed, op.Name)
-						} else {
-							assert.GreaterOrEqual(t, elapsed, 3*allowed, op.Name)
-							if name != "dial" {
-								assert.Equal(t, 3, n.Dials()-before, op.Name)
-							}
-						}
+			testkit.Bubble(t, name+", "+limit.name, func(t *testing.T) {
+				n := testkit.NewNetwork(t, false)
+				n.Transport.TLSHandshakeTimeout = time.Hour
+				hang(n)
+				n.Misdial = func(int, string, net.Conn) (bool, error) { return false, nil } // nobody reads what is sent
+				c := limit.client(t, n.Transport)
+				for _, op := range testkit.Representative() {
+					n.API.Begin()
+					before := n.Dials()
+					id, took, err := limit.call(t, op, c)
+					limit.check(t, op, err, false)
+					assert.Zero(t, id, op.Name)
+					n.API.CheckSeen(t, op, 0, 0)
+					if limit.is != nil {
+						assert.Equal(t, allowed, took, op.Name)
+						continue
 					}
-				})
+					assert.GreaterOrEqual(t, took, 3*allowed, op.Name)
+					if name != "dial" {
+						assert.Equal(t, 3, n.Dials()-before, op.Name)
+					}
+				}
 			})
 		}
 	}
-}
-
-// A context that ended before anything was sent, or between two attempts that cannot
-// have made anything, leaves no unknown outcome.
-func TestContextThatIsOver(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := testkit.NewNetwork(t, false)
-		c := n.Client(t)
-		cancelled, cancel := context.WithCancel(t.Context())
-		cancel()
-		late, cancelLate := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-		defer cancelLate()
-		for _, op := range testkit.LinkCalls() {
-			n.API.Begin()
-			_, err := op.LinkID(cancelled, c)
-			timeLimit{is: context.Canceled}.check(t, op, err, false)
-			_, err = op.LinkID(late, c)
-			timeLimit{is: context.DeadlineExceeded}.check(t, op, err, false)
-			requests, _ := n.API.Seen()
-			assert.Empty(t, requests, op.Name)
-		}
-		for _, op := range testkit.LinkCalls() {
-			n.API.BeginAlways(testkit.Instead(testkit.AnswerJSON(429))) // the delay is some 500 ms
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(100*time.Millisecond, cancel)
-			start := time.Now()
-			_, err := op.LinkID(ctx, c)
-			assert.Equal(t, 100*time.Millisecond, time.Since(start), op.Name)
-			require.ErrorIs(t, err, context.Canceled, op.Name)
-			assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
-			requests, made := n.API.Seen()
-			assert.Len(t, requests, 1, op.Name)
-			assert.Zero(t, made, op.Name)
-		}
-	})
 }
 
 // lateContext is a context whose deadline has passed, and whose Err is still nil. The network may
@@ -269,28 +222,6 @@ func TestDeadlineThatTheNetworkNoticed(t *testing.T) {
 	})
 }
 
-func TestTimeLimitsOfAForeignTransport(t *testing.T) {
-	t.Parallel()
-	for _, limit := range timeLimits() {
-		synctest.Test(t, func(t *testing.T) {
-			calls := 0
-			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-				calls++
-				<-r.Context().Done()
-				return nil, r.Context().Err()
-			})
-			for _, op := range testkit.Creates() {
-				calls = 0
-				ctx, cancel := limit.context(t.Context())
-				_, err := op.LinkID(ctx, limit.client(t, rt))
-				cancel()
-				limit.check(t, op, err, true)
-				assert.Equal(t, 1, calls, "%s: %s", limit.name, op.Name)
-			}
-		})
-	}
-}
-
 // drip is a body of a byte each second.
 type drip struct{ ctx context.Context }
 
@@ -304,52 +235,60 @@ func (b drip) Read(p []byte) (int, error) {
 	}
 }
 
-func TestTimeLimitsOfAnAnswerThatDrips(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{201, 500} {
-		for _, limit := range timeLimits() {
-			t.Run(fmt.Sprintf("%d, %s", status, limit.name), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-						return testkit.Stream(r, status, drip{r.Context()}), nil
-					})
-					n := testkit.NewNetwork(t, false)
-					drips := func(w http.ResponseWriter, r *http.Request) {
-						w.WriteHeader(status)
-						for r.Context().Err() == nil {
-							_, _ = io.WriteString(w, " ")
-							_ = http.NewResponseController(w).Flush()
-							select {
-							case <-time.After(time.Second):
-							case <-r.Context().Done():
-							}
-						}
-						panic(http.ErrAbortHandler)
-					}
-					for _, c := range []*connectlinks.Client{
-						limit.client(t, rt),
-						limit.client(t, n.Transport),
-					} {
-						for _, op := range testkit.Creates() {
-							n.API.Begin(testkit.After(drips))
-							ctx, cancel := limit.context(t.Context())
-							start := time.Now()
-							id, err := op.LinkID(ctx, c)
-							elapsed := time.Since(start)
-							cancel()
-							require.Error(t, err, op.Name)
-							assert.Zero(t, id, op.Name)
-							assert.Equal(t, allowed, elapsed, op.Name)
-							require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
-							if status == 201 {
-								limit.check(t, op, err, true)
-							}
-						}
-					}
-				})
-			})
+// dripping is a transport whose answer drips.
+func dripping(status int) testkit.RoundTripper {
+	return func(r *http.Request) (*http.Response, error) {
+		return testkit.Stream(r, status, drip{r.Context()}), nil
+	}
+}
+
+// dripFrom is a server that drips.
+func dripFrom(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(status)
+		_ = http.NewResponseController(w).Flush()
+		body := drip{r.Context()}
+		for b := make([]byte, 1); ; {
+			if _, err := body.Read(b); err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			_, _ = w.Write(b)
+			_ = http.NewResponseController(w).Flush()
 		}
+	}
+}
+
+// A create whose answer drips, or never comes from a transport that is not net/http's.
+func TestTimeLimitsOfACreate(t *testing.T) {
+	t.Parallel()
+	for _, limit := range timeLimits() {
+		testkit.Bubble(t, limit.name, func(t *testing.T) {
+			n := testkit.NewNetwork(t, false)
+			for _, tt := range []struct {
+				name   string
+				rt     http.RoundTripper
+				status int // of the answer that drips; 0 for no answer
+			}{
+				{"no answer", testkit.Hang, 0},
+				{"201", dripping(201), 201},
+				{"500", dripping(500), 500},
+				{"201 from a server", n.Transport, 201},
+				{"500 from a server", n.Transport, 500},
+			} {
+				for _, op := range testkit.Creates() {
+					rt := &testkit.Counter{RoundTripper: tt.rt}
+					n.API.Begin(testkit.After(dripFrom(tt.status)))
+					id, took, err := limit.call(t, op, limit.client(t, rt))
+					assert.Zero(t, id, "%s: %s", tt.name, op.Name)
+					assert.Equal(t, allowed, took, "%s: %s", tt.name, op.Name)
+					assert.Equal(t, 1, rt.Count(), "%s: %s", tt.name, op.Name)
+					require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, "%s: %s", tt.name, op.Name)
+					if tt.status != 500 {
+						limit.check(t, op, err, true)
+					}
+				}
+			}
+		})
 	}
 }
 
@@ -358,21 +297,14 @@ func TestTimeLimitsOfTheBodyOfAnError(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 404, 429, 500, 503} {
 		for _, limit := range timeLimits() {
-			t.Run(http.StatusText(status)+", "+limit.name, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					rt := testkit.HangInBody(status)
-					for _, op := range testkit.Representative() {
-						ctx, cancel := limit.context(t.Context())
-						start := time.Now()
-						c, err := limit.client(t, rt).With(testkit.NoRetries)
-						require.NoError(t, err)
-						_, err = op.Do(ctx, c)
-						cancel()
-						assert.Equal(t, allowed, time.Since(start), op.Name)
-						testkit.Error{Status: status, Context: limit.is, Timeout: limit.is != context.Canceled, Unknown: op.Creates && status >= 500}.Check(t, err, op)
-					}
-				})
+			testkit.Bubble(t, http.StatusText(status)+", "+limit.name, func(t *testing.T) {
+				c, err := limit.client(t, testkit.HangInBody(status)).With(testkit.NoRetries)
+				require.NoError(t, err)
+				for _, op := range testkit.Representative() {
+					_, took, err := limit.call(t, op, c)
+					assert.Equal(t, allowed, took, op.Name)
+					testkit.Error{Status: status, Context: limit.is, Timeout: limit.is != context.Canceled, Unknown: op.Creates && status >= 500}.Check(t, err, op)
+				}
 			})
 		}
 	}

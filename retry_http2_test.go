@@ -29,76 +29,61 @@ func TestHTTP2CancelOnSockets(t *testing.T) { testCancelOnSockets(t, true) }
 // A server that shuts down sends GOAWAY and lets requests finish. A server in a hurry
 // closes its connections.
 func TestHTTP2ServerGoesAway(t *testing.T) {
+	testkit.NeedsGo126(t, true)
 	t.Parallel()
 	for _, op := range testkit.LinkCalls() {
-		t.Run(op.Name+", gracefully", func(t *testing.T) {
-			testkit.NeedsGo126(t, true)
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := testkit.NewNetwork(t, true)
-				c := n.Client(t)
-				for i := range 3 {
-					synctest.Wait() // for the GOAWAY before
-					n.API.Begin(testkit.Instead(func(w http.ResponseWriter, r *http.Request) {
-						w.Header().Set("Connection", "close") // GOAWAY, in HTTP/2
-						n.API.CarryOut(w, r)
-					}))
-					id, err := op.LinkID(t.Context(), c)
-					require.NoError(t, err)
-					assert.Equal(t, n.API.LinkOf(op), id)
-					requests, made := n.API.Seen()
-					assert.Equal(t, []string{op.Request()}, requests)
-					assert.Equal(t, i+1, n.Dials())
-					if op.Creates {
-						assert.Equal(t, 1, made)
-					}
-				}
-			})
-		})
-		t.Run(op.Name+", in the midst", func(t *testing.T) {
-			testkit.NeedsGo126(t, true)
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := testkit.NewNetwork(t, true)
-				c := n.Client(t)
-				n.API.Begin(testkit.After(func(_ http.ResponseWriter, r *http.Request) {
-					n.CloseConnections()
-					panic(http.ErrAbortHandler)
+		testkit.Bubble(t, op.Name+", gracefully", func(t *testing.T) {
+			n := testkit.NewNetwork(t, true)
+			c := n.Client(t)
+			for i := range 3 {
+				synctest.Wait() // for the GOAWAY before
+				n.API.Begin(testkit.Instead(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Connection", "close") // GOAWAY, in HTTP/2
+					n.API.CarryOut(w, r)
 				}))
 				id, err := op.LinkID(t.Context(), c)
-				requests, made := n.API.Seen()
-				if op.Creates {
-					failure{repeats: noCreates}.check(t, err, op)
-					assert.Zero(t, id)
-					assert.Len(t, requests, 1)
-					assert.Equal(t, 1, made)
-					return
-				}
 				require.NoError(t, err)
 				assert.Equal(t, n.API.LinkOf(op), id)
-				assert.GreaterOrEqual(t, len(requests), 2)
-			})
+				n.API.CheckSeen(t, op, 1, op.Links())
+				assert.Equal(t, i+1, n.Dials())
+			}
+		})
+		testkit.Bubble(t, op.Name+", in the midst", func(t *testing.T) {
+			n := testkit.NewNetwork(t, true)
+			n.API.Begin(testkit.After(func(w http.ResponseWriter, r *http.Request) {
+				n.CloseConnections()
+				testkit.Abort(w, r)
+			}))
+			id, err := op.LinkID(t.Context(), n.Client(t))
+			if op.Creates {
+				failure{repeats: noCreates}.check(t, err, op)
+				assert.Zero(t, id)
+				n.API.CheckSeen(t, op, 1, 1)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, n.API.LinkOf(op), id)
+			assert.GreaterOrEqual(t, len(n.API.Received()), 2)
 		})
 	}
-	t.Run("shut down on a socket", func(t *testing.T) {
-		t.Parallel()
-		for _, op := range testkit.Creates() {
-			api := testkit.NewAPI()
-			srv, tr := testkit.Serve(t, api, true)
-			var down sync.WaitGroup
-			api.Begin(testkit.After(func(w http.ResponseWriter, _ *http.Request) {
-				down.Go(func() { _ = srv.Config.Shutdown(context.Background()) })
-				w.WriteHeader(http.StatusCreated)
-				_, _ = io.WriteString(w, `{"status":"created","data":`+testkit.Link(1001)+`}`)
-			}))
-			id, err := op.LinkID(t.Context(), testkit.ClientAt(t, srv.URL, tr, testkit.NoRetries))
-			require.NoError(t, err, op.Name)
-			assert.EqualValues(t, 1001, id, op.Name)
-			down.Wait()
-			_, made := api.Seen()
-			assert.Equal(t, 1, made, op.Name)
-		}
-	})
+}
+
+func TestHTTP2ServerShutsDownOnASocket(t *testing.T) {
+	t.Parallel()
+	for _, op := range testkit.Creates() {
+		api := testkit.NewAPI()
+		srv, tr := testkit.Serve(t, api, true)
+		var down sync.WaitGroup
+		api.Begin(testkit.After(func(w http.ResponseWriter, _ *http.Request) {
+			down.Go(func() { _ = srv.Config.Shutdown(context.Background()) })
+			testkit.Answer(http.StatusCreated, "application/json", testkit.Envelope("created", testkit.Link(1001)))(w, nil)
+		}))
+		id, err := op.LinkID(t.Context(), testkit.ClientAt(t, srv.URL, tr, testkit.NoRetries))
+		require.NoError(t, err, op.Name)
+		assert.EqualValues(t, 1001, id, op.Name)
+		down.Wait()
+		api.CheckSeen(t, op, 1, 1)
+	}
 }
 
 // The frames and error codes of HTTP/2 that these tests send and read.
@@ -124,11 +109,10 @@ const (
 )
 
 // http2Server counts the requests on the wire. It calls spoil for the first request, and
-// answers the others with a 200 and body.
+// answers the others with a link.
 type http2Server struct {
 	net.Listener
-	spoil func(c *http2Conn, stream uint32) // the first request
-	body  string
+	spoil func(c *http2Conn, stream uint32)
 
 	mu       sync.Mutex
 	requests int // HEADERS frames, on all connections
@@ -141,10 +125,10 @@ type http2Conn struct {
 	server *http2Server
 }
 
-func http2Listen(t *testing.T, body string, spoil func(*http2Conn, uint32)) *http2Server {
+func http2Listen(t *testing.T, spoil func(*http2Conn, uint32)) *http2Server {
 	t.Helper()
 	l := testkit.Listen(t)
-	s := &http2Server{Listener: l, spoil: spoil, body: body}
+	s := &http2Server{Listener: l, spoil: spoil}
 	var accepting, running sync.WaitGroup
 	accepting.Go(func() {
 		for {
@@ -172,6 +156,13 @@ func http2Listen(t *testing.T, body string, spoil func(*http2Conn, uint32)) *htt
 		running.Wait()
 	})
 	return s
+}
+
+// client makes a client that negotiates HTTP/2 with s.
+func (s *http2Server) client(t *testing.T) *connectlinks.Client {
+	t.Helper()
+	tr := &http.Transport{TLSClientConfig: testkit.ClientTLS(), ForceAttemptHTTP2: true}
+	return testkit.ClientAt(t, "https://"+s.Addr().String(), tr, testkit.NoRetries)
 }
 
 func (s *http2Server) seen() (requests, conns int) {
@@ -218,7 +209,7 @@ func (s *http2Server) serve(c *http2Conn) {
 				continue
 			}
 			c.frame(http2Headers, http2EndHeaders, stream, []byte{0x88}) // :status 200
-			c.frame(http2Data, http2EndStream, stream, []byte(s.body))
+			c.frame(http2Data, http2EndStream, stream, []byte(testkit.Envelope("success", testkit.LinkJSON)))
 		}
 	}
 }
@@ -238,12 +229,14 @@ func (c *http2Conn) goAway(last, code uint32) {
 	c.frame(http2GoAway, 0, 0, binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, last), code))
 }
 
+func refuseStream(c *http2Conn, stream uint32) { c.reset(stream, http2RefusedStream) }
+
 // A server may report that it did not process a request. net/http then sends the request once
 // more by itself. It must not do so for a create.
 func TestHTTP2CreateIsNotReplayed(t *testing.T) {
 	t.Parallel()
 	spoils := map[string]func(c *http2Conn, stream uint32){
-		"RST_STREAM, REFUSED_STREAM":    func(c *http2Conn, stream uint32) { c.reset(stream, http2RefusedStream) },
+		"RST_STREAM, REFUSED_STREAM":    refuseStream,
 		"RST_STREAM, PROTOCOL_ERROR":    func(c *http2Conn, stream uint32) { c.reset(stream, http2ProtocolError) },
 		"RST_STREAM, INTERNAL_ERROR":    func(c *http2Conn, stream uint32) { c.reset(stream, http2InternalError) },
 		"RST_STREAM, CANCEL":            func(c *http2Conn, stream uint32) { c.reset(stream, http2Cancel) },
@@ -272,10 +265,8 @@ func TestHTTP2CreateIsNotReplayed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, op := range testkit.Creates() {
-				s := http2Listen(t, testkit.Envelope("success", testkit.LinkJSON), spoil)
-				tr := &http.Transport{TLSClientConfig: testkit.ClientTLS(), ForceAttemptHTTP2: true}
-				c := testkit.ClientAt(t, "https://"+s.Addr().String(), tr, testkit.NoRetries)
-				id, err := op.LinkID(t.Context(), c)
+				s := http2Listen(t, spoil)
+				id, err := op.LinkID(t.Context(), s.client(t))
 				require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
 				assert.Zero(t, id, op.Name)
 				requests, conns := s.seen()
@@ -291,9 +282,8 @@ func TestHTTP2CreateIsNotReplayed(t *testing.T) {
 func TestHTTP2GetIsReplayed(t *testing.T) {
 	t.Parallel()
 	for _, op := range testkit.Gets() {
-		s := http2Listen(t, testkit.Envelope("success", testkit.LinkJSON), func(c *http2Conn, stream uint32) { c.reset(stream, http2RefusedStream) })
-		tr := &http.Transport{TLSClientConfig: testkit.ClientTLS(), ForceAttemptHTTP2: true}
-		id, err := op.LinkID(t.Context(), testkit.ClientAt(t, "https://"+s.Addr().String(), tr, testkit.NoRetries))
+		s := http2Listen(t, refuseStream)
+		id, err := op.LinkID(t.Context(), s.client(t))
 		require.NoError(t, err, op.Name)
 		assert.EqualValues(t, testkit.LinkID, id, op.Name)
 		requests, _ := s.seen()
@@ -321,9 +311,7 @@ func TestHTTP2WithoutNegotiationIsNotReplayed(t *testing.T) {
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	for _, op := range testkit.Creates() {
-		srv := http2Listen(t, "", func(c *http2Conn, stream uint32) {
-			c.frame(http2Reset, 0, stream, []byte{0, 0, 0, http2RefusedStream})
-		})
+		srv := http2Listen(t, refuseStream)
 		tr := &http.Transport{Protocols: &protocols, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			d := tls.Dialer{Config: &tls.Config{RootCAs: testkit.Roots, ServerName: "127.0.0.1", NextProtos: []string{"h2"}}}
 			return d.DialContext(ctx, network, srv.Addr().String())

@@ -1,7 +1,6 @@
 package connectlinks_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -112,7 +111,7 @@ func checkRetry(t *testing.T, c *connectlinks.Client, api *testkit.API, f failur
 	}
 	api.Begin(f.fault())
 	id, err := op.LinkID(t.Context(), c)
-	requests, made := api.Seen()
+	requests, links := api.Seen()
 
 	want := []string{op.Request()}
 	if f.repeats == none || f.repeats == noCreates && op.Creates {
@@ -125,11 +124,11 @@ func checkRetry(t *testing.T, c *connectlinks.Client, api *testkit.API, f failur
 		assert.GreaterOrEqual(t, api.Waited(), f.wait, op.Name)
 		assert.Less(t, api.Waited(), 11*time.Second, op.Name)
 	}
-	if op.Creates && f.repeats != none {
-		assert.Equal(t, 1, made, "%s: links made", op.Name)
-	} else {
-		assert.Zero(t, made, "%s: links made", op.Name)
+	made := 0
+	if f.repeats != none {
+		made = op.Links()
 	}
+	assert.Equal(t, made, links, "%s: links made", op.Name)
 	if op.Is("RevokeConnectLink") && f.carriedOut {
 		want = append(want, linkOfRevoke(op)) // the second revoke was refused
 	}
@@ -156,16 +155,13 @@ func testRetries(t *testing.T, h2 bool) {
 		calls = testkit.Representative()
 	}
 	for _, f := range failedAnswers() {
-		t.Run(f.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := testkit.NewNetwork(t, h2)
-				c := n.Client(t)
-				for _, op := range calls {
-					checkRetry(t, c, n.API, f, op)
-					checkProtocol(t, n.API, h2)
-				}
-			})
+		testkit.Bubble(t, f.name, func(t *testing.T) {
+			n := testkit.NewNetwork(t, h2)
+			c := n.Client(t)
+			for _, op := range calls {
+				checkRetry(t, c, n.API, f, op)
+				checkProtocol(t, n.API, h2)
+			}
 		})
 	}
 }
@@ -201,36 +197,33 @@ func TestRetriesOfALastingFailure(t *testing.T) {
 		if f.carriedOut && !strings.Contains(f.name, "JSON") || f.repeats == none {
 			continue
 		}
-		t.Run(f.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := testkit.NewNetwork(t, false)
-				for retries := range 3 {
-					c := n.Client(t, connectlinks.WithMaxRetries(retries))
-					for _, op := range testkit.SomeLinkCalls() {
-						// A second revoke or delete is refused by the answer, not by the API.
-						n.API.BeginAlways(testkit.Fault{CarriedOut: f.carriedOut && op.Creates, Answer: f.answer})
-						id, err := op.LinkID(t.Context(), c)
-						requests, made := n.API.Seen()
-						f.check(t, err, op)
-						assert.Zero(t, id, op.Name)
-						want := 1 + retries
-						if op.Creates && f.repeats == noCreates {
-							want = 1
-						}
-						if f.status == 408 && retries > 0 && op.Is("RevokeConnectLink") {
-							// After a refusal with a 4xx, the link is fetched.
-							requests = slices.DeleteFunc(requests, func(r string) bool { return r != op.Request() })
-						}
-						assert.Len(t, requests, want, "%s with %d retries", op.Name, retries)
-						if op.Creates && f.carriedOut {
-							assert.Equal(t, 1, made, op.Name)
-						} else {
-							assert.Zero(t, made, op.Name)
-						}
+		testkit.Bubble(t, f.name, func(t *testing.T) {
+			n := testkit.NewNetwork(t, false)
+			for retries := range 3 {
+				c := n.Client(t, connectlinks.WithMaxRetries(retries))
+				for _, op := range testkit.SomeLinkCalls() {
+					// A second revoke or delete is refused by the answer, not by the API.
+					n.API.BeginAlways(testkit.Fault{CarriedOut: f.carriedOut && op.Creates, Answer: f.answer})
+					id, err := op.LinkID(t.Context(), c)
+					requests, links := n.API.Seen()
+					f.check(t, err, op)
+					assert.Zero(t, id, op.Name)
+					want := 1 + retries
+					if op.Creates && f.repeats == noCreates {
+						want = 1
 					}
+					if f.status == 408 && retries > 0 && op.Is("RevokeConnectLink") {
+						// After a refusal with a 4xx, the link is fetched.
+						requests = slices.DeleteFunc(requests, func(r string) bool { return r != op.Request() })
+					}
+					assert.Len(t, requests, want, "%s with %d retries", op.Name, retries)
+					made := 0
+					if f.carriedOut {
+						made = op.Links()
+					}
+					assert.Equal(t, made, links, op.Name)
 				}
-			})
+			}
 		})
 	}
 }
@@ -245,11 +238,9 @@ func TestThrottledThenLostCreate(t *testing.T) {
 		for _, op := range testkit.Creates() {
 			n.API.Begin(testkit.Instead(testkit.AnswerJSON(429, "Retry-After", "1")), testkit.After(testkit.AnswerJSON(502)))
 			id, err := op.LinkID(t.Context(), c)
-			requests, made := n.API.Seen()
 			failure{repeats: noCreates, status: 502}.check(t, err, op)
 			assert.Zero(t, id, op.Name)
-			assert.Equal(t, 1, made, op.Name)
-			assert.Len(t, requests, 2, op.Name)
+			n.API.CheckSeen(t, op, 2, 1)
 		}
 	})
 }
@@ -257,44 +248,31 @@ func TestThrottledThenLostCreate(t *testing.T) {
 // A pause that is too long, or ends after the deadline, is not begun.
 func TestPausesThatAreNotBegun(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name     string
-		answer   http.HandlerFunc
-		deadline time.Duration
-		status   int
+	for name, tt := range map[string]struct {
+		failure
+		deadline time.Duration // 0 for none
 		asked    time.Duration
 	}{
-		{"429 for an hour", testkit.AnswerJSON(429, "Retry-After", "3600"), 0, 429, time.Hour},
-		{"503 for an hour", testkit.AnswerJSON(503, "Retry-After", "3600"), 0, 503, time.Hour},
-		{"429 beyond the deadline", testkit.AnswerJSON(429, "Retry-After", "5"), 3 * time.Second, 429, 5 * time.Second},
-		{"503 beyond the deadline", testkit.AnswerJSON(503, "Retry-After", "5"), 3 * time.Second, 503, 5 * time.Second},
-		{"429 until the end of time", testkit.AnswerJSON(429, "Retry-After", "99999999999999999999"), 0, 429, 1<<63 - 1},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := testkit.NewNetwork(t, false)
-				for _, op := range testkit.LinkCalls() {
-					c := n.Client(t) // with no pause yet
-					ctx, cancel := context.WithCancel(t.Context())
-					if tt.deadline > 0 {
-						ctx, cancel = context.WithTimeout(t.Context(), tt.deadline)
-					}
-					n.API.BeginAlways(testkit.Instead(tt.answer))
-					start := time.Now()
-					_, err := op.LinkID(ctx, c)
-					assert.Less(t, time.Since(start), 10*time.Millisecond, op.Name)
-					cancel()
-					requests, made := n.API.Seen()
-					failure{status: tt.status}.check(t, err, op)
-					var answer *connectlinks.APIError
-					require.ErrorAs(t, err, &answer)
-					assert.InDelta(t, tt.asked, answer.RetryAfter, float64(time.Second), op.Name)
-					assert.Len(t, requests, 1, op.Name)
-					assert.Zero(t, made, op.Name)
-				}
-			})
+		"429 for an hour":           {failure{status: 429, answer: testkit.AnswerJSON(429, "Retry-After", "3600")}, 0, time.Hour},
+		"503 for an hour":           {failure{status: 503, answer: testkit.AnswerJSON(503, "Retry-After", "3600")}, 0, time.Hour},
+		"429 beyond the deadline":   {failure{status: 429, answer: testkit.AnswerJSON(429, "Retry-After", "5")}, 3 * time.Second, 5 * time.Second},
+		"503 beyond the deadline":   {failure{status: 503, answer: testkit.AnswerJSON(503, "Retry-After", "5")}, 3 * time.Second, 5 * time.Second},
+		"429 until the end of time": {failure{status: 429, answer: testkit.AnswerJSON(429, "Retry-After", "99999999999999999999")}, 0, 1<<63 - 1},
+		"a back-off":                {failure{status: 500, answer: testkit.AnswerJSON(500), repeats: noCreates}, 100 * time.Millisecond, 0},
+	} {
+		testkit.Bubble(t, name, func(t *testing.T) {
+			n := testkit.NewNetwork(t, false)
+			for _, op := range testkit.LinkCalls() {
+				c := n.Client(t) // with no pause yet
+				n.API.BeginAlways(testkit.Instead(tt.answer))
+				_, took, err := timeLimit{deadline: tt.deadline}.call(t, op, c)
+				assert.Less(t, took, 10*time.Millisecond, op.Name)
+				tt.check(t, err, op)
+				var answer *connectlinks.APIError
+				require.ErrorAs(t, err, &answer)
+				assert.InDelta(t, tt.asked, answer.RetryAfter, float64(time.Second), op.Name)
+				n.API.CheckSeen(t, op, 1, 0)
+			}
 		})
 	}
 }
@@ -303,53 +281,66 @@ func TestPausesThatAreNotBegun(t *testing.T) {
 func lost(status int) testkit.Fault   { return testkit.After(testkit.AnswerJSON(status)) }
 func refuse(status int) testkit.Fault { return testkit.Instead(testkit.AnswerJSON(status)) }
 
+// repeated is a delete or a revoke that goes through these faults.
+type repeated struct {
+	name     string
+	faults   []testkit.Fault
+	requests int
+	fetched  bool // the last request fetches the link
+	status   int  // of the error; 0: success
+}
+
+// checkRepeated makes the calls of each test, and checks their errors and requests. made checks the
+// result of a call that succeeds.
+func checkRepeated(t *testing.T, calls []testkit.Call, tests []repeated, made func(t *testing.T, v any, api *testkit.API)) {
+	t.Helper()
+	for _, tt := range tests {
+		testkit.Bubble(t, tt.name, func(t *testing.T) {
+			n := testkit.NewNetwork(t, false)
+			c := n.Client(t)
+			for _, op := range calls {
+				c.CloseIdleConnections()
+				n.API.Begin(tt.faults...)
+				v, err := op.Do(t.Context(), c)
+				if requests, _ := n.API.Seen(); assert.Len(t, requests, tt.requests, op.Name) && tt.fetched {
+					assert.Equal(t, linkOfRevoke(op), requests[len(requests)-1], op.Name)
+				}
+				if tt.status == 0 {
+					require.NoError(t, err, op.Name)
+					made(t, v, n.API)
+					continue
+				}
+				assert.Empty(t, v, op.Name)
+				refused(tt.status).check(t, err, op)
+				if tt.fetched {
+					assert.ErrorContains(t, err, "from the test", "the answer to the revoke, not to the fetch")
+				}
+			}
+		})
+	}
+}
+
 // A DELETE that was sent again succeeds if the answer is a 404. A DELETE whose first answer is a
 // 404 fails.
 func TestRepeatedDelete(t *testing.T) {
 	t.Parallel()
 	type faults = []testkit.Fault
-	tests := []struct {
-		name     string
-		faults   faults
-		requests int
-		status   int // 0: success
-	}{
-		{"carried out, lost, found gone", faults{lost(500)}, 2, 0},
-		{"carried out, reset, found gone", faults{testkit.After(testkit.Reset)}, 2, 0},
-		{"carried out, unusable, found gone", faults{testkit.After(testkit.Answer(200, "text/html", testkit.HTML))}, 2, 0},
-		{"carried out, lost twice, found gone", faults{lost(502), lost(502)}, 3, 0},
-		{"lost, found gone with 410", faults{lost(500), refuse(410)}, 2, 0},
-		{"lost, then refused", faults{lost(500), refuse(403)}, 2, 403},
-		{"reset, then refused", faults{testkit.After(testkit.Reset), refuse(409)}, 2, 409},
-		{"lost again and again", faults{lost(500), refuse(500), refuse(502)}, 3, 502},
-		{"throttled, not found", faults{refuse(429), refuse(404)}, 2, 404}, // a 429 has deleted nothing
-		{"not found", faults{refuse(404)}, 1, 404},
-		{"not found, 410", faults{refuse(410)}, 1, 410},
-		{"not found in a 200", faults{testkit.Instead(testkit.Answer(200, "application/json", `{"status":"not_found"}`))}, 1, 404},
-		{"no body", faults{testkit.After(testkit.Answer(204, "", ""))}, 1, 0},
-		{"an empty 200", faults{testkit.After(testkit.Answer(200, "application/json", ""))}, 1, 0},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := testkit.NewNetwork(t, false)
-				c := n.Client(t)
-				for _, op := range testkit.Deletes() {
-					c.CloseIdleConnections()
-					n.API.Begin(tt.faults...)
-					_, err := op.Do(t.Context(), c)
-					if tt.status == 0 {
-						require.NoError(t, err, op.Name)
-					} else {
-						refused(tt.status).check(t, err, op)
-					}
-					requests, _ := n.API.Seen()
-					assert.Len(t, requests, tt.requests, op.Name)
-				}
-			})
-		})
-	}
+	checkRepeated(t, testkit.Deletes(), []repeated{
+		{"carried out, lost, found gone", faults{lost(500)}, 2, false, 0},
+		{"carried out, reset, found gone", faults{testkit.After(testkit.Reset)}, 2, false, 0},
+		{"carried out, unusable, found gone", faults{testkit.After(testkit.Answer(200, "text/html", testkit.HTML))}, 2, false, 0},
+		{"carried out, lost twice, found gone", faults{lost(502), lost(502)}, 3, false, 0},
+		{"lost, found gone with 410", faults{lost(500), refuse(410)}, 2, false, 0},
+		{"lost, then refused", faults{lost(500), refuse(403)}, 2, false, 403},
+		{"reset, then refused", faults{testkit.After(testkit.Reset), refuse(409)}, 2, false, 409},
+		{"lost again and again", faults{lost(500), refuse(500), refuse(502)}, 3, false, 502},
+		{"throttled, not found", faults{refuse(429), refuse(404)}, 2, false, 404}, // a 429 has deleted nothing
+		{"not found", faults{refuse(404)}, 1, false, 404},
+		{"not found, 410", faults{refuse(410)}, 1, false, 410},
+		{"not found in a 200", faults{testkit.Instead(testkit.Answer(200, "application/json", `{"status":"not_found"}`))}, 1, false, 404},
+		{"no body", faults{testkit.After(testkit.Answer(204, "", ""))}, 1, false, 0},
+		{"an empty 200", faults{testkit.After(testkit.Answer(200, "application/json", ""))}, 1, false, 0},
+	}, func(*testing.T, any, *testkit.API) {})
 }
 
 // If a revoke is sent again and then refused, the SDK fetches the link to see whether it is
@@ -357,13 +348,7 @@ func TestRepeatedDelete(t *testing.T) {
 func TestRepeatedRevoke(t *testing.T) {
 	t.Parallel()
 	type faults = []testkit.Fault
-	tests := []struct {
-		name     string
-		faults   faults
-		requests int
-		fetched  bool
-		status   int // 0: success
-	}{
+	checkRepeated(t, testkit.Revokes(), []repeated{
 		{"carried out, lost, refused, revoked", faults{lost(500)}, 3, true, 0},
 		{"carried out, reset, refused, revoked", faults{testkit.After(testkit.Reset)}, 3, true, 0},
 		{"lost, refused with 404, revoked", faults{lost(500), refuse(404)}, 3, true, 0},
@@ -379,38 +364,13 @@ func TestRepeatedRevoke(t *testing.T) {
 		{"not found at once", faults{refuse(404)}, 1, false, 404},
 		{"lost, accepted again", faults{refuse(500)}, 2, false, 0},
 		{"reset, accepted again", faults{testkit.Instead(testkit.Reset)}, 2, false, 0},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := testkit.NewNetwork(t, false)
-				c := n.Client(t)
-				for _, op := range testkit.Revokes() {
-					c.CloseIdleConnections()
-					n.API.Begin(tt.faults...)
-					v, err := op.Do(t.Context(), c)
-					requests, _ := n.API.Seen()
-					links := testkit.LinksIn(v)
-					if tt.status == 0 {
-						require.NoError(t, err, op.Name)
-						require.Len(t, links, 1, op.Name)
-						assert.EqualValues(t, testkit.LinkID, links[0].ID, op.Name)
-						assert.True(t, links[0].Revoked, op.Name)
-						assert.True(t, n.API.Revoked(), op.Name)
-					} else {
-						assert.Empty(t, links, op.Name)
-						refused(tt.status).check(t, err, op)
-						assert.ErrorContains(t, err, "from the test", "the answer to the revoke, not to the fetch")
-					}
-					assert.Len(t, requests, tt.requests, op.Name)
-					if tt.fetched {
-						assert.Equal(t, linkOfRevoke(op), requests[len(requests)-1], op.Name)
-					}
-				}
-			})
-		})
-	}
+	}, func(t *testing.T, v any, api *testkit.API) {
+		links := testkit.LinksIn(v)
+		require.Len(t, links, 1)
+		assert.EqualValues(t, testkit.LinkID, links[0].ID)
+		assert.True(t, links[0].Revoked)
+		assert.True(t, api.Revoked())
+	})
 }
 
 // A create on an idle connection that the server has closed makes one link at most.
@@ -446,13 +406,10 @@ func TestAnswerInAnUnknownOutcome(t *testing.T) {
 	require.ErrorIs(t, err, connectlinks.ErrServer)
 	var answer *connectlinks.APIError
 	require.ErrorAs(t, err, &answer)
-	assert.Equal(t, 504, answer.StatusCode)
-	assert.Equal(t, "error", answer.Status)
-	assert.Equal(t, "upstream request timeout", answer.Message)
-	assert.Equal(t, "req-7", answer.RequestID)
-	assert.Equal(t, http.MethodPost, answer.Method)
-	assert.Equal(t, "/api/v1/destination_connect_links", answer.Path)
-	assert.JSONEq(t, `{"status":"error","message":"upstream request timeout"}`, string(answer.Body))
+	assert.Equal(t, &connectlinks.APIError{
+		Method: http.MethodPost, Path: "/api/v1/destination_connect_links", StatusCode: 504, Status: "error",
+		Message: "upstream request timeout", RequestID: "req-7", Body: []byte(`{"status":"error","message":"upstream request timeout"}`),
+	}, answer)
 	assert.Contains(t, err.Error(), "504")
 	assert.Contains(t, err.Error(), "upstream request timeout")
 }
@@ -461,18 +418,15 @@ func TestAnswerInAnUnknownOutcome(t *testing.T) {
 func TestEnvelopeDoesNotRepeatACreate(t *testing.T) {
 	t.Parallel()
 	for _, status := range []string{`401`, `"401"`, `404`, `409`, `422`, `429`, `503`, `"not_found"`, `"error"`} {
-		t.Run(status, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				for _, op := range testkit.LinkCalls() {
-					rt := &testkit.Counter{RoundTripper: testkit.Respond(201, `{"status":`+status+`}`, "Retry-After", "1")}
-					_, err := op.Do(t.Context(), testkit.Client(t, rt, connectlinks.WithTokenSource(testkit.NumberedTokens())))
-					require.Error(t, err, op.Name)
-					assert.Equal(t, op.Creates, errors.Is(err, connectlinks.ErrOutcomeUnknown), "%s: %v", op.Name, err)
-					assert.ErrorAs(t, err, new(*connectlinks.APIError), op.Name)
-					assert.Equal(t, 1, rt.Count(), op.Name)
-				}
-			})
+		testkit.Bubble(t, status, func(t *testing.T) {
+			for _, op := range testkit.LinkCalls() {
+				rt := &testkit.Counter{RoundTripper: testkit.Respond(201, `{"status":`+status+`}`, "Retry-After", "1")}
+				_, err := op.Do(t.Context(), testkit.Client(t, rt, connectlinks.WithTokenSource(testkit.NumberedTokens())))
+				require.Error(t, err, op.Name)
+				assert.Equal(t, op.Creates, errors.Is(err, connectlinks.ErrOutcomeUnknown), "%s: %v", op.Name, err)
+				assert.ErrorAs(t, err, new(*connectlinks.APIError), op.Name)
+				assert.Equal(t, 1, rt.Count(), op.Name)
+			}
 		})
 	}
 }

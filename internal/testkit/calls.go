@@ -32,6 +32,14 @@ type Call struct {
 // Request returns the method and path of the call's first request.
 func (c Call) Request() string { return c.Method + " " + c.Path }
 
+// Links returns the number of links that the call makes.
+func (c Call) Links() int {
+	if c.Creates {
+		return 1
+	}
+	return 0
+}
+
 // Is reports whether the call is of one of these methods, whatever the service.
 func (c Call) Is(methods ...string) bool {
 	_, method, _ := strings.Cut(c.Name, ".")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -156,9 +155,7 @@ func TestTimeLimitsOfAConnection(t *testing.T) {
 			}
 		},
 		"handshake": func(*testkit.Network) {},
-		"proxy": func(n *testkit.Network) {
-			n.Transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: "proxy.test:3128"})
-		},
+		"proxy":     throughProxy,
 	}
 	for name, hang := range hangs {
 		for _, limit := range timeLimits() {

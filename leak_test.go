@@ -94,18 +94,12 @@ func TestFailedCallsLeaveNothingBehind(t *testing.T) {
 
 func TestCallsThatRunOutOfTimeLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(context.Context) (context.Context, context.CancelFunc){
-		"cancelled": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(ctx)
-			time.AfterFunc(time.Millisecond, cancel)
-			return ctx, cancel
-		},
-		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, time.Millisecond)
-		},
-		"timeout": func(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} },
+	for _, limit := range []timeLimit{
+		{name: "cancelled", cancel: time.Millisecond},
+		{name: "deadline", deadline: time.Millisecond},
+		{name: "timeout"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(limit.name, func(t *testing.T) {
 			t.Parallel()
 			requests := 0
 			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
@@ -115,7 +109,7 @@ func TestCallsThatRunOutOfTimeLeaveNothingBehind(t *testing.T) {
 				return testkit.HangInBody(200)(r)
 			})
 			checkLeaks(t, rt, func(ctx context.Context, _ int, c *connectlinks.Client) error {
-				ctx, cancel := start(ctx)
+				ctx, cancel := limit.context(ctx)
 				defer cancel()
 				return testkit.CreateLink(ctx, c)
 			}, testkit.NoRetries, connectlinks.WithTimeout(time.Second))
@@ -142,22 +136,19 @@ func TestFailedCallsLeaveNoConnection(t *testing.T) {
 		"timeout":  {testkit.NeverAnswer, calls},
 		"stalled":  {testkit.NeverEnd, calls},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				n := testkit.NewNetwork(t, false)
-				n.API.BeginAlways(testkit.After(tc.answer))
-				c := n.Client(t, testkit.NoRetries, connectlinks.WithTimeout(time.Minute))
-				for range calls {
-					require.Error(t, testkit.CreateLink(t.Context(), c))
-				}
-				synctest.Wait()
-				assert.LessOrEqual(t, n.Open(), 1, "open connections")
-				assert.LessOrEqual(t, n.Dials(), tc.most, "connections")
-				c.CloseIdleConnections()
-				synctest.Wait()
-				assert.Zero(t, n.Open())
-			})
+		testkit.Bubble(t, name, func(t *testing.T) {
+			n := testkit.NewNetwork(t, false)
+			n.API.BeginAlways(testkit.After(tc.answer))
+			c := n.Client(t, testkit.NoRetries, connectlinks.WithTimeout(time.Minute))
+			for range calls {
+				require.Error(t, testkit.CreateLink(t.Context(), c))
+			}
+			synctest.Wait()
+			assert.LessOrEqual(t, n.Open(), 1, "open connections")
+			assert.LessOrEqual(t, n.Dials(), tc.most, "connections")
+			c.CloseIdleConnections()
+			synctest.Wait()
+			assert.Zero(t, n.Open())
 		})
 	}
 }

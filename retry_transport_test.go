@@ -22,7 +22,7 @@ import (
 
 // resender is a transport that sends a request again by itself: after an error, and after a
 // 5xx. It keeps the body, like most of its kind, or asks for it again.
-func resender(base http.RoundTripper, getBody bool, header ...string) http.RoundTripper {
+func resender(base http.RoundTripper, getBody bool) http.RoundTripper {
 	return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 		var body []byte
 		if r.Body != nil {
@@ -32,16 +32,12 @@ func resender(base http.RoundTripper, getBody bool, header ...string) http.Round
 		var err error
 		for try := range 3 {
 			again := r.Clone(r.Context())
-			for i := 0; i < len(header); i += 2 {
-				again.Header.Set(header[i], header[i+1])
-			}
 			if body != nil {
 				again.Body = io.NopCloser(bytes.NewReader(body))
 			}
 			if body != nil && getBody && try > 0 {
-				again.Body, err = r.GetBody()
-				if err != nil {
-					again.Body = io.NopCloser(bytes.NewReader(body))
+				if asked, err := r.GetBody(); err == nil {
+					again.Body = asked
 				}
 			}
 			resp, err = base.RoundTrip(again)
@@ -77,13 +73,11 @@ func TestTransportThatResends(t *testing.T) {
 						for _, op := range testkit.Creates() {
 							api.Begin()
 							if reused {
-								_, err := c.Sources.GetConnectLink(t.Context(), 1)
-								require.NoError(t, err)
-								api.Begin(testkit.After(fault))
+								require.NoError(t, testkit.GetLink(t.Context(), c))
 							} else {
 								c.CloseIdleConnections()
-								api.Begin(testkit.After(fault))
 							}
+							api.Begin(testkit.After(fault))
 							id, err := op.LinkID(t.Context(), c)
 							require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
 							assert.NotErrorIs(t, err, context.Canceled, op.Name)
@@ -141,15 +135,12 @@ func TestTransportThatAddsAnIdempotencyKey(t *testing.T) {
 				c := testkit.ClientAt(t, srv.URL, wrapper)
 				for _, op := range testkit.Creates() {
 					api.Begin()
-					_, err := c.Sources.GetConnectLink(t.Context(), 1) // net/http replays on reused connections only
-					require.NoError(t, err)
+					require.NoError(t, testkit.GetLink(t.Context(), c)) // net/http replays on reused connections only
 					api.Begin(testkit.After(testkit.Reset))
 					id, err := op.LinkID(t.Context(), c)
 					require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
 					assert.Zero(t, id)
-					requests, made := api.Seen()
-					assert.Len(t, requests, 1, op.Name)
-					assert.Equal(t, 1, made, op.Name)
+					api.CheckSeen(t, op, 1, 1)
 				}
 			})
 		}
@@ -214,8 +205,7 @@ func TestTransportThatFetchesACredential(t *testing.T) {
 				id, err := op.LinkID(t.Context(), c)
 				require.NoError(t, err, op.Name)
 				assert.Equal(t, n.API.LinkOf(op), id, op.Name)
-				_, made := n.API.Seen()
-				assert.Equal(t, 1, made, op.Name)
+				n.API.CheckSeen(t, op, 1, 1)
 			}
 		})
 	})

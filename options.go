@@ -242,6 +242,11 @@ func WithUserAgent(product string) Option {
 // of the group: a page may have fewer items, or none, and TotalRecords is 0. Lists of types are
 // complete, because types belong to no group.
 //
+// The API has no list of one group: All and AllConnectLinks read the pages of the whole
+// organization, and leave out what belongs to others. If the organization has thousands of
+// objects, store the ids of each customer's activations and links, and use Get and
+// GetConnectLink.
+//
 // An object of another group, or of no group, is [ErrNotFound]. RevokeConnectLink,
 // CreateReauthorizationLink and Delete send a GET request first to check the group. If the answer
 // to a create names another group, or none, the error matches [ErrBadResponse] and

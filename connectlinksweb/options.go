@@ -62,7 +62,7 @@ func WithTemplate(t *template.Template) Option { return func(s *settings) { s.te
 //			http.Redirect(w, r, "/upgrade", http.StatusSeeOther)
 //			return
 //		}
-//		connectlinksweb.Error(w, r, err)
+//		connectlinksweb.Error(w, r, err, opts...) // the other options of Start
 //	})
 //
 // The handler is not called in these cases:

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -19,7 +21,7 @@ import (
 // isDocumented reports whether an error is one that the documentation names.
 func isDocumented(err error) bool {
 	for _, target := range []error{
-		connectlinks.ErrBadResponse, connectlinks.ErrOutcomeUnknown, connectlinks.ErrLinkExpired, connectlinks.ErrLinkRevoked,
+		connectlinks.ErrBadResponse, connectlinks.ErrOutcomeUnknown, connectlinks.ErrNotFound, connectlinks.ErrLinkExpired, connectlinks.ErrLinkRevoked,
 		context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, target) {
@@ -29,14 +31,26 @@ func isDocumented(err error) bool {
 	return errors.As(err, new(*connectlinks.APIError)) || errors.As(err, new(*connectlinks.InputError))
 }
 
-// missingOfLink reports what is missing of a link that was returned without an error.
-func missingOfLink(l connectlinks.ConnectLink) string {
-	u, err := url.Parse(l.URL)
-	switch {
-	case l.ID < 1:
-		return "no id"
-	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
-		return "no URL"
+// missingOf reports what a result lacks: its id, or the URL of a link that is not in a list.
+func missingOf(op testkit.Call, v any) string {
+	object := reflect.Indirect(reflect.ValueOf(v))
+	if object.Kind() == reflect.Struct {
+		for _, name := range []string{"ID", "ServiceName"} {
+			if id := object.FieldByName(name); id.IsValid() && (id.IsZero() || id.CanInt() && id.Int() < 1) {
+				return "no " + name
+			}
+		}
+	}
+	if op.Is("AllConnectLinks", "ListConnectLinks") {
+		return ""
+	}
+	for _, l := range testkit.LinksIn(v) {
+		if u, err := url.Parse(l.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" {
+			return "no URL"
+		}
+	}
+	if v == "" {
+		return "no key"
 	}
 	return ""
 }
@@ -106,53 +120,11 @@ func FuzzAnswer(f *testing.F) {
 				// Every answer is the same here, so that no repeat can turn a refusal into a success.
 				t.Errorf("%s: %d is a success: %v", op.Name, status, v)
 			}
-			missing := ""
-			switch v := v.(type) {
-			case nil:
-				// Delete, and lists without items
-			case *connectlinks.SourceConnectLink:
-				missing = missingOf(op, v.ConnectLink)
-			case *connectlinks.DestinationConnectLink:
-				missing = missingOf(op, v.ConnectLink)
-			case *connectlinks.ActivationConnectLink:
-				missing = missingOf(op, v.ConnectLink)
-			case *connectlinks.Source:
-				missing = noID(v.ID < 1)
-			case *connectlinks.Destination:
-				missing = noID(v.ID < 1)
-			case *connectlinks.Activation:
-				missing = noID(v.ID == "")
-			case *connectlinks.Workspace:
-				missing = noID(v.ID < 1)
-			case *connectlinks.SourceType:
-				missing = noID(v.ServiceName == "")
-			case *connectlinks.DestinationType:
-				missing = noID(v.ServiceName == "")
-			case *connectlinks.ActivationType:
-				missing = noID(v.ServiceName == "")
-			case string:
-				missing = noID(v == "")
-			}
-			if missing != "" {
+			if missing := missingOf(op, v); missing != "" {
 				t.Errorf("%s: %s in %v", op.Name, missing, v)
 			}
 		})
 	})
-}
-
-// missingOf reports what is missing of a link. In a list only the id is required.
-func missingOf(op testkit.Call, l connectlinks.ConnectLink) string {
-	if strings.Contains(op.Name, ".All") {
-		return noID(l.ID < 1)
-	}
-	return missingOfLink(l)
-}
-
-func noID(is bool) string {
-	if is {
-		return "no id"
-	}
-	return ""
 }
 
 // FuzzBaseURL checks that requests go only to a base URL that is accepted, and that the
@@ -162,17 +134,22 @@ func FuzzBaseURL(f *testing.F) {
 		"", connectlinks.BaseURLUS, connectlinks.BaseURLEU + "/api/v2/", "http://localhost:3000", "http://127.0.0.1.evil.com", "http://localhost@evil.com",
 		"https://h/a%2Fb/", "https://h/../x", "https://h:443/;a", "https://[::1]", "https://[::1%25eth0]", "http://[::ffff:127.0.0.1]", "https://h\\@evil.com", "https://h/%2e%2e",
 		"http://localhost\u3002evil.com", "https://ü.example/ü", "HTTP://LOCALHOST/API/V1", "https://h//", "https://h/%", "https://h?", "https://h/a b",
+		"http://[::1%25eth0]/a%2Fb/", "https://u:p@h/?q#f", "https://h:443/a;b//", "http://localhost#@evil.com", "https://\xff/\xff", "https://h/api/v1//api/v2/",
 	} {
-		f.Add(s)
+		f.Add(s, false)
+		f.Add(s, true)
 	}
-	f.Fuzz(func(t *testing.T, base string) {
+	f.Fuzz(func(t *testing.T, base string, plaintext bool) {
 		var sent *http.Request
 		rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			sent = r
 			return testkit.Succeed(r)
 		})
-		c, err := connectlinks.NewClient(connectlinks.WithToken(testkit.Token), connectlinks.WithBaseURL(base),
-			connectlinks.WithHTTPClient(&http.Client{Transport: rt}))
+		opts := []connectlinks.Option{connectlinks.WithToken(testkit.Token), connectlinks.WithBaseURL(base), connectlinks.WithHTTPClient(&http.Client{Transport: rt})}
+		if plaintext {
+			opts = append(opts, connectlinks.WithPlaintextHTTP())
+		}
+		c, err := connectlinks.NewClient(opts...)
 		if err != nil {
 			var input *connectlinks.InputError
 			if !errors.As(err, &input) || input.Field != "BaseURL" || len(base) > 8 && strings.Contains(err.Error(), base) {
@@ -185,14 +162,17 @@ func FuzzBaseURL(f *testing.F) {
 		}
 		u, err := url.Parse(base)
 		host := strings.ToLower(u.Host)
-		if err != nil || host != sent.URL.Host || host != sent.Host || u.Scheme != sent.URL.Scheme || sent.URL.User != nil {
+		if err != nil || host != sent.URL.Host || host != sent.Host || u.Scheme != sent.URL.Scheme || u.User != nil || sent.URL.User != nil {
 			t.Errorf("%q: sent to %s, %v", base, sent.URL, err)
 		}
-		if !strings.HasSuffix(sent.URL.EscapedPath(), "/api/v2/activations/a%23b") || sent.URL.RawQuery != "" || sent.URL.Fragment != "" {
+		path := sent.URL.EscapedPath()
+		if !strings.HasSuffix(path, "/api/v2/activations/a%23b") || strings.HasSuffix(path, "//api/v2/activations/a%23b") ||
+			u.RawQuery+sent.URL.RawQuery+u.Fragment+sent.URL.Fragment != "" {
 			t.Errorf("%q: sent to %s", base, sent.URL)
 		}
-		host = strings.ToLower(u.Hostname())
-		if u.Scheme == "http" && host != "localhost" && !strings.HasPrefix(host, "127.") && !strings.Contains(host, ":") {
+		ip, err := netip.ParseAddr(strings.ToLower(u.Hostname()))
+		local := strings.EqualFold(u.Hostname(), "localhost") || err == nil && ip.IsLoopback()
+		if u.Scheme != "https" && (u.Scheme != "http" || !plaintext && !local) {
 			t.Errorf("%q: in the clear", base)
 		}
 	})

@@ -127,17 +127,14 @@ func TestCallHookSeesWhatTheCallerGets(t *testing.T) {
 		},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var record []string
-				var results []connectlinks.CallResult
-				c := testkit.Client(t, testkit.NewScript(t, tt.answers...), recordCalls(&record, &results, "hook"), connectlinks.WithGroup("own"))
-				err := tt.do(t.Context(), c)
-				require.ErrorIs(t, err, tt.want)
-				assert.Equal(t, err, results[len(results)-1].Err)
-				assert.Equal(t, tt.record, record)
-			})
+		testkit.Bubble(t, name, func(t *testing.T) {
+			var record []string
+			var results []connectlinks.CallResult
+			c := testkit.Client(t, testkit.NewScript(t, tt.answers...), recordCalls(&record, &results, "hook"), connectlinks.WithGroup("own"))
+			err := tt.do(t.Context(), c)
+			require.ErrorIs(t, err, tt.want)
+			assert.Equal(t, err, results[len(results)-1].Err)
+			assert.Equal(t, tt.record, record)
 		})
 	}
 }
@@ -172,14 +169,6 @@ func TestAttemptFromContext(t *testing.T) {
 			}), "%s: %s is a route of connectlinkstest", call.Name, seen[0].Route)
 		})
 	}
-}
-
-func TestNewTransport(t *testing.T) {
-	t.Parallel()
-	tr := connectlinks.NewTransport()
-	assert.NotSame(t, tr, connectlinks.NewTransport())
-	assert.Equal(t, 45*time.Second, tr.IdleConnTimeout)
-	assert.GreaterOrEqual(t, tr.MaxIdleConnsPerHost, 64)
 }
 
 // throttledLimiter is a limiter that observes throttles.

@@ -17,50 +17,6 @@ import (
 	"golang.org/x/time/rate"
 )
 
-func TestLimiterIsAskedBeforeEveryAttempt(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		answers  []int // before a success
-		attempts int
-	}{
-		"a success":     {nil, 1},
-		"retries":       {[]int{500, 502}, 3},
-		"no connection": {[]int{0, 0}, 3},
-		"a 401":         {[]int{401}, 2},
-		"a 429":         {[]int{429}, 2},
-		"all together":  {[]int{401, 429, 500}, 4},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var record []string
-				rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-					record = append(record, "request")
-					n := len(record)/2 - 1
-					switch {
-					case n >= len(tc.answers):
-						return testkit.Succeed(r)
-					case tc.answers[n] == 0:
-						return nil, errors.New("reset")
-					}
-					return testkit.Response(r, tc.answers[n], ``, "Retry-After", "1"), nil
-				})
-				c := testkit.Client(t, rt,
-					connectlinks.WithTokenSource(testkit.NumberedTokens()),
-					connectlinks.WithRateLimiter(testkit.Limiter(func(context.Context) error {
-						record = append(record, "limiter")
-						return nil
-					})))
-				require.NoError(t, testkit.GetLink(t.Context(), c))
-				assert.Len(t, record, 2*tc.attempts)
-				for i, what := range record {
-					assert.Equal(t, []string{"limiter", "request"}[i%2], what)
-				}
-			})
-		})
-	}
-}
-
 var errBudget = errors.New("budget spent")
 
 func TestLimiterErrorComesThrough(t *testing.T) {
@@ -175,6 +131,10 @@ func TestLimiterThatRefuses(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err = op.Do(ctx, client(func(ctx context.Context) error { cancel(); return ctx.Err() }))
 		testkit.Error{Context: context.Canceled}.Check(t, err, op)
+
+		_, err = op.Do(ctx, client(func(ctx context.Context) error { t.Error("asked after the end"); return ctx.Err() }))
+		testkit.Error{Context: context.Canceled}.Check(t, err, op)
+		assert.NotContains(t, err.Error(), "limiter", op.Name)
 	}
 }
 
@@ -232,18 +192,4 @@ func TestRetryAfterOfA500(t *testing.T) {
 		require.NoError(t, testkit.GetLink(t.Context(), c))
 		assert.Less(t, time.Since(start), time.Second)
 	})
-}
-
-// A call whose context has ended does not ask the limiter, and does not blame it.
-func TestLimiterAfterTheContextHasEnded(t *testing.T) {
-	t.Parallel()
-	c := testkit.Client(t, testkit.Unused(t), connectlinks.WithRateLimiter(testkit.Limiter(func(ctx context.Context) error {
-		t.Error("asked")
-		return ctx.Err()
-	})))
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	err := testkit.GetLink(ctx, c)
-	require.ErrorIs(t, err, context.Canceled)
-	assert.NotContains(t, err.Error(), "limiter")
 }

@@ -79,7 +79,7 @@ func TestAllThatIsWrongIsReported(t *testing.T) {
 		connectlinks.WithLogger(nil),
 		connectlinks.WithMaxRetries(-3),
 		connectlinks.WithTimeout(-time.Second),
-		connectlinks.WithUserAgent("\n"),
+		connectlinks.WithUserAgent("Wq7\n"),
 		connectlinks.WithBaseURL("http://user:Wq7@example.com"),
 	)
 	assert.Nil(t, c)
@@ -90,27 +90,20 @@ func TestAllThatIsWrongIsReported(t *testing.T) {
 	assert.Len(t, strings.Split(err.Error(), "\n"), 9)
 }
 
+// The tests of httpx.ParseBaseURL try more.
 func TestBaseURL(t *testing.T) {
 	t.Parallel()
 	const create = "/api/v1/destination_connect_links"
 	for base, want := range map[string]string{
 		"https://app.getcensus.com":         "https://app.getcensus.com" + create,
 		connectlinks.BaseURLEU:              "https://app-eu.getcensus.com" + create,
-		"https://app.getcensus.com/":        "https://app.getcensus.com" + create,
-		"https://app.getcensus.com/api/v1":  "https://app.getcensus.com" + create,
 		"https://app.getcensus.com/api/v1/": "https://app.getcensus.com" + create,
-		"https://app.getcensus.com/api/v2":  "https://app.getcensus.com" + create,
-		"https://app.getcensus.com/api/v2/": "https://app.getcensus.com" + create,
-		"https://proxy.example/census":      "https://proxy.example/census" + create,
-		"https://proxy.example/census/":     "https://proxy.example/census" + create,
 		"https://proxy.example/a/api/v1/":   "https://proxy.example/a" + create,
 		"https://proxy.example/a%2Fb/c%20d": "https://proxy.example/a%2Fb/c%20d" + create,
 		"https://proxy.example/%C3%BC/":     "https://proxy.example/%C3%BC" + create,
 		"https://proxy.example:8443":        "https://proxy.example:8443" + create,
 		"http://localhost:3000":             "http://localhost:3000" + create,
 		"http://LOCALHOST":                  "http://localhost" + create,
-		"http://127.0.0.5/x":                "http://127.0.0.5/x" + create,
-		"http://[::1]:8080":                 "http://[::1]:8080" + create,
 		"HTTPS://app.getcensus.com":         "https://app.getcensus.com" + create,
 	} {
 		t.Run(base, func(t *testing.T) {
@@ -131,35 +124,15 @@ func TestBaseURL(t *testing.T) {
 		})
 	}
 	for name, base := range map[string]string{
-		"empty":                   "",
-		"relative":                "/api/v1",
-		"without scheme":          "app.getcensus.com",
-		"without scheme, port":    "localhost:3000",
-		"scheme-relative":         "//app.getcensus.com",
-		"other scheme":            "ftp://app.getcensus.com",
-		"file":                    "file:///etc/passwd",
-		"no host":                 "https://",
-		"no host, port":           "https://:443",
-		"credentials":             "https://user:Wq7Zp3@app.getcensus.com",
-		"user":                    "https://Wq7Zp3@app.getcensus.com",
-		"query":                   "https://app.getcensus.com?key=Wq7Zp3",
-		"empty query":             "https://app.getcensus.com?",
-		"fragment":                "https://app.getcensus.com#Wq7Zp3",
-		"empty fragment":          "https://app.getcensus.com#",
-		"port 0":                  "https://app.getcensus.com:0",
-		"port 65536":              "https://app.getcensus.com:65536",
-		"port x":                  "https://app.getcensus.com:x",
-		"blank":                   "https://app.getcensus.com/Wq7 Zp3",
-		"line feed":               "https://app.getcensus.com\n",
-		"bad escape":              "https://app.getcensus.com/%zz",
-		"plain":                   "http://app.getcensus.com",
-		"plain, private":          "http://10.0.0.8",
-		"plain, like localhost":   "http://localhost.evil.com",
-		"plain, like localhost 2": "http://localhost.",
-		"plain, like 127":         "http://127.0.0.1.evil.com",
-		"plain, like 127 2":       "http://127.evil.com",
-		"plain, unspecified":      "http://0.0.0.0",
-		"plain, unspecified 6":    "http://[::]:80",
+		"empty":                 "",
+		"relative":              "/api/v1",
+		"credentials":           "https://user:Wq7Zp3@app.getcensus.com",
+		"query":                 "https://app.getcensus.com?key=Wq7Zp3",
+		"fragment":              "https://app.getcensus.com#Wq7Zp3",
+		"blank":                 "https://app.getcensus.com/Wq7 Zp3",
+		"plain":                 "http://app.getcensus.com",
+		"plain, private":        "http://10.0.0.8",
+		"plain, like localhost": "http://localhost.evil.com",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -185,15 +158,6 @@ func TestBaseURL(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestDefaultBaseURL(t *testing.T) {
-	t.Parallel()
-	rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-		assert.Equal(t, connectlinks.BaseURLUS+"/api/v1/destination_connect_links", r.URL.String())
-		return testkit.Succeed(r)
-	})
-	require.NoError(t, testkit.CreateLink(t.Context(), testkit.Client(t, rt)))
 }
 
 // The order of options does not matter, and the last of a kind counts.

@@ -52,82 +52,60 @@ const (
 func TestThrottledTokenHoldsUpEverybody(t *testing.T) {
 	t.Parallel()
 	for _, retries := range []int{0, 1, 2} {
-		t.Run(fmt.Sprint(retries, " retries"), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				api := &throttledAPI{until: map[string]time.Time{throttledKey: start.Add(throttledFor)}}
-				parent := testkit.Client(t, api, connectlinks.WithMaxRetries(retries))
-				var wg sync.WaitGroup
-				defer wg.Wait()
-				wg.Go(func() {
-					err := testkit.CreateLink(t.Context(), parent)
-					if retries > 0 {
-						assert.NoError(t, err)
-					} else {
-						assert.ErrorIs(t, err, connectlinks.ErrRateLimited)
-					}
-				})
-				synctest.Wait()
-				require.Equal(t, 1, api.count(throttledKey))
+		testkit.Bubble(t, fmt.Sprint(retries, " retries"), func(t *testing.T) {
+			start := time.Now()
+			api := &throttledAPI{until: map[string]time.Time{throttledKey: start.Add(throttledFor)}}
+			parent := testkit.Client(t, api, connectlinks.WithMaxRetries(retries))
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			wg.Go(func() {
+				err := testkit.CreateLink(t.Context(), parent)
+				if retries > 0 {
+					assert.NoError(t, err)
+				} else {
+					assert.ErrorIs(t, err, connectlinks.ErrRateLimited)
+				}
+			})
+			synctest.Wait()
+			require.Equal(t, 1, api.count(throttledKey))
 
-				var (
-					mu   sync.Mutex
-					done []time.Time
-				)
-				for n := range 50 {
-					wg.Go(func() {
-						time.Sleep(time.Duration(n) * time.Millisecond)
-						c, err := parent.With(connectlinks.WithUserAgent(fmt.Sprint("caller/", n)))
+			var (
+				mu   sync.Mutex
+				done []time.Time
+			)
+			for n := range 50 {
+				wg.Go(func() {
+					time.Sleep(time.Duration(n) * time.Millisecond)
+					c, err := parent.With(connectlinks.WithUserAgent(fmt.Sprint("caller/", n)))
+					if !assert.NoError(t, err) {
+						return
+					}
+					if n%2 == 0 {
+						c, err = c.With(connectlinks.WithToken(testkit.Token)) // the same
 						if !assert.NoError(t, err) {
 							return
 						}
-						if n%2 == 0 {
-							c, err = c.With(connectlinks.WithToken(testkit.Token)) // the same
-							if !assert.NoError(t, err) {
-								return
-							}
-						}
-						if assert.NoError(t, testkit.CreateLink(t.Context(), c)) {
-							mu.Lock()
-							defer mu.Unlock()
-							done = append(done, time.Now())
-						}
-					})
-				}
-				time.Sleep(throttledFor - 1)
-				assert.LessOrEqual(t, api.count(throttledKey), 3, "requests before the pause is over")
-				wg.Wait()
+					}
+					if assert.NoError(t, testkit.CreateLink(t.Context(), c)) {
+						mu.Lock()
+						defer mu.Unlock()
+						done = append(done, time.Now())
+					}
+				})
+			}
+			time.Sleep(throttledFor - 1)
+			assert.LessOrEqual(t, api.count(throttledKey), 3, "requests before the pause is over")
+			wg.Wait()
 
-				require.Len(t, done, 50)
-				slices.SortFunc(done, time.Time.Compare)
-				assert.Greater(t, len(slices.Compact(slices.Clone(done))), 40, "they start at different moments")
-				first, last := done[0].Sub(start), done[49].Sub(start)
-				assert.GreaterOrEqual(t, first, throttledFor)
-				assert.LessOrEqual(t, last, throttledFor+throttledFor/10, "within a tenth of the pause")
-				assert.Greater(t, last-first, throttledFor/50)
-			})
+			require.Len(t, done, 50)
+			slices.SortFunc(done, time.Time.Compare)
+			assert.Greater(t, len(slices.Compact(slices.Clone(done))), 40, "they start at different moments")
+			first, last := done[0].Sub(start), done[49].Sub(start)
+			assert.GreaterOrEqual(t, first, throttledFor)
+			assert.LessOrEqual(t, last, throttledFor+throttledFor/10, "within a tenth of the pause")
+			assert.Greater(t, last-first, throttledFor/50)
 		})
 	}
-}
-
-// The spread is at most a second.
-func TestThrottledCallersStartWithinASecond(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		api := &throttledAPI{until: map[string]time.Time{throttledKey: start.Add(10 * time.Second)}}
-		c := testkit.Client(t, api)
-		var wg sync.WaitGroup
-		for range 200 {
-			wg.Go(func() {
-				assert.NoError(t, testkit.GetLink(t.Context(), c))
-				assert.GreaterOrEqual(t, time.Since(start), 10*time.Second)
-				assert.LessOrEqual(t, time.Since(start), 11*time.Second)
-			})
-		}
-		wg.Wait()
-	})
 }
 
 // A token is throttled at one host. Other tokens and hosts do not wait.
@@ -186,41 +164,38 @@ func TestThrottledForTooLong(t *testing.T) {
 		"until the deadline":        {"5", 5 * time.Second, 5 * time.Second},
 		"long, and past a deadline": {"60", time.Minute, time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				rt := &testkit.Counter{RoundTripper: testkit.Respond(http.StatusTooManyRequests, `{"status":429,"message":"slow down"}`, "Retry-After", tc.retryAfter)}
-				c := testkit.Client(t, rt)
-				start := time.Now()
-				call := func() *connectlinks.APIError {
-					ctx := t.Context()
-					if tc.timeout > 0 {
-						var cancel context.CancelFunc
-						ctx, cancel = context.WithTimeout(ctx, tc.timeout)
-						defer cancel()
-					}
-					err := testkit.CreateLink(ctx, c)
-					require.ErrorIs(t, err, connectlinks.ErrRateLimited)
-					assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
-					assert.NotErrorIs(t, err, context.DeadlineExceeded)
-					var refused *connectlinks.APIError
-					require.ErrorAs(t, err, &refused)
-					assert.Zero(t, time.Since(start), "at once")
-					assert.Contains(t, err.Error(), "retry after")
-					return refused
+		testkit.Bubble(t, name, func(t *testing.T) {
+			rt := &testkit.Counter{RoundTripper: testkit.Respond(http.StatusTooManyRequests, `{"status":429,"message":"slow down"}`, "Retry-After", tc.retryAfter)}
+			c := testkit.Client(t, rt)
+			start := time.Now()
+			call := func() *connectlinks.APIError {
+				ctx := t.Context()
+				if tc.timeout > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tc.timeout)
+					defer cancel()
 				}
-				first := call()
-				assert.Equal(t, tc.want, first.RetryAfter)
-				assert.Equal(t, "slow down", first.Message)
-				assert.Equal(t, 1, rt.Count())
+				err := testkit.CreateLink(ctx, c)
+				require.ErrorIs(t, err, connectlinks.ErrRateLimited)
+				assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+				assert.NotErrorIs(t, err, context.DeadlineExceeded)
+				var refused *connectlinks.APIError
+				require.ErrorAs(t, err, &refused)
+				assert.Zero(t, time.Since(start), "at once")
+				assert.Contains(t, err.Error(), "retry after")
+				return refused
+			}
+			first := call()
+			assert.Equal(t, tc.want, first.RetryAfter)
+			assert.Equal(t, "slow down", first.Message)
+			assert.Equal(t, 1, rt.Count())
 
-				next := call()
-				assert.Equal(t, 1, rt.Count(), "the next is not sent")
-				assert.Contains(t, next.Error(), "not sent")
-				assert.Equal(t, http.StatusTooManyRequests, next.StatusCode)
-				assert.Equal(t, min(tc.want, time.Hour), next.RetryAfter, "what is left, of an hour at most")
-				assert.Equal(t, "POST /api/v1/destination_connect_links", next.Method+" "+next.Path)
-			})
+			next := call()
+			assert.Equal(t, 1, rt.Count(), "the next is not sent")
+			assert.Contains(t, next.Error(), "not sent")
+			assert.Equal(t, http.StatusTooManyRequests, next.StatusCode)
+			assert.Equal(t, min(tc.want, time.Hour), next.RetryAfter, "what is left, of an hour at most")
+			assert.Equal(t, "POST /api/v1/destination_connect_links", next.Method+" "+next.Path)
 		})
 	}
 }
@@ -274,37 +249,30 @@ func TestThrottledWithoutRetryAfter(t *testing.T) {
 		"absent": nil, "no number": {"Retry-After", "soon"}, "negative": {"Retry-After", "-5"},
 		"zero": {"Retry-After", "0"}, "past": {"Retry-After", "Fri, 31 Dec 1999 00:00:00 GMT"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				var sent []time.Time
-				rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-					if sent = append(sent, time.Now()); len(sent) < 4 {
-						return testkit.Response(r, http.StatusTooManyRequests, ``, header...), nil
-					}
+		testkit.Bubble(t, name, func(t *testing.T) {
+			var sent []time.Time
+			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodGet { // another call, which is not throttled
 					return testkit.Succeed(r)
-				})
-				c := testkit.Client(t, rt, connectlinks.WithMaxRetries(3))
-				require.NoError(t, testkit.CreateLink(t.Context(), c))
-				require.Len(t, sent, 4)
-				for i := range 3 {
-					want := 500 * time.Millisecond << i
-					assert.InDelta(t, want, sent[i+1].Sub(sent[i]), float64(want)/4)
 				}
-
-				sent = sent[:0]
-				other := testkit.Client(t, testkit.Succeed)
-				done := make(chan struct{})
-				go func() {
-					defer close(done)
-					assert.NoError(t, testkit.CreateLink(t.Context(), c))
-				}()
+				if sent = append(sent, time.Now()); len(sent) < 4 {
+					return testkit.Response(r, http.StatusTooManyRequests, ``, header...), nil
+				}
+				return testkit.Succeed(r)
+			})
+			c := testkit.Client(t, rt, connectlinks.WithMaxRetries(3))
+			go func() {
 				synctest.Wait()
 				start := time.Now()
-				require.NoError(t, testkit.CreateLink(t.Context(), other))
-				assert.Zero(t, time.Since(start))
-				<-done
-			})
+				assert.NoError(t, testkit.GetLink(t.Context(), c))
+				assert.Zero(t, time.Since(start), "others do not wait")
+			}()
+			require.NoError(t, testkit.CreateLink(t.Context(), c))
+			require.Len(t, sent, 4)
+			for i := range 3 {
+				want := 500 * time.Millisecond << i
+				assert.InDelta(t, want, sent[i+1].Sub(sent[i]), float64(want)/4)
+			}
 		})
 	}
 }

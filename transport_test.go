@@ -3,7 +3,6 @@ package connectlinks_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -15,7 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
-	"testing/synctest"
 	"time"
 
 	"github.com/connectlinks/connectlinks-go"
@@ -24,8 +22,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// All clients that With derives use the connections of the first one, and any of
-// them closes the idle ones.
+func TestNewTransport(t *testing.T) {
+	t.Parallel()
+	tr := connectlinks.NewTransport()
+	assert.NotSame(t, tr, connectlinks.NewTransport())
+	assert.Equal(t, 45*time.Second, tr.IdleConnTimeout)
+	assert.GreaterOrEqual(t, tr.MaxIdleConnsPerHost, 64)
+	assert.True(t, tr.MaxIdleConns == 0 || tr.MaxIdleConns >= tr.MaxIdleConnsPerHost)
+	assert.Zero(t, tr.MaxConnsPerHost)
+	assert.True(t, tr.ForceAttemptHTTP2)
+}
+
+// All clients that With derives use the connections of the first one, also to fetch their
+// tokens. Any of them closes the idle ones.
 func TestDerivedClientsShareConnections(t *testing.T) {
 	t.Parallel()
 	var opened, closed atomic.Int64
@@ -47,7 +56,7 @@ func TestDerivedClientsShareConnections(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, testkit.CreateLink(t.Context(), parent))
 	for n := range 50 {
-		c, err := parent.With(connectlinks.WithToken(fmt.Sprint("tenant-", n)), connectlinks.WithTimeout(time.Minute))
+		c, err := parent.With(connectlinks.WithTokenSource(parent.Workspaces.TokenSource(int64(n+1))), connectlinks.WithTimeout(time.Minute))
 		require.NoError(t, err)
 		c, err = c.With(connectlinks.WithMaxRetries(1))
 		require.NoError(t, err)
@@ -79,39 +88,36 @@ func TestForeignTransport(t *testing.T) {
 		"a body that is not there": func(r *http.Request) (*http.Response, error) { return &http.Response{StatusCode: 201, Request: r}, nil },
 	}
 	for name, lose := range loses {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				for _, op := range testkit.LinkCalls() {
-					api := testkit.NewAPI()
-					rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-						resp, err := testkit.Handle(api)(r)
-						if requests, _ := api.Seen(); len(requests) == 1 {
-							return lose(r)
-						}
-						return resp, err
-					})
-					id, err := op.LinkID(t.Context(), testkit.ClientAt(t, testkit.Origin, rt))
-					requests, made := api.Seen()
-					if op.Creates {
-						require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
-						assert.Zero(t, id, op.Name)
-						assert.Equal(t, 1, made, op.Name)
-						assert.Len(t, requests, 1, op.Name)
-						if name == "an error" {
-							require.ErrorIs(t, err, io.ErrUnexpectedEOF, op.Name)
-						}
-						continue
+		testkit.Bubble(t, name, func(t *testing.T) {
+			for _, op := range testkit.LinkCalls() {
+				api := testkit.NewAPI()
+				rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					resp, err := testkit.Handle(api)(r)
+					if requests, _ := api.Seen(); len(requests) == 1 {
+						return lose(r)
 					}
-					if op.Request()[:6] == "DELETE" && name == "a body that is not there" {
-						require.NoError(t, err, op.Name) // a DELETE needs no body
-						continue
+					return resp, err
+				})
+				id, err := op.LinkID(t.Context(), testkit.ClientAt(t, testkit.Origin, rt))
+				requests, made := api.Seen()
+				if op.Creates {
+					require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown, op.Name)
+					assert.Zero(t, id, op.Name)
+					assert.Equal(t, 1, made, op.Name)
+					assert.Len(t, requests, 1, op.Name)
+					if name == "an error" {
+						require.ErrorIs(t, err, io.ErrUnexpectedEOF, op.Name)
 					}
-					require.NoError(t, err, op.Name)
-					assert.Equal(t, api.LinkOf(op), id, op.Name)
-					assert.GreaterOrEqual(t, len(requests), 2, op.Name)
+					continue
 				}
-			})
+				if op.Request()[:6] == "DELETE" && name == "a body that is not there" {
+					require.NoError(t, err, op.Name) // a DELETE needs no body
+					continue
+				}
+				require.NoError(t, err, op.Name)
+				assert.Equal(t, api.LinkOf(op), id, op.Name)
+				assert.GreaterOrEqual(t, len(requests), 2, op.Name)
+			}
 		})
 	}
 }

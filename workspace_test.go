@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,125 +89,45 @@ func (o *organization) count() (fetches, creates int) {
 	return o.fetches, len(o.creates)
 }
 
-func TestKeyIsFetchedOnceForAll(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		org := &organization{key: "k1"}
-		source := testkit.Client(t, org, testkit.NoRetries).Workspaces.TokenSource(7)
-		var wg sync.WaitGroup
-		for range 100 {
-			wg.Go(func() {
-				key, err := source.Token(t.Context())
-				assert.NoError(t, err)
-				assert.Equal(t, "k1", key)
-			})
-		}
-		wg.Wait()
-		fetches, _ := org.count()
-		assert.Equal(t, 1, fetches)
-
-		time.Sleep(time.Hour)
-		start := time.Now()
-		_, err := source.Token(t.Context())
-		assert.NoError(t, err)
-		assert.Zero(t, time.Since(start), "it is kept")
-		fetches, _ = org.count()
-		assert.Equal(t, 1, fetches)
-	})
-}
-
-func TestCancelledFetchDoesNotFailTheOthers(t *testing.T) {
-	t.Parallel()
-	for name, give := range map[string]func(context.Context) (context.Context, context.CancelFunc){
-		"cancel": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithCancel(ctx)
-			time.AfterFunc(500*time.Millisecond, cancel)
-			return ctx, cancel
-		},
-		"deadline": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			return context.WithTimeout(ctx, 500*time.Millisecond)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				org := &organization{key: "k1"}
-				source := testkit.Client(t, org, testkit.NoRetries).Workspaces.TokenSource(7)
-				start := time.Now()
-				var wg sync.WaitGroup
-				wg.Go(func() {
-					ctx, cancel := give(t.Context())
-					defer cancel()
-					_, err := source.Token(ctx)
-					assert.ErrorIs(t, err, ctx.Err())
-					assert.Equal(t, 500*time.Millisecond, time.Since(start))
-				})
-				synctest.Wait() // the first is fetching
-				for range 100 {
-					wg.Go(func() {
-						key, err := source.Token(t.Context())
-						assert.NoError(t, err)
-						assert.Equal(t, "k1", key)
-						assert.Equal(t, 1500*time.Millisecond, time.Since(start), "one of them fetches for the rest")
-					})
-				}
-				wg.Go(func() {
-					ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-					defer cancel()
-					_, err := source.Token(ctx)
-					assert.ErrorIs(t, err, context.DeadlineExceeded, "one that waits can leave, too")
-					assert.Equal(t, 200*time.Millisecond, time.Since(start))
-				})
-				wg.Wait()
-				fetches, _ := org.count()
-				assert.Equal(t, 2, fetches)
-			})
-		})
-	}
-}
-
 func TestFailingFetchIsShared(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]error{
 		401: connectlinks.ErrUnauthorized, 403: connectlinks.ErrForbidden, 404: connectlinks.ErrNotFound, 500: connectlinks.ErrServer,
 	} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				org := &organization{key: "k1", fail: status}
-				client := testkit.Client(t, org, testkit.NoRetries)
-				source := client.Workspaces.TokenSource(7)
-				tenant, err := client.With(connectlinks.WithTokenSource(source))
-				require.NoError(t, err)
-				start := time.Now()
-				var wg sync.WaitGroup
-				for range 50 {
-					wg.Go(func() {
-						_, err := source.Token(t.Context())
-						assert.ErrorIs(t, err, want)
-						assert.Equal(t, time.Second, time.Since(start), "not one after the other")
-					})
-					wg.Go(func() {
-						err := testkit.CreateLink(t.Context(), tenant)
-						assert.ErrorIs(t, err, want)
-						assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, "nothing was sent")
-						api := new(connectlinks.APIError)
-						if assert.ErrorAs(t, err, &api) {
-							assert.Equal(t, "/api/v1/workspaces/7/api_key", api.Path)
-						}
-						assert.Equal(t, time.Second, time.Since(start))
-					})
-				}
-				wg.Wait()
-				fetches, creates := org.count()
-				assert.Equal(t, 1, fetches)
-				assert.Zero(t, creates)
+		testkit.Bubble(t, fmt.Sprint(status), func(t *testing.T) {
+			org := &organization{key: "k1", fail: status}
+			client := testkit.Client(t, org, testkit.NoRetries)
+			source := client.Workspaces.TokenSource(7)
+			tenant, err := client.With(connectlinks.WithTokenSource(source))
+			require.NoError(t, err)
+			start := time.Now()
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					_, err := source.Token(t.Context())
+					assert.ErrorIs(t, err, want)
+					assert.Equal(t, time.Second, time.Since(start), "not one after the other")
+				})
+				wg.Go(func() {
+					err := testkit.CreateLink(t.Context(), tenant)
+					assert.ErrorIs(t, err, want)
+					assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, "nothing was sent")
+					api := new(connectlinks.APIError)
+					if assert.ErrorAs(t, err, &api) {
+						assert.Equal(t, "/api/v1/workspaces/7/api_key", api.Path)
+					}
+					assert.Equal(t, time.Second, time.Since(start))
+				})
+			}
+			wg.Wait()
+			fetches, creates := org.count()
+			assert.Equal(t, 1, fetches)
+			assert.Zero(t, creates)
 
-				org.mu.Lock()
-				org.fail = 0
-				org.mu.Unlock()
-				assert.NoError(t, testkit.CreateLink(t.Context(), tenant), "a failure is not kept")
-			})
+			org.mu.Lock()
+			org.fail = 0
+			org.mu.Unlock()
+			assert.NoError(t, testkit.CreateLink(t.Context(), tenant), "a failure is not kept")
 		})
 	}
 }
@@ -224,64 +141,34 @@ func TestHangingFetchIsShared(t *testing.T) {
 		"who fetches times out":       {30 * time.Second, 5 * time.Second},
 		"who fetches times out first": {30*time.Second + time.Microsecond, 30 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				org := &organization{hang: true}
-				client := testkit.Client(t, org, testkit.NoRetries, connectlinks.WithTimeout(c.org))
-				tenant, err := client.With(
-					connectlinks.WithTokenSource(client.Workspaces.TokenSource(7)), connectlinks.WithTimeout(c.tenant))
-				require.NoError(t, err)
-				var wg sync.WaitGroup
-				for range 50 {
-					wg.Go(func() {
-						start := time.Now()
-						err := testkit.CreateLink(t.Context(), tenant)
-						assert.Error(t, err)
-						var timeout interface{ Timeout() bool }
-						assert.True(t, errors.As(err, &timeout) && timeout.Timeout(), "%v", err)
-						assert.NotErrorIs(t, err, context.DeadlineExceeded, "it is not the caller's")
-						assert.LessOrEqual(t, time.Since(start), min(c.org, c.tenant))
-					})
-					time.Sleep(time.Millisecond)
-				}
-				wg.Wait()
-				fetches, creates := org.count()
-				if c.org < c.tenant {
-					assert.Equal(t, 1, fetches)
-				}
-				assert.Less(t, fetches, 25, "of 50")
-				assert.Zero(t, creates)
-			})
+		testkit.Bubble(t, name, func(t *testing.T) {
+			org := &organization{hang: true}
+			client := testkit.Client(t, org, testkit.NoRetries, connectlinks.WithTimeout(c.org))
+			tenant, err := client.With(
+				connectlinks.WithTokenSource(client.Workspaces.TokenSource(7)), connectlinks.WithTimeout(c.tenant))
+			require.NoError(t, err)
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() {
+					start := time.Now()
+					err := testkit.CreateLink(t.Context(), tenant)
+					assert.Error(t, err)
+					var timeout interface{ Timeout() bool }
+					assert.True(t, errors.As(err, &timeout) && timeout.Timeout(), "%v", err)
+					assert.NotErrorIs(t, err, context.DeadlineExceeded, "it is not the caller's")
+					assert.LessOrEqual(t, time.Since(start), min(c.org, c.tenant))
+				})
+				time.Sleep(time.Millisecond)
+			}
+			wg.Wait()
+			fetches, creates := org.count()
+			if c.org < c.tenant {
+				assert.Equal(t, 1, fetches)
+			}
+			assert.Less(t, fetches, 25, "of 50")
+			assert.Zero(t, creates)
 		})
 	}
-}
-
-func TestOnlyTheRefusedKeyIsDropped(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		org := &organization{key: "k1"}
-		source := testkit.Client(t, org, testkit.NoRetries).Workspaces.TokenSource(7)
-		invalidator, ok := source.(interface{ Invalidate(token string) })
-		require.True(t, ok)
-		token := func() string {
-			key, err := source.Token(t.Context())
-			assert.NoError(t, err)
-			return key
-		}
-		assert.Equal(t, "k1", token())
-		org.mu.Lock()
-		org.key = "k2"
-		org.mu.Unlock()
-		assert.Equal(t, "k1", token(), "nobody has complained yet")
-		invalidator.Invalidate("k1")
-		assert.Equal(t, "k2", token())
-		invalidator.Invalidate("k1") // from a slow request
-		invalidator.Invalidate("")
-		assert.Equal(t, "k2", token())
-		fetches, _ := org.count()
-		assert.Equal(t, 2, fetches)
-	})
 }
 
 func TestRotatedKeyIsFetchedOnceForAll(t *testing.T) {
@@ -346,64 +233,4 @@ func TestCreateAfterTheKeyWasRotated(t *testing.T) {
 	assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
 	assert.Equal(t, 4, posts())
 	assert.Len(t, srv.Links(), 2)
-}
-
-// One client of the organization and one derived client for each tenant share one
-// transport.
-func TestManyTenantsShareOneTransport(t *testing.T) {
-	t.Parallel()
-	var dials atomic.Int32
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if id, ok := strings.CutPrefix(r.URL.Path, "/api/v1/workspaces/"); ok {
-			fmt.Fprintf(w, `{"api_key":"key-%s"}`, strings.TrimSuffix(id, "/api_key"))
-			return
-		}
-		w.WriteHeader(http.StatusCreated)
-		fmt.Fprintf(w, `{"status":"created","data":{"id":1,"type":%q,"uri":"https://app.getcensus.com/pbc?auth=x"}}`, r.Header.Get("Authorization"))
-	}))
-	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			dials.Add(1)
-		}
-	}
-	srv.Start()
-	t.Cleanup(srv.Close)
-	org, err := connectlinks.NewClient(connectlinks.WithToken("personal"), connectlinks.WithBaseURL(srv.URL))
-	require.NoError(t, err)
-	t.Cleanup(org.CloseIdleConnections)
-
-	for id := range int64(1000) {
-		tenant, err := org.With(connectlinks.WithTokenSource(org.Workspaces.TokenSource(id + 1)))
-		require.NoError(t, err)
-		link, err := tenant.Destinations.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot"})
-		require.NoError(t, err)
-		require.Equal(t, fmt.Sprintf("Bearer key-%d", id+1), link.Type, "with its own key")
-	}
-	// net/http gives a connection up now and then, when the machine is busy.
-	assert.Less(t, dials.Load(), int32(20))
-}
-
-// A bubble does not end before its goroutines do. So a goroutine that the SDK left
-// behind would fail this test.
-func TestManyTenantsNeedNoGoroutine(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		org := &organization{key: "k1"}
-		client := testkit.Client(t, org, testkit.NoRetries)
-		tenants := make([]*connectlinks.Client, 1000)
-		for i := range tenants {
-			tenant, err := client.With(connectlinks.WithTokenSource(client.Workspaces.TokenSource(int64(i + 1))))
-			require.NoError(t, err)
-			tenants[i] = tenant
-		}
-		var wg sync.WaitGroup
-		for _, tenant := range tenants {
-			wg.Go(func() { assert.NoError(t, testkit.CreateLink(t.Context(), tenant)) })
-		}
-		wg.Wait()
-		fetches, creates := org.count()
-		assert.Equal(t, 1000, fetches)
-		assert.Equal(t, 1000, creates)
-	})
 }

@@ -135,31 +135,44 @@ func TestErrorIsSharedAndNotKept(t *testing.T) {
 	})
 }
 
-// Whoever fetches may give up; that is not the business of those who wait.
+// Whoever fetches may give up. Then one of those who wait fetches for the rest.
 func TestFetcherGoesAway(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := &slow{}
-		v := tokencache.New(s.fetch)
-		first, cancel := context.WithCancel(t.Context())
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			_, err := v.Token(first)
-			assert.ErrorIs(t, err, context.Canceled)
-		})
-		synctest.Wait()
-		for range 20 {
+	for want, give := range map[error]func(context.Context) (context.Context, context.CancelFunc){
+		context.Canceled: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithCancel(ctx)
+			time.AfterFunc(500*time.Millisecond, cancel)
+			return ctx, cancel
+		},
+		context.DeadlineExceeded: func(ctx context.Context) (context.Context, context.CancelFunc) {
+			return context.WithTimeout(ctx, 500*time.Millisecond)
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &slow{}
+			v := tokencache.New(s.fetch)
+			start := time.Now()
+			var wg sync.WaitGroup
 			wg.Go(func() {
-				got, err := v.Token(t.Context())
-				assert.NoError(t, err)
-				assert.Equal(t, "value-2", got)
+				ctx, cancel := give(t.Context())
+				defer cancel()
+				_, err := v.Token(ctx)
+				assert.ErrorIs(t, err, want)
+				assert.Equal(t, 500*time.Millisecond, time.Since(start))
 			})
-		}
-		synctest.Wait()
-		cancel()
-		wg.Wait()
-		assert.Equal(t, 2, s.calls)
-	})
+			synctest.Wait()
+			for range 20 {
+				wg.Go(func() {
+					got, err := v.Token(t.Context())
+					assert.NoError(t, err)
+					assert.Equal(t, "value-2", got)
+					assert.Equal(t, 1500*time.Millisecond, time.Since(start))
+				})
+			}
+			wg.Wait()
+			assert.Equal(t, 2, s.calls)
+		})
+	}
 }
 
 func TestWaiterGoesAway(t *testing.T) {

@@ -81,33 +81,24 @@ func TestGroupOfAnother(t *testing.T) {
 		since := time.Now().Add(-time.Hour)
 		for _, them := range []neighbour{n.other, n.nobodys} {
 			before := n.state()
-			calls := map[string]func(c *connectlinks.Client) error{
-				"Get":            func(c *connectlinks.Client) error { _, err := c.Activations.Get(ctx, them.activation); return err },
-				"Delete":         func(c *connectlinks.Client) error { return c.Activations.Delete(ctx, them.activation) },
-				"GetConnectLink": func(c *connectlinks.Client) error { _, err := c.Activations.GetConnectLink(ctx, them.link); return err },
-				"RevokeConnectLink": func(c *connectlinks.Client) error {
-					_, err := c.Activations.RevokeConnectLink(ctx, them.link)
-					return err
+			a := n.client.Activations
+			for name, call := range map[string]func() error{
+				"Get":               func() error { return errorOf(a.Get(ctx, them.activation)) },
+				"Delete":            func() error { return a.Delete(ctx, them.activation) },
+				"GetConnectLink":    func() error { return errorOf(a.GetConnectLink(ctx, them.link)) },
+				"RevokeConnectLink": func() error { return errorOf(a.RevokeConnectLink(ctx, them.link)) },
+				"WaitForActivation": func() error { return errorOf(a.WaitForActivation(ctx, them.link, since)) },
+				"WaitForReauthorization": func() error {
+					return errorOf(a.WaitForReauthorization(ctx, them.link, n.own.activation, since))
 				},
-				"WaitForActivation": func(c *connectlinks.Client) error {
-					_, err := c.Activations.WaitForActivation(ctx, them.link, since)
-					return err
+				"WaitForReauthorization, their activation": func() error {
+					return errorOf(a.WaitForReauthorization(ctx, n.own.link, them.activation, since))
 				},
-				"WaitForReauthorization": func(c *connectlinks.Client) error {
-					_, err := c.Activations.WaitForReauthorization(ctx, them.link, n.own.activation, since)
-					return err
+				"CreateReauthorizationLink": func() error {
+					return errorOf(a.CreateReauthorizationLink(ctx, them.activation, connectlinks.CreateReauthorizationLinkParams{}))
 				},
-				"WaitForReauthorization, their activation": func(c *connectlinks.Client) error {
-					_, err := c.Activations.WaitForReauthorization(ctx, n.own.link, them.activation, since)
-					return err
-				},
-				"CreateReauthorizationLink": func(c *connectlinks.Client) error {
-					_, err := c.Activations.CreateReauthorizationLink(ctx, them.activation, connectlinks.CreateReauthorizationLinkParams{})
-					return err
-				},
-			}
-			for name, call := range calls {
-				err := call(n.client)
+			} {
+				err := call()
 				require.ErrorIs(t, err, connectlinks.ErrNotFound, name)
 				var refused *connectlinks.APIError
 				require.ErrorAs(t, err, &refused, name)

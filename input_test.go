@@ -2,10 +2,8 @@ package connectlinks_test
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,40 +28,25 @@ func checkRefused(t *testing.T, rt *testkit.Counter, v any, err error, fields ..
 	assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
 }
 
+// The tests of httpx.ParseURL try more redirect URIs.
 func TestLinkParamsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		kind, group, redirect string
 		fields                []string
 	}{
-		"no type":         {"", "g", "", []string{"Type"}},
-		"blank type":      {" \t\n", "g", "", []string{"Type"}},
-		"no-break type":   {"\u00a0", "g", "", []string{"Type"}},
-		"no group":        {"hubspot", "", "", []string{"GroupID"}},
-		"blank group":     {"hubspot", "  ", "", []string{"GroupID"}},
-		"relative":        {"hubspot", "g", "/done", []string{"RedirectURI"}},
-		"no scheme":       {"hubspot", "g", "platform.example/done", []string{"RedirectURI"}},
-		"scheme-relative": {"hubspot", "g", "//platform.example/done", []string{"RedirectURI"}},
-		"only a port":     {"hubspot", "g", "localhost:3000/done", []string{"RedirectURI"}},
-		"javascript":      {"hubspot", "g", "javascript:alert(1)", []string{"RedirectURI"}},
-		"data":            {"hubspot", "g", "data:text/html,x", []string{"RedirectURI"}},
-		"ftp":             {"hubspot", "g", "ftp://platform.example", []string{"RedirectURI"}},
-		"an app's":        {"hubspot", "g", "acme://done", []string{"RedirectURI"}},
-		"no host":         {"hubspot", "g", "https:///done", []string{"RedirectURI"}},
-		"no host, port":   {"hubspot", "g", "https://:443/done", []string{"RedirectURI"}},
-		"opaque":          {"hubspot", "g", "https:done", []string{"RedirectURI"}},
-		"credentials":     {"hubspot", "g", "https://user:Wq7@platform.example/", []string{"RedirectURI"}},
-		"user":            {"hubspot", "g", "https://Wq7@platform.example/", []string{"RedirectURI"}},
-		"line break":      {"hubspot", "g", "https://platform.example/\r\nLocation: x", []string{"RedirectURI"}},
-		"nul":             {"hubspot", "g", "https://platform.example/\x00", []string{"RedirectURI"}},
-		"delete":          {"hubspot", "g", "https://platform.example/\x7f", []string{"RedirectURI"}},
-		"c1 control":      {"hubspot", "g", "https://platform.example/\u0085", []string{"RedirectURI"}},
-		"blank":           {"hubspot", "g", "https://platform.example/a b", []string{"RedirectURI"}},
-		"leading blank":   {"hubspot", "g", " https://platform.example/", []string{"RedirectURI"}},
-		"only a blank":    {"hubspot", "g", " ", []string{"RedirectURI"}},
-		"bad escape":      {"hubspot", "g", "https://platform.example/%zz?state=Wq7", []string{"RedirectURI"}},
-		"bad port":        {"hubspot", "g", "https://platform.example:99999/", []string{"RedirectURI"}},
-		"everything":      {"", "", "Wq7", []string{"Type", "GroupID", "RedirectURI"}},
+		"no type":      {"", "g", "", []string{"Type"}},
+		"blank type":   {" \t\n\u00a0", "g", "", []string{"Type"}},
+		"no group":     {"hubspot", "", "", []string{"GroupID"}},
+		"blank group":  {"hubspot", "  ", "", []string{"GroupID"}},
+		"relative":     {"hubspot", "g", "/done", []string{"RedirectURI"}},
+		"javascript":   {"hubspot", "g", "javascript:alert(1)", []string{"RedirectURI"}},
+		"credentials":  {"hubspot", "g", "https://user:Wq7@platform.example/", []string{"RedirectURI"}},
+		"line break":   {"hubspot", "g", "https://platform.example/\r\nLocation: x", []string{"RedirectURI"}},
+		"blank":        {"hubspot", "g", "https://platform.example/a b", []string{"RedirectURI"}},
+		"only a blank": {"hubspot", "g", " ", []string{"RedirectURI"}},
+		"bad escape":   {"hubspot", "g", "https://platform.example/%zz?state=Wq7", []string{"RedirectURI"}},
+		"everything":   {"", "", "Wq7", []string{"Type", "GroupID", "RedirectURI"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +191,7 @@ func TestIDsThatAreRefused(t *testing.T) {
 		for _, call := range calls {
 			for _, name := range []string{
 				"", ".", "..", "/", "a/b", "a/", "../a", "../activations/other", `a\b`, "?", "a?b=c", "%", "a%b", "a%2Fb", "%2e%2e", "%2F",
-				" ", "a b", " a", "a ", "a\tb", "a\nb", "a\n", "a\x00b", "a\x00", "a\x7fb", "a\u00a0b", "\u00a0",
+				" ", "a b", " a", "a ", "a\tb", "a\nb", "a\n", "a\x00b", "a\x00", "a\x7fb", "a\u00a0b", "\u00a0", "Wq7/",
 			} {
 				checkRefused(t, rt, nil, call(name), field)
 			}
@@ -286,29 +269,4 @@ func TestWithoutClientOrContext(t *testing.T) {
 		assert.Equal(t, []string{"Client"}, testkit.InputFields(t, err))
 		assert.NotPanics(t, c.CloseIdleConnections)
 	}
-}
-
-// An InputError names the field, and does not quote the value.
-func TestInputErrorsQuoteNothing(t *testing.T) {
-	t.Parallel()
-	rt := &testkit.Counter{}
-	c := testkit.Client(t, rt)
-	var errs []error
-	add := func(_ any, err error) { errs = append(errs, err) }
-	add(connectlinks.NewClient(connectlinks.WithToken(testkit.Token + "\n")))
-	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL("https://user:"+testkit.Token+"@app.getcensus.com")))
-	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL("https://app.getcensus.com?token="+testkit.Token)))
-	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithBaseURL(testkit.Token)))
-	add(connectlinks.NewClient(connectlinks.WithToken("x"), connectlinks.WithUserAgent(testkit.Token+"\n")))
-	add(c.Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: " ", RedirectURI: testkit.LinkURL + " "}))
-	add(c.Activations.Get(t.Context(), testkit.LinkURL))
-	add(c.Activations.GetType(t.Context(), testkit.Token+"/"))
-	add(c.Activations.List(t.Context(), connectlinks.ListOptions{Order: connectlinks.Order(testkit.Token)}))
-	for _, err := range errs {
-		require.Error(t, err)
-		assert.ErrorAs(t, err, new(*connectlinks.InputError))
-		assert.False(t, strings.Contains(err.Error(), testkit.TokenSecret[:6]) || strings.Contains(err.Error(), testkit.LinkSecret[:6]), err)
-		assert.False(t, errors.Is(err, connectlinks.ErrOutcomeUnknown))
-	}
-	assert.Zero(t, rt.Count())
 }

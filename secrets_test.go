@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -213,80 +212,37 @@ func TestSecretsInAnswers(t *testing.T) {
 	}
 }
 
-// An answer that was cut shows no part of a secret.
-func TestSecretsAcrossTheCut(t *testing.T) {
+// What the SDK or the network cuts off shows no part of a secret.
+func TestSecretsAtACut(t *testing.T) {
 	t.Parallel()
 	n := 0
-	for _, token := range tokens {
-		for _, secret := range []string{token, testkit.LinkURL} {
-			for _, cut := range []int{1 << 10, 4 << 10} {
-				for at := 1; at <= len(secret); at += 3 {
-					if !testkit.Sample(&n) {
-						continue
-					}
-					lead := `{"status":"error","message":"`
-					body := lead + strings.Repeat("x", cut-len(lead)-at-1) + " " + secret + strings.Repeat(" y", 50) + `"}`
-					c, log := loggingClient(t, token, testkit.Respond(http.StatusBadRequest, body, "X-Request-Id", body[len(lead):]))
-					var refused *connectlinks.APIError
-					require.ErrorAs(t, testkit.CreateLink(t.Context(), c), &refused)
-					assert.LessOrEqual(t, len(refused.Body), 4<<10)
-					for _, text := range []string{string(refused.Body), refused.Message, refused.RequestID, refused.Error(), log.String()} {
-						checkNoPart(t, text, secret)
-					}
-				}
-			}
-		}
-	}
-}
-
-// checkNoPart looks for any eight characters of a secret in a row.
-func checkNoPart(t *testing.T, text, secret string) {
-	t.Helper()
-	for _, prefix := range []string{"secret-token:", "auth="} {
-		if i := strings.Index(secret, prefix); i >= 0 {
-			secret = secret[i+len(prefix):]
-		}
-	}
-	for i := range len(secret) - 7 {
-		require.NotContains(t, text, secret[i:i+8])
-	}
-}
-
-// The last thing that was read of an answer may be the beginning of a secret.
-func TestSecretsInCutOffAnswers(t *testing.T) {
-	t.Parallel()
-	n := 0
+	const lead, after = `{"status":"error","message":"`, " y y y y y y y y y y y y y y y y y y y y y y y y y"
 	for _, token := range tokens {
 		for _, secret := range []string{token, testkit.LinkURL, testkit.Spell(token, `\u%04x`, true)} {
-			for at := 1; at < len(secret); at += 1 + len(secret)/12 {
-				for name, answer := range map[string]func(*http.Request) *http.Response{
-					"64 KiB": func(r *http.Request) *http.Response {
-						// What comes first shrinks, so that the end of what is read is not cut.
-						lead := "auth="
-						return testkit.Response(r, 400, lead+strings.Repeat("z", 64<<10-len(lead)-1-at)+" "+secret+strings.Repeat(" y", 100))
-					},
-					"connection": func(r *http.Request) *http.Response {
-						resp := testkit.Response(r, 400, "")
-						resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("bad key "+secret[:at]), iotest.ErrReader(io.ErrUnexpectedEOF)))
-						resp.ContentLength = 1000
-						return resp
-					},
-					"server": func(r *http.Request) *http.Response {
-						return testkit.Response(r, 400, `{"message":"bad key `+secret[:at])
+			for at := 1; at <= len(secret); at += 1 + len(secret)/24 {
+				limited := func(limit int) testkit.RoundTripper { // at characters of the secret are below the limit
+					body := lead + strings.Repeat("x", limit-len(lead)-at-1) + " " + secret + after + `"}`
+					return testkit.Respond(400, body, "X-Request-Id", body[len(lead):])
+				}
+				for name, answer := range map[string]testkit.RoundTripper{
+					"message": limited(1 << 10),
+					"body":    limited(4 << 10),
+					// What comes first shrinks, so that the end of what is read is not cut.
+					"reading": testkit.Respond(400, "auth="+strings.Repeat("z", 64<<10-len("auth=")-1-at)+" "+secret+after),
+					"server":  testkit.Respond(400, lead+"bad key "+secret[:at]),
+					"connection": func(r *http.Request) (*http.Response, error) {
+						return testkit.Stream(r, 400, io.MultiReader(strings.NewReader("bad key "+secret[:at]), iotest.ErrReader(io.ErrUnexpectedEOF))), nil
 					},
 				} {
 					if !testkit.Sample(&n) {
 						continue
 					}
-					c, log := loggingClient(t, token, func(r *http.Request) (*http.Response, error) { return answer(r), nil })
-					err := testkit.CreateLink(t.Context(), c)
+					c, log := loggingClient(t, token, answer)
 					var refused *connectlinks.APIError
-					require.ErrorAs(t, err, &refused)
-					for _, text := range []string{string(refused.Body), refused.Error(), log.String()} {
-						if len(testkit.Decoded(text)) > 8 {
-							text += testkit.Decoded(text)
-						}
-						checkNoBeginning(t, name, text, secret, token)
+					require.ErrorAs(t, testkit.CreateLink(t.Context(), c), &refused)
+					assert.LessOrEqual(t, len(refused.Body), 4<<10)
+					for _, text := range []string{string(refused.Body), refused.Message, refused.RequestID, refused.Error(), log.String()} {
+						checkNoPart(t, name, text, secret, token)
 					}
 				}
 			}
@@ -294,8 +250,10 @@ func TestSecretsInCutOffAnswers(t *testing.T) {
 	}
 }
 
-func checkNoBeginning(t *testing.T, name, text string, secrets ...string) {
+// checkNoPart looks for any eight characters of secrets in a row.
+func checkNoPart(t *testing.T, where, text string, secrets ...string) {
 	t.Helper()
+	text += testkit.Decoded(text)
 	for _, secret := range secrets {
 		secret = testkit.Decoded(secret)
 		for _, prefix := range []string{"secret-token:", "auth="} {
@@ -303,7 +261,9 @@ func checkNoBeginning(t *testing.T, name, text string, secrets ...string) {
 				secret = secret[i+len(prefix):]
 			}
 		}
-		require.NotContains(t, text, secret[:8], name)
+		for i := range len(secret) - 7 {
+			require.NotContains(t, text, secret[i:i+8], where)
+		}
 	}
 }
 
@@ -390,29 +350,21 @@ type hidingError struct{ cause error }
 func (e *hidingError) Error() string { return "it failed" }
 func (e *hidingError) Unwrap() error { return e.cause }
 
+// The tests of redact.Error have more forms of errors.
 func TestSecretsInTransportErrors(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(*http.Request) error{
-		"header":        func(r *http.Request) error { return fmt.Errorf("cannot send %v", r.Header) },
-		"quoted header": func(r *http.Request) error { return fmt.Errorf("cannot send %q", r.Header) },
-		"request":       func(r *http.Request) error { return fmt.Errorf("cannot send %+v", *r) },
-		"value":         func(r *http.Request) error { return leakyError{r.Header, r.Header.Get("Authorization")} },
+		"header":  func(r *http.Request) error { return fmt.Errorf("cannot send %v", r.Header) },
+		"request": func(r *http.Request) error { return fmt.Errorf("cannot send %+v", *r) },
+		"value":   func(r *http.Request) error { return leakyError{r.Header, r.Header.Get("Authorization")} },
 		"URL": func(r *http.Request) error {
 			return &url.Error{Op: "Post", URL: testkit.LinkURL, Err: errors.New(r.Header.Get("Authorization"))}
-		},
-		"network": func(r *http.Request) error {
-			return &net.OpError{Op: "read", Net: "tcp", Err: errors.New(r.Header.Get("Authorization"))}
-		},
-		"joined": func(r *http.Request) error { return errors.Join(io.EOF, errors.New(r.Header.Get("Authorization"))) },
-		"wrapped": func(r *http.Request) error {
-			return fmt.Errorf("%w: %w", io.EOF, errors.New(r.Header.Get("Authorization")))
 		},
 		"wrapped out of sight": func(r *http.Request) error {
 			return &hidingError{errors.New(r.Header.Get("Authorization"))}
 		},
-		"link":          func(*http.Request) error { return errors.New("cannot read " + testkit.LinkURL) },
-		"link, escaped": func(*http.Request) error { return errors.New("cannot read " + url.QueryEscape(testkit.LinkURL)) },
-		"time-out":      func(r *http.Request) error { return &net.DNSError{Err: r.Header.Get("Authorization"), IsTimeout: true} },
+		"link":     func(*http.Request) error { return errors.New("cannot read " + testkit.LinkURL) },
+		"time-out": func(r *http.Request) error { return &net.DNSError{Err: r.Header.Get("Authorization"), IsTimeout: true} },
 		"deadline": func(r *http.Request) error {
 			return fmt.Errorf("%s: %w", r.Header.Get("Authorization"), context.DeadlineExceeded)
 		},
@@ -440,24 +392,6 @@ func TestSecretsInTransportErrors(t *testing.T) {
 			}
 		})
 	}
-	t.Run("what can be reached", func(t *testing.T) {
-		t.Parallel()
-		c, _ := loggingClient(t, testkit.PersonalToken, func(r *http.Request) (*http.Response, error) {
-			return nil, fmt.Errorf("%s: %w: %w", r.Header.Get("Authorization"), io.ErrUnexpectedEOF, syscall.ECONNRESET)
-		})
-		err := testkit.GetLink(t.Context(), c)
-		assert.NotErrorIs(t, err, io.ErrUnexpectedEOF, "behind a withheld text")
-		assert.ErrorIs(t, err, syscall.ECONNRESET)
-		c, _ = loggingClient(t, testkit.PersonalToken, func(*http.Request) (*http.Response, error) { return nil, leakyError{text: "harmless"} })
-		assert.ErrorAs(t, testkit.GetLink(t.Context(), c), new(leakyError))
-	})
-	t.Run("a value's fields", func(t *testing.T) {
-		t.Parallel()
-		c, _ := loggingClient(t, testkit.PersonalToken, func(r *http.Request) (*http.Response, error) { return nil, leakyError{r.Header, "harmless"} })
-		err := testkit.CreateLink(t.Context(), c)
-		testkit.CheckPrints(t, "by itself", err, true)
-		testkit.CheckPrints(t, "in a struct", struct{ Err error }{err}, true)
-	})
 }
 
 // A redirect's address may be a link, or hold the token.
@@ -493,9 +427,6 @@ func TestSecretsAfterA401(t *testing.T) {
 		for name, opts := range map[string][]connectlinks.Option{
 			"source": {connectlinks.WithTokenSource(once(token, func() (string, error) {
 				return "", fmt.Errorf("the token %s was refused", token)
-			}))},
-			"source, escaped": {connectlinks.WithTokenSource(once(token, func() (string, error) {
-				return "", fmt.Errorf("the token %s was refused", url.QueryEscape(token))
 			}))},
 			"source's wrapped": {connectlinks.WithTokenSource(once(token, func() (string, error) {
 				return "", &hidingError{errors.New(token)}

@@ -339,7 +339,6 @@ func TestAnotherTokenAfterA401(t *testing.T) {
 					c := n.Client(t, connectlinks.WithTokenSource(source), connectlinks.WithMaxRetries(retries))
 					n.API.Begin(tt.faults...)
 					id, err := op.LinkID(t.Context(), c)
-					requests, made := n.API.Seen()
 					switch {
 					case tt.renewed != nil:
 						require.ErrorIs(t, err, sealed, op.Name)
@@ -351,8 +350,7 @@ func TestAnotherTokenAfterA401(t *testing.T) {
 						require.NoError(t, err, op.Name)
 						assert.Equal(t, n.API.LinkOf(op), id, op.Name)
 					}
-					assert.Len(t, requests, tt.requests, op.Name)
-					assert.Equal(t, tt.made, made, op.Name)
+					n.API.CheckSeen(t, op, tt.requests, tt.made)
 					assert.Equal(t, tt.refused, source.Refused(), op.Name)
 				}
 			})
@@ -369,8 +367,7 @@ func TestAnotherTokenAfterA401(t *testing.T) {
 			n.API.BeginAlways(unauthorized)
 			_, err = op.LinkID(t.Context(), c)
 			refused(401).check(t, err, op)
-			requests, _ := n.API.Seen()
-			assert.Len(t, requests, 2, op.Name)
+			n.API.CheckSeen(t, op, 2, 0)
 		}
 	})
 	t.Run("a source without Invalidate", func(t *testing.T) {

@@ -59,6 +59,7 @@ func TestParseURL(t *testing.T) {
 		" https://example.com":       "blank",
 		"https://[::1%25eth0]":       "zone",
 		"https://example.com\n":      "control",
+		"https://e.com/\r\nX: y":     "control",
 		"https://example.com/\u0085": "control",
 		"https://example.com/\x00":   "control",
 		"https://example.com/\x7f":   "control",

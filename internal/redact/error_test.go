@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connectlinks/connectlinks-go/internal/redact"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
 // wrapping keeps the text of what it wraps to itself.
@@ -49,22 +50,6 @@ func (e telling) As(target any) bool {
 	return false
 }
 
-// reachable returns every error that can be reached from err.
-func reachable(err error) []error {
-	errs := []error{err}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
-			errs = append(errs, reachable(inner)...)
-		}
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			errs = append(errs, reachable(inner)...)
-		}
-	}
-	return errs
-}
-
 func TestErrorWithholds(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
@@ -86,7 +71,7 @@ func TestErrorWithholds(t *testing.T) {
 			got := redact.Error(err, "another-token", token)
 			require.Error(t, got)
 			assert.Equal(t, redact.New(token).Line(err.Error(), 4<<10), got.Error(), "only a text that holds a secret is withheld")
-			for _, e := range reachable(got) {
+			for _, e := range testkit.Walk(got) {
 				for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%t"} {
 					for _, v := range []any{e, struct{ Err error }{e}, []error{e}} {
 						assert.False(t, mayHold(fmt.Sprintf(verb, v), token), "%s of %T: "+verb, verb, e, v)
@@ -96,7 +81,7 @@ func TestErrorWithholds(t *testing.T) {
 			for _, target := range []any{new(*net.OpError), new(*url.Error), new(*os.PathError), new(telling), new(*wrapping)} {
 				assert.False(t, errors.As(got, target), "%T", target)
 			}
-			for _, e := range reachable(got)[1:] {
+			for _, e := range testkit.Walk(got)[1:] {
 				assert.Contains(t, []error{context.Canceled, context.DeadlineExceeded, syscall.ENOENT}, e)
 			}
 			assert.NotErrorIs(t, got, io.EOF)
@@ -181,6 +166,6 @@ func TestErrorOfADeepChain(t *testing.T) {
 		assert.ErrorIs(t, redact.Error(safe, token), io.EOF, depth)
 		err := redact.Error(unsafe, token)
 		assert.NotErrorAs(t, err, new(*wrapping), depth)
-		assert.Len(t, reachable(err), 1, depth)
+		assert.Len(t, testkit.Walk(err), 1, depth)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/connectlinks/connectlinks-go/internal/redact"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
 // breakers may stand between the characters of a token.
@@ -47,10 +48,8 @@ func disguise(part string, choose *choices) string {
 		written := part[i : i+1]
 		for range choose.of(3) {
 			how := spellings[choose.of(len(spellings))]
-			if how.name == "backslash" {
-				if strings.ContainsFunc(written, func(r rune) bool { return isAlphanumeric(byte(r)) }) {
-					continue // it would be another escape
-				}
+			if how.name == "backslash" && strings.ContainsFunc(written, func(r rune) bool { return isAlphanumeric(byte(r)) }) {
+				continue // it would be another escape
 			}
 			written = spell(written, how.of, every)
 		}
@@ -104,12 +103,12 @@ func FuzzRedact(f *testing.F) {
 					t.Errorf("%q\nof %q\nwith %q", got, text, tok)
 				}
 			}
-			if len(reachable(failed))+len(reachable(hidden)) != 2 {
+			if len(testkit.Walk(failed))+len(testkit.Walk(hidden)) != 2 {
 				t.Errorf("a cause of %q is reachable\nwith %q", text, tok)
 			}
 		}
 		outputs := []string{line, body}
-		for _, err := range append(reachable(failed), reachable(hidden)...) {
+		for _, err := range append(testkit.Walk(failed), testkit.Walk(hidden)...) {
 			outputs = append(outputs, err.Error())
 		}
 		for _, got := range outputs {

@@ -205,17 +205,11 @@ var refDate = time.Date(2023, 7, 22, 12, 0, 0, 0, time.UTC)
 // takeCreatedAt returns a link's CreatedAt and sets it to zero, so that the rest can be
 // compared.
 func takeCreatedAt(v any) (at time.Time) {
-	var link *connectlinks.ConnectLink
-	switch v := v.(type) {
-	case *connectlinks.SourceConnectLink:
-		link = &v.ConnectLink
-	case *connectlinks.DestinationConnectLink:
-		link = &v.ConnectLink
-	case *connectlinks.ActivationConnectLink:
-		link = &v.ConnectLink
-	default:
+	object := reflect.Indirect(reflect.ValueOf(v))
+	if object.Kind() != reflect.Struct || !object.FieldByName("ConnectLink").IsValid() {
 		return at
 	}
+	link := object.FieldByName("ConnectLink").Addr().Interface().(*connectlinks.ConnectLink)
 	at, link.CreatedAt = link.CreatedAt, at
 	return at
 }

@@ -108,11 +108,12 @@ func TestErrorsSayWhenV1Ends(t *testing.T) {
 	for _, call := range testkit.Single() {
 		v1 := strings.HasPrefix(call.Path, "/api/v1/")
 		seen[[2]bool{v1, withID(call.Path)}]++
-		for _, c := range []struct {
+		type answer struct {
 			status int
 			body   string
 			want   bool
-		}{
+		}
+		answers := []answer{
 			{410, "", v1},
 			{410, `{"status":"error","message":"gone for good"}`, v1},
 			{410, testkit.Testdata(t, "error_proxy.html"), v1},
@@ -121,15 +122,12 @@ func TestErrorsSayWhenV1Ends(t *testing.T) {
 			{200, `{"status":"not_found"}`, v1},
 			{200, testkit.Testdata(t, "error_proxy.html"), v1},
 			{200, `{"status":410}`, v1},
-			{400, "", false},
-			{401, "", false},
-			{403, "", false},
-			{409, "", false},
-			{422, "", false},
-			{429, "", false},
-			{500, "", false},
 			{301, "", v1},
-		} {
+		}
+		for _, status := range []int{400, 401, 403, 409, 422, 429, 500} {
+			answers = append(answers, answer{status, "", false})
+		}
+		for _, c := range answers {
 			client := testkit.Client(t, testkit.Respond(c.status, c.body), testkit.NoRetries)
 			_, err := call.Do(t.Context(), client)
 			require.Error(t, err, "%s: %d %s", call.Name, c.status, c.body)

@@ -97,31 +97,25 @@ func TestCallHookSeesWhatTheCallerGets(t *testing.T) {
 	lost := testkit.Respond(http.StatusGatewayTimeout, "")
 	foreign := testkit.Respond(http.StatusOK, testkit.Envelope("success", `{"id":469,"uri":"https://h/","group_id":"other"}`))
 	tests := map[string]struct {
-		do      func(context.Context, *connectlinks.Client) error
+		call    string
 		answers []testkit.RoundTripper
 		want    error
 		record  []string
 	}{
 		"a delete that worked before it was repeated": {
-			func(ctx context.Context, c *connectlinks.Client) error { return c.Sources.Delete(ctx, 7) },
+			"Sources.Delete",
 			[]testkit.RoundTripper{lost, testkit.Respond(http.StatusNotFound, "")}, nil,
 			[]string{"hook begins DELETE /api/v1/sources/{source_id}", "hook ends"},
 		},
 		"a revocation that worked before it was repeated": {
-			func(ctx context.Context, c *connectlinks.Client) error {
-				_, err := c.Sources.RevokeConnectLink(ctx, 469)
-				return err
-			},
+			"Sources.RevokeConnectLink",
 			[]testkit.RoundTripper{lost, testkit.Respond(http.StatusConflict, ""),
 				testkit.Respond(http.StatusOK, testkit.Envelope("success", `{"id":469,"uri":"https://h/","revoked":true}`))}, nil,
 			[]string{"hook begins POST /api/v1/source_connect_links/{connect_link_id}/revoke",
 				"hook begins GET /api/v1/source_connect_links/{connect_link_id}", "hook ends", "hook ends"},
 		},
 		"a link of another group": {
-			func(ctx context.Context, c *connectlinks.Client) error {
-				_, err := c.Activations.GetConnectLink(ctx, 469)
-				return err
-			},
+			"Activations.GetConnectLink",
 			[]testkit.RoundTripper{foreign}, connectlinks.ErrNotFound,
 			[]string{"hook begins GET /api/v2/activation_connect_links/{connect_link_id}", "hook ends"},
 		},
@@ -131,7 +125,7 @@ func TestCallHookSeesWhatTheCallerGets(t *testing.T) {
 			var record []string
 			var results []connectlinks.CallResult
 			c := testkit.Client(t, testkit.NewScript(t, tt.answers...), recordCalls(&record, &results, "hook"), connectlinks.WithGroup("own"))
-			err := tt.do(t.Context(), c)
+			_, err := testkit.Named(tt.call).Do(t.Context(), c)
 			require.ErrorIs(t, err, tt.want)
 			assert.Equal(t, err, results[len(results)-1].Err)
 			assert.Equal(t, tt.record, record)

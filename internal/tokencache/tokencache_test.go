@@ -3,7 +3,6 @@ package tokencache_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -135,8 +134,9 @@ func TestErrorIsSharedAndNotKept(t *testing.T) {
 	})
 }
 
-// Whoever fetches may give up. Then one of those who wait fetches for the rest.
-func TestFetcherGoesAway(t *testing.T) {
+// Whoever fetches may give up. Then one of those who wait fetches for the rest. Whoever waits may
+// give up, too.
+func TestCallersThatGoAway(t *testing.T) {
 	t.Parallel()
 	for want, give := range map[error]func(context.Context) (context.Context, context.CancelFunc){
 		context.Canceled: func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -169,33 +169,17 @@ func TestFetcherGoesAway(t *testing.T) {
 					assert.Equal(t, 1500*time.Millisecond, time.Since(start))
 				})
 			}
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+				defer cancel()
+				_, err := v.Token(ctx)
+				assert.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Equal(t, 200*time.Millisecond, time.Since(start))
+			})
 			wg.Wait()
 			assert.Equal(t, 2, s.calls)
 		})
 	}
-}
-
-func TestWaiterGoesAway(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		v := tokencache.New((&slow{}).fetch)
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			_, err := v.Token(t.Context())
-			assert.NoError(t, err)
-		})
-		synctest.Wait()
-		ctx, cancel := context.WithCancel(t.Context())
-		start := time.Now()
-		wg.Go(func() {
-			_, err := v.Token(ctx)
-			assert.ErrorIs(t, err, context.Canceled)
-			assert.Zero(t, time.Since(start))
-		})
-		synctest.Wait()
-		cancel()
-		wg.Wait()
-	})
 }
 
 func TestFetchPanics(t *testing.T) {
@@ -221,16 +205,4 @@ func TestFetchPanics(t *testing.T) {
 		})
 		wg.Wait()
 	})
-}
-
-func TestPrintingShowsNoValue(t *testing.T) {
-	t.Parallel()
-	v := tokencache.New(func(context.Context) (string, error) { return "hush-hush", nil })
-	_, err := v.Token(t.Context())
-	require.NoError(t, err)
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
-		text := fmt.Sprintf(verb, v)
-		assert.NotContains(t, text, "hush")
-		assert.NotContains(t, text, "68757368")
-	}
 }

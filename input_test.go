@@ -2,7 +2,6 @@ package connectlinks_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -100,30 +99,24 @@ func TestRedirectURIsThatAreAccepted(t *testing.T) {
 		t.Run(redirect, func(t *testing.T) {
 			t.Parallel()
 			var body map[string]string
-			rt := testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			c, ctx := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				body = nil
-				raw, err := io.ReadAll(r.Body)
-				require.NoError(t, err)
-				require.NoError(t, json.Unmarshal(raw, &body))
+				require.NoError(t, json.NewDecoder(r.Body).Decode(&body))
 				return testkit.Succeed(r)
-			})
-			c := testkit.Client(t, rt)
-			_, err := c.Destinations.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: redirect})
-			require.NoError(t, err)
-			want := map[string]string{"type": "hubspot"}
-			if redirect != "" {
-				want["redirect_uri"] = redirect
+			})), t.Context()
+			check := func(err error, want map[string]string) {
+				require.NoError(t, err)
+				if redirect != "" {
+					want["redirect_uri"] = redirect
+				}
+				assert.Equal(t, want, body)
 			}
-			assert.Equal(t, want, body)
-			_, err = c.Activations.CreateConnectLink(t.Context(), connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: "g", RedirectURI: redirect})
-			require.NoError(t, err)
-			want["group_id"] = "g"
-			assert.Equal(t, want, body)
-			delete(want, "group_id")
-			_, err = c.Sources.CreateReauthorizationLink(t.Context(), 7, connectlinks.CreateReauthorizationLinkParams{RedirectURI: redirect})
-			require.NoError(t, err)
-			delete(want, "type")
-			assert.Equal(t, want, body)
+			check(errorOf(c.Destinations.CreateConnectLink(ctx, connectlinks.CreateConnectLinkParams{Type: "hubspot", RedirectURI: redirect})),
+				map[string]string{"type": "hubspot"})
+			check(errorOf(c.Activations.CreateConnectLink(ctx, connectlinks.CreateActivationConnectLinkParams{Type: "hubspot", GroupID: "g", RedirectURI: redirect})),
+				map[string]string{"type": "hubspot", "group_id": "g"})
+			check(errorOf(c.Sources.CreateReauthorizationLink(ctx, 7, connectlinks.CreateReauthorizationLinkParams{RedirectURI: redirect})),
+				map[string]string{})
 		})
 	}
 }

@@ -17,9 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// linkWith is the answer with testkit.LinkJSON, one field replaced or, by "", left
-// out.
-func linkWith(field, value string) string {
+// linkJSON is testkit.LinkJSON, with one field replaced or, by "", left out.
+func linkJSON(field, value string) string {
 	var out []string
 	for _, f := range strings.Split(strings.Trim(testkit.LinkJSON, "{}"), `,"`) {
 		f = `"` + strings.TrimPrefix(f, `"`)
@@ -30,8 +29,11 @@ func linkWith(field, value string) string {
 	if value != "" {
 		out = append(out, `"`+field+`":`+value)
 	}
-	return `{"status":"created","data":{` + strings.Join(out, ",") + `}}`
+	return "{" + strings.Join(out, ",") + "}"
 }
+
+// linkWith is the answer with this link.
+func linkWith(field, value string) string { return testkit.Envelope("created", linkJSON(field, value)) }
 
 // whole is the answer with testkit.LinkJSON.
 const whole = `{"status":"created","data":` + testkit.LinkJSON + `}`

@@ -271,33 +271,21 @@ func checkNoPart(t *testing.T, where, text string, secrets ...string) {
 func TestSecretsInUnreadableSuccesses(t *testing.T) {
 	t.Parallel()
 	n := 0
-	link := func(field, value string) string {
-		fields := map[string]string{
-			"id": "469", "type": `"hubspot"`, "expiration": "null", "expired": "false", "revoked": "false", "uri": `"` + testkit.LinkURL + `"`, "redirect_uri": "null",
-			"destination_id": "null", "group_id": "null",
-		}
-		fields[field] = value
-		var list []string
-		for k, v := range fields {
-			list = append(list, strconv.Quote(k)+":"+v)
-		}
-		return "{" + strings.Join(list, ",") + "}"
-	}
 	for _, token := range tokens {
 		wrong := []string{strconv.Quote(token), strconv.Quote(testkit.LinkURL), `["` + token + `"]`, `{"` + token + `":"` + testkit.LinkURL + `"}`}
 		var data []string
 		for _, v := range wrong {
 			data = append(data, v, "["+v+"]")
 			for _, field := range []string{"id", "expired", "revoked", "destination_id", "expiration"} {
-				data = append(data, link(field, v))
+				data = append(data, linkJSON(field, v))
 			}
 		}
 		for _, v := range wrong[2:] {
 			for _, field := range []string{"type", "uri", "redirect_uri", "group_id"} {
-				data = append(data, link(field, v))
+				data = append(data, linkJSON(field, v))
 			}
 		}
-		data = append(data, link("uri", `"/pbc?auth=`+testkit.LinkSecret+`"`), link("uri", `"ftp://x/?auth=`+testkit.LinkSecret+`"`), link("uri", `"`+token+`"`), link("id", "0"), link("id", "-1"))
+		data = append(data, linkJSON("uri", `"/pbc?auth=`+testkit.LinkSecret+`"`), linkJSON("uri", `"ftp://x/?auth=`+testkit.LinkSecret+`"`), linkJSON("uri", `"`+token+`"`), linkJSON("id", "0"), linkJSON("id", "-1"))
 		for _, d := range data {
 			for _, body := range []string{`{"status":"created","data":` + d + `}`, `{"status":"created","data":` + d, `{"status":"created","data":` + d + `}` + token, `{"status":["` + token + `"],"data":` + d + `}`} {
 				if !testkit.Sample(&n) {

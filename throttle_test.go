@@ -74,18 +74,14 @@ func TestThrottledTokenHoldsUpEverybody(t *testing.T) {
 				done []time.Time
 			)
 			for n := range 50 {
+				c, err := parent.With(connectlinks.WithUserAgent(fmt.Sprint("caller/", n)))
+				require.NoError(t, err)
+				if n%2 == 0 {
+					c, err = c.With(connectlinks.WithToken(testkit.Token)) // the same
+					require.NoError(t, err)
+				}
 				wg.Go(func() {
 					time.Sleep(time.Duration(n) * time.Millisecond)
-					c, err := parent.With(connectlinks.WithUserAgent(fmt.Sprint("caller/", n)))
-					if !assert.NoError(t, err) {
-						return
-					}
-					if n%2 == 0 {
-						c, err = c.With(connectlinks.WithToken(testkit.Token)) // the same
-						if !assert.NoError(t, err) {
-							return
-						}
-					}
 					if assert.NoError(t, testkit.CreateLink(t.Context(), c)) {
 						mu.Lock()
 						defer mu.Unlock()

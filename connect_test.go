@@ -161,27 +161,10 @@ func TestRetriesWithoutAConnection(t *testing.T) {
 	}
 }
 
-// The same over sockets. One call waits for its retry in real time.
+// The same over sockets.
 func TestRetriesWithoutAConnectionOnSockets(t *testing.T) {
 	t.Parallel()
 	nobody := testkit.Refusing(t)
-	t.Run("refused, then accepted", func(t *testing.T) {
-		t.Parallel()
-		api := testkit.NewAPI()
-		srv, tr := testkit.Serve(t, api, false)
-		dials := 0
-		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if dials++; dials == 1 {
-				addr = nobody
-			}
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		}
-		require.NoError(t, testkit.CreateLink(t.Context(), testkit.ClientAt(t, srv.URL, tr)))
-		_, made := api.Seen()
-		assert.Equal(t, 1, made)
-		assert.Equal(t, 2, dials)
-	})
-
 	api := testkit.NewAPI()
 	srv, _ := testkit.Serve(t, api, false)
 	plain := testkit.Unstarted(t, api)

@@ -187,17 +187,6 @@ func TestLostLinkIsFound(t *testing.T) {
 	}
 }
 
-func TestLostLinkWithoutThePromise(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := sandbox(t)
-		require.NoError(t, srv.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteCreateSourceConnectLink, Reset: true, CarryOut: true}))
-		_, err := srv.Client().Sources.CreateConnectLink(t.Context(), connectlinks.CreateConnectLinkParams{Type: "postgres", RedirectURI: newRedirect()})
-		require.ErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
-		assert.Len(t, srv.Requests(), 1, "nobody looked for it")
-	})
-}
-
 func TestUniqueRedirectNeedsARedirectURI(t *testing.T) {
 	t.Parallel()
 	c := testkit.Client(t, testkit.Unused(t))

@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
 	"github.com/stretchr/testify/assert"
 )
 
+// A redirect is an answer: the SDK does not follow it, and does not send the call again.
 func TestRedirectsAreRefused(t *testing.T) {
 	t.Parallel()
 	var reached atomic.Int64
@@ -54,49 +54,25 @@ func TestRedirectsAreRefused(t *testing.T) {
 				// The caller's client follows every redirect.
 				eager := &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 				clients := []*connectlinks.Client{
-					testkit.ClientAt(t, srv.URL, tr, testkit.NoRetries),
-					testkit.ClientAt(t, srv.URL, tr, testkit.NoRetries, connectlinks.WithHTTPClient(eager)),
+					testkit.ClientAt(t, srv.URL, tr),
+					testkit.ClientAt(t, srv.URL, tr, connectlinks.WithHTTPClient(eager)),
 				}
-				for i, status := range redirects {
+				for i, status := range []int{301, 302, 303, 307, 308} {
 					var header []string
 					if location != "" {
 						header = []string{"Location", location}
 					}
-					answer := testkit.Answer(status, "text/html", testkit.HTML, header...)
 					for j, op := range testkit.Representative() {
-						checkRedirect(t, clients[(i+j)%2], api, status, answer, op)
+						api.BeginAlways(testkit.Instead(testkit.Answer(status, "text/html", testkit.HTML, header...)))
+						id, err := op.LinkID(t.Context(), clients[(i+j)%2])
+						// A server may answer a POST that it carried out with a 303.
+						testkit.Error{Status: status, Unknown: op.Creates && status == http.StatusSeeOther}.Check(t, err, op)
+						assert.Zero(t, id, op.Name)
+						api.CheckSeen(t, op, 1, 0)
 					}
 				}
 				assert.Zero(t, reached.Load(), "requests that reached the target")
 			})
 		}
 	}
-}
-
-var redirects = []int{301, 302, 303, 307, 308}
-
-// checkRedirect makes a call that is answered with a redirect.
-func checkRedirect(t *testing.T, c *connectlinks.Client, api *testkit.API, status int, answer http.HandlerFunc, op testkit.Call) {
-	t.Helper()
-	api.BeginAlways(testkit.Instead(answer))
-	id, err := op.LinkID(t.Context(), c)
-	// A server may answer a POST that it carried out with a 303.
-	testkit.Error{Status: status, Unknown: op.Creates && status == http.StatusSeeOther}.Check(t, err, op)
-	assert.Zero(t, id, op.Name)
-	api.CheckSeen(t, op, 1, 0)
-}
-
-// A redirect is an answer: the call is not sent again, retries or not.
-func TestRedirectsAreNotRetried(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		n := testkit.NewNetwork(t, false)
-		c := n.Client(t)
-		for _, status := range redirects {
-			for _, op := range testkit.LinkCalls() {
-				checkRedirect(t, c, n.API, status, testkit.Answer(status, "", "", "Location", "https://other.test/"), op)
-			}
-		}
-		assert.NotContains(t, n.Dialed(), "other.test:443")
-	})
 }

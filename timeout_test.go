@@ -127,14 +127,15 @@ func testCancelOnSockets(t *testing.T, h2 bool) {
 	srv, tr := testkit.Serve(t, api, h2)
 	c := testkit.ClientAt(t, srv.URL, tr)
 	for _, op := range testkit.LinkCalls() {
-		api.Begin(testkit.After(testkit.NeverAnswer))
 		ctx, cancel := context.WithCancel(t.Context())
-		go func(arrived <-chan struct{}) { <-arrived; cancel() }(api.Arrived())
+		api.Begin(testkit.After(func(w http.ResponseWriter, r *http.Request) {
+			cancel()
+			testkit.NeverAnswer(w, r)
+		}))
 		id, err := op.LinkID(ctx, c)
 		timeLimit{is: context.Canceled}.check(t, op, err, op.Creates)
 		assert.Zero(t, id, op.Name)
 		api.CheckSeen(t, op, 1, op.Links())
-		cancel()
 	}
 }
 

@@ -115,7 +115,6 @@ type API struct {
 	lastID   int64
 	deleted  bool
 	revoked  bool
-	arrived  chan struct{} // closed when the first request arrives
 }
 
 // Received is a request that arrived.
@@ -127,7 +126,7 @@ type Received struct {
 }
 
 // NewAPI makes an API without faults.
-func NewAPI() *API { return &API{lastID: 1000, arrived: make(chan struct{})} }
+func NewAPI() *API { return &API{lastID: 1000} }
 
 // Begin forgets all requests. The faults apply to the next requests, one each.
 func (a *API) Begin(faults ...Fault) {
@@ -135,7 +134,6 @@ func (a *API) Begin(faults ...Fault) {
 	defer a.mu.Unlock()
 	a.faults, a.always = faults, nil
 	a.requests, a.made, a.deleted, a.revoked = nil, 0, false, false
-	a.arrived = make(chan struct{})
 }
 
 // BeginAlways forgets all requests. The fault applies to every request from now on.
@@ -144,13 +142,6 @@ func (a *API) BeginAlways(f Fault) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.always = &f
-}
-
-// Arrived returns a channel that is closed when the first request has arrived.
-func (a *API) Arrived() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.arrived
 }
 
 // Received returns the requests so far.
@@ -234,9 +225,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status, body := 0, ""
 	if fault.CarriedOut || fault.Answer == nil {
 		status, body = a.carryOut(r.Method, path)
-	}
-	if len(a.requests) == 1 {
-		close(a.arrived)
 	}
 	a.mu.Unlock()
 	if fault.Answer == nil {

@@ -113,7 +113,7 @@ var Race = func() bool {
 // CONNECTLINKS_THOROUGH=1 for this. Otherwise they try some.
 var Thorough = os.Getenv("CONNECTLINKS_THOROUGH") != ""
 
-// Repeats returns n if [Thorough] and not [Race], and otherwise n/20.
+// Repeats returns n if [Thorough] and not [Race], and otherwise n/50.
 func Repeats(n int) int {
 	if Thorough && !Race {
 		return n

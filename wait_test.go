@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,7 @@ type waitedAPI struct {
 	start time.Time
 	link  func(n int) answer // the n-th answer, from 0
 	made  func(n int) answer
+	list  *pages          // of activations, in place of made
 	asked []time.Duration // for the link
 	found []time.Duration // for what it made
 	paths []string
@@ -85,10 +87,13 @@ func (a *waitedAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	since := time.Since(a.start)
 	a.paths = append(a.paths, r.URL.Path)
 	var next answer
-	if strings.Contains(r.URL.Path, "connect_links/") {
+	switch {
+	case strings.Contains(r.URL.Path, "connect_links/"):
 		next = a.link(len(a.asked))
 		a.asked = append(a.asked, since)
-	} else {
+	case a.list != nil:
+		return a.list.RoundTrip(r)
+	default:
 		next = a.made(len(a.found))
 		a.found = append(a.found, since)
 	}
@@ -602,6 +607,21 @@ func madeActivation(id, group, typ, created string) string {
 	return fmt.Sprintf(`{"id":%q,"group_id":%q,"destination":{"type":%q,"created_at":%s}}`, id, group, typ, created)
 }
 
+// activationPages is a list of activations, so many to a page.
+func activationPages(perPage int, items ...string) *pages {
+	list := &pages{special: map[int]answer{}}
+	chunks := slices.Collect(slices.Chunk(items, perPage))
+	for i, chunk := range chunks {
+		page, next := i+1, "null"
+		if page < len(chunks) {
+			next = fmt.Sprint(page + 1)
+		}
+		list.special[page] = ok(fmt.Sprintf(`{"status":"success","pagination":{"page":%d,"next_page":%s},"data":[%s]}`,
+			page, next, strings.Join(chunk, ",")))
+	}
+	return list
+}
+
 func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 	t.Parallel()
 	a := func(id, created string) string { return madeActivation(id, testkit.GroupID, "hubspot", created) }
@@ -624,33 +644,68 @@ func TestWaitForActivationFindsTheOldestThatFits(t *testing.T) {
 		"only a later one": {append(others, a("it", laterSince)), "it"},
 	} {
 		testkit.Bubble(t, name, func(t *testing.T) {
-			polls := 0
-			client := testkit.Client(t, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
-				if strings.HasSuffix(r.URL.Path, "/activation_connect_links/469") {
-					polls++
-					return testkit.Response(r, 200, linkState{expired: polls > 3}.answer().body), nil
-				}
-				assert.Equal(t, "/api/v2/activations", r.URL.Path)
-				assert.Equal(t, "desc", r.URL.Query().Get("order"), "the newest are asked for")
-				// One activation to a page: it is found wherever it is.
-				page := 1
-				_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page)
-				next := "null"
-				if page < len(c.items) {
-					next = fmt.Sprint(page + 1)
-				}
-				return testkit.Response(r, 200, fmt.Sprintf(`{"status":"success","pagination":{"page":%d,"next_page":%s},"data":[%s]}`, page, next, c.items[page-1])), nil
-			}))
-			found, err := client.Activations.WaitForActivation(t.Context(), 469, testkit.Since)
+			api := &waitedAPI{
+				link: func(n int) answer { return linkState{expired: n > 2}.answer() },
+				list: activationPages(1, c.items...), // it is found wherever it is
+			}
+			found, err := testkit.Client(t, api).Activations.WaitForActivation(t.Context(), 469, testkit.Since)
+			assert.Contains(t, api.list.queries[0], "order=desc", "the newest are asked for")
 			if c.want == "" {
 				assert.ErrorIs(t, err, connectlinks.ErrLinkExpired)
-				assert.Equal(t, 4, polls)
+				assert.Len(t, api.asked, 4)
 				return
 			}
 			require.NoError(t, err)
 			assert.Equal(t, c.want, found.ID)
-			assert.Equal(t, 1, polls)
+			assert.Len(t, api.asked, 1)
 		})
+	}
+}
+
+// A poll sends one request for the list, however many activations there are, and every tenth poll
+// reads all. A server that ignores the order is read to the end.
+func TestWaitForActivationReadsLittle(t *testing.T) {
+	t.Parallel()
+	oldestFirst := make([]string, 6) // all older than the link
+	for i := range oldestFirst {
+		oldestFirst[i] = madeActivation(fmt.Sprint("a", i), testkit.GroupID, "hubspot", fmt.Sprintf(`"2019-12-31T00:00:0%dZ"`, i))
+	}
+	newestFirst := slices.Clone(oldestFirst)
+	slices.Reverse(newestFirst)
+	for name, tt := range map[string]struct {
+		items   []string
+		perPoll int
+	}{
+		"newest first": {newestFirst, 1},
+		"oldest first": {oldestFirst, 3},
+	} {
+		testkit.Bubble(t, name, func(t *testing.T) {
+			api := &waitedAPI{link: always(linkState{}.answer()), list: activationPages(2, tt.items...)}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			_, err := testkit.Client(t, api).Activations.WaitForActivation(ctx, 469, testkit.Since)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			polls := len(api.asked)
+			assert.Greater(t, polls, 20)
+			assert.Equal(t, tt.perPoll*(polls-polls/10)+3*(polls/10), api.list.requests())
+		})
+	}
+}
+
+// Before a wait gives up on a dead link, it reads all activations: the customer may have finished
+// with a connection that is older than the first page.
+func TestWaitForActivationReadsAllForADeadLink(t *testing.T) {
+	t.Parallel()
+	a := func(id, created string) string { return madeActivation(id, testkit.GroupID, "hubspot", created) }
+	for _, dead := range []linkState{{expired: true}, {revoked: true}} {
+		api := &waitedAPI{
+			link: always(dead.answer()),
+			list: activationPages(2, a("b", beforeSince), a("a", `"2019-01-01T00:00:00Z"`), a("made", afterSince)),
+		}
+		made, err := testkit.Client(t, api).Activations.WaitForActivation(t.Context(), 469, testkit.Since)
+		require.NoError(t, err, dead)
+		assert.Equal(t, "made", made.ID, dead)
+		assert.Len(t, api.asked, 1)
 	}
 }
 
@@ -803,60 +858,5 @@ func TestWaitForActivationWithAnotherClock(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, "hubspot", activation.Destination.Type)
 		})
-	}
-}
-
-// A poll sends one request for the list, however many activations there are, and every tenth poll
-// reads all. A server that ignores the order is read to the end.
-func TestWaitForActivationReadsLittle(t *testing.T) {
-	t.Parallel()
-	for _, ignoresOrder := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			srv := sandbox(t, connectlinkstest.WithAssumptions(connectlinkstest.Assumptions{IgnoreOrder: ignoresOrder}))
-			for range 250 {
-				_, err := srv.Complete(activationLink(t, srv, srv.Group()).ID)
-				require.NoError(t, err)
-				srv.Advance(time.Second)
-			}
-			srv.Advance(time.Minute)
-			link := activationLink(t, srv, srv.Group())
-			count := func(route connectlinkstest.Route) (n int) {
-				for _, r := range srv.Requests() {
-					if r.Route == route {
-						n++
-					}
-				}
-				return n
-			}
-			time.AfterFunc(2*time.Minute, func() {
-				polls := count(connectlinkstest.RouteGetActivationConnectLink)
-				perPoll := map[bool]int{false: 1, true: 3}[ignoresOrder]
-				tenth := 3 * (polls / 10)
-				assert.Equal(t, perPoll*(polls-polls/10)+tenth, count(connectlinkstest.RouteListActivations))
-				assert.Greater(t, polls, 10)
-				_, err := srv.Complete(link.ID)
-				assert.NoError(t, err)
-			})
-			made, err := srv.PersonalClient().Activations.WaitForActivation(t.Context(), link.ID, link.CreatedAt)
-			require.NoError(t, err)
-			assert.True(t, made.Destination.CreatedAt.After(link.CreatedAt))
-		})
-	}
-}
-
-// Before a wait gives up on a dead link, it reads all activations: the customer may have finished
-// with a connection that is older than the first page.
-func TestWaitForActivationReadsAllForADeadLink(t *testing.T) {
-	t.Parallel()
-	a := func(id, created string) string { return madeActivation(id, testkit.GroupID, "hubspot", created) }
-	older := testkit.List(a("b", beforeSince), a("a", `"2019-01-01T00:00:00Z"`))
-	first := strings.Replace(older, `"next_page":null,"last_page":1`, `"next_page":2,"last_page":2`, 1)
-	second := testkit.List(a("made", afterSince))
-	for _, dead := range []linkState{{expired: true}, {revoked: true}} {
-		c := testkit.Client(t, testkit.NewScript(t,
-			testkit.Respond(200, dead.answer().body), testkit.Respond(200, first), testkit.Respond(200, second)))
-		made, err := c.Activations.WaitForActivation(t.Context(), testkit.LinkID, testkit.Since)
-		require.NoError(t, err, dead)
-		assert.Equal(t, "made", made.ID, dead)
 	}
 }

@@ -92,7 +92,6 @@ const (
 	http2Headers  = 0x1
 	http2Reset    = 0x3
 	http2Settings = 0x4
-	http2Ping     = 0x6
 	http2GoAway   = 0x7
 
 	http2EndStream  = 0x1
@@ -194,10 +193,6 @@ func (s *http2Server) serve(c *http2Conn) {
 		case http2Settings:
 			if flags&http2Ack == 0 {
 				c.frame(http2Settings, http2Ack, 0, nil)
-			}
-		case http2Ping:
-			if flags&http2Ack == 0 {
-				c.frame(http2Ping, http2Ack, 0, payload)
 			}
 		case http2Headers:
 			s.mu.Lock()

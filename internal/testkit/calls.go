@@ -72,18 +72,12 @@ func Calls() []Call {
 		body         = `{"type":"hubspot","redirect_uri":"https://platform.example/done?state=a%2Fb\u0026x=1"}`
 	)
 	calls := slices.Concat(
-		serviceCalls(func(c client) service[connectlinks.SourceConnectLink, connectlinks.Source, connectlinks.SourceType, int64] {
-			return c.Sources
-		},
-			"Sources", sources, "/api/v1/source_types", "/api/v1/sources", "/connect_links", ConnectionID),
-		serviceCalls(func(c client) service[connectlinks.DestinationConnectLink, connectlinks.Destination, connectlinks.DestinationType, int64] {
-			return c.Destinations
-		},
-			"Destinations", destinations, "/api/v1/connectors", "/api/v1/destinations", "/connect_links", ConnectionID),
-		serviceCalls(func(c client) service[connectlinks.ActivationConnectLink, connectlinks.Activation, connectlinks.ActivationType, string] {
-			return c.Activations
-		},
-			"Activations", activations, "/api/v2/activation_types", "/api/v2/activations", "/activation_connect_links", ActivationID),
+		serviceCalls(func(c client) *connectlinks.SourcesService { return c.Sources }, "Sources",
+			sources, "/api/v1/source_types", "/api/v1/sources", "/connect_links", ConnectionID),
+		serviceCalls(func(c client) *connectlinks.DestinationsService { return c.Destinations }, "Destinations",
+			destinations, "/api/v1/connectors", "/api/v1/destinations", "/connect_links", ConnectionID),
+		serviceCalls(func(c client) *connectlinks.ActivationsService { return c.Activations }, "Activations",
+			activations, "/api/v2/activation_types", "/api/v2/activations", "/activation_connect_links", ActivationID),
 	)
 	workspaces := listCalls("", "/api/v1/workspaces", connectlinks.ListOptions{Page: 2}, "page=2",
 		func(c client) (list[connectlinks.Workspace], all[connectlinks.Workspace]) {
@@ -146,7 +140,7 @@ type service[L, C, T, ID any] interface {
 
 // serviceCalls returns calls of these methods. links, types and connections are the paths of
 // lists. renewal is appended to a connection's path.
-func serviceCalls[L, C, T, ID any](of func(*connectlinks.Client) service[L, C, T, ID],
+func serviceCalls[S service[L, C, T, ID], L, C, T, ID any](of func(*connectlinks.Client) S,
 	name, links, types, connections, renewal string, id ID,
 ) []Call {
 	type (

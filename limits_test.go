@@ -484,7 +484,6 @@ func TestLimitsOfMemory(t *testing.T) {
 
 // FuzzLimitsOfMemory looks for a shape that takes too much: head, unit as often as it fits, tail.
 func FuzzLimitsOfMemory(f *testing.F) {
-	const fields = `{"data":[{"service_name":"a","configuration_fields":{"fields":[`
 	calls, n := testkit.Single(), 0
 	for _, s := range []struct{ head, unit, tail, call string }{
 		{`{"data":[`, `{"id":1},`, `{"id":1}]}`, "Sources.ListConnectLinks"},

@@ -235,61 +235,34 @@ func TestWhatTheAPIAddsIsIgnored(t *testing.T) {
 // that are odd as a whole.
 func TestOddLinksInLists(t *testing.T) {
 	t.Parallel()
-	list := testkit.List
-	tests := []struct {
-		name string
-		body string
-		ids  []int64 // nil: an error
-	}{
-		{"expiration that cannot be read", list(`{"id":1,"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x","expiration":"tomorrow"}`, testkit.LinkJSON), []int64{1, 469}},
-		{"no URL", list(testkit.LinkJSON, `{"id":2,"type":"hubspot"}`), []int64{469, 2}},
-		{"null URL", list(`{"id":2,"type":"hubspot","uri":null,"expiration":null}`, testkit.LinkJSON), []int64{2, 469}},
-		{"relative URL", list(`{"id":2,"uri":"/pbc"}`, testkit.LinkJSON), []int64{2, 469}},
-		{"nothing but an id", list(`{"id":2}`), []int64{2}},
-		{"none", list(), []int64{}},
-		{"without pagination", `{"status":"success","data":[` + testkit.LinkJSON + `]}`, []int64{469}},
-		{"without an id", list(testkit.LinkJSON, `{"type":"hubspot","uri":"https://app.getcensus.com/pbc?auth=x"}`), nil},
-		{"null link", list(testkit.LinkJSON, `null`), nil},
+	for body, want := range map[string][]int64{ // the ids; nil: an error
+		testkit.List(testkit.LinkJSON, `{"id":2,"type":"hubspot"}`):             {469, 2},
+		testkit.List(`{"id":2,"uri":null,"expiration":null}`, testkit.LinkJSON): {2, 469},
+		testkit.List(`{"id":2,"uri":"/pbc"}`, testkit.LinkJSON):                 {2, 469},
+		testkit.List(`{"id":2}`):                           {2},
+		testkit.List(testkit.LinkJSON, linkJSON("id", "")): nil,
+		testkit.List(testkit.LinkJSON, `null`):             nil,
+	} {
+		for _, op := range testkit.Lists() {
+			v, err := op.Do(t.Context(), testkit.Client(t, testkit.Respond(200, body), testkit.NoRetries))
+			if want == nil {
+				require.ErrorIs(t, err, connectlinks.ErrBadResponse, body)
+				assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
+				continue
+			}
+			require.NoError(t, err, body)
+			var ids []int64
+			for _, link := range testkit.LinksIn(v) {
+				ids = append(ids, link.ID)
+			}
+			assert.Equal(t, want, ids, body)
+		}
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			rt := testkit.Respond(200, tt.body)
-			c := testkit.Client(t, rt, testkit.NoRetries)
-			check := func(ids []int64, err error) {
-				if tt.ids == nil {
-					require.ErrorIs(t, err, connectlinks.ErrBadResponse)
-					assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown)
-					return
-				}
-				require.NoError(t, err)
-				assert.Equal(t, tt.ids, ids)
-			}
-			for _, op := range testkit.Lists() {
-				v, err := op.Do(t.Context(), c)
-				ids := []int64{}
-				for _, link := range testkit.LinksIn(v) {
-					ids = append(ids, link.ID)
-				}
-				check(ids, err)
-			}
-			ids := []int64{}
-			var last error
-			for link, err := range c.Destinations.AllConnectLinks(t.Context(), connectlinks.ListOptions{}) {
-				if last = err; err == nil {
-					ids = append(ids, link.ID)
-				}
-			}
-			check(ids, last)
-		})
-	}
-	t.Run("what can be read of an odd link", func(t *testing.T) {
-		t.Parallel()
-		rt := testkit.Respond(200, list(`{"id":1,"type":"hubspot","uri":"/pbc","expiration":"tomorrow","expired":true,"destination_id":9}`))
-		page, err := testkit.Client(t, rt).Destinations.ListConnectLinks(t.Context(), connectlinks.ListOptions{})
-		require.NoError(t, err)
-		want := connectlinks.DestinationConnectLink{DestinationID: 9}
-		want.ID, want.Type, want.URL, want.Expired = 1, "hubspot", "/pbc", true
-		assert.True(t, reflect.DeepEqual([]connectlinks.DestinationConnectLink{want}, page.Items))
-	})
+	// What can be read of an odd link is read.
+	rt := testkit.Respond(200, testkit.List(`{"id":1,"type":"hubspot","uri":"/pbc","expiration":"tomorrow","expired":true,"destination_id":9}`))
+	page, err := testkit.Client(t, rt).Destinations.ListConnectLinks(t.Context(), connectlinks.ListOptions{})
+	require.NoError(t, err)
+	want := connectlinks.DestinationConnectLink{DestinationID: 9}
+	want.ID, want.Type, want.URL, want.Expired = 1, "hubspot", "/pbc", true
+	assert.True(t, reflect.DeepEqual([]connectlinks.DestinationConnectLink{want}, page.Items))
 }

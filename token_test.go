@@ -93,7 +93,7 @@ func TestTokenSourceErrorIsWrapped(t *testing.T) {
 func TestErrorOfAWorkspacesTokenSource(t *testing.T) {
 	t.Parallel()
 	const key = "GET /api/v1/workspaces/33/api_key: "
-	for _, status := range []int{401, 429, 500} {
+	for _, status := range []int{401, 403, 404, 429, 500} {
 		testkit.Bubble(t, fmt.Sprint(status), func(t *testing.T) {
 			// Requests for the key fail from the failFrom-th on. The others get answer.
 			var answer testkit.RoundTripper

@@ -2,7 +2,6 @@ package connectlinks_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -45,7 +44,6 @@ type organization struct {
 	key     string // of all workspaces
 	fetches int
 	creates []string // the tokens that they came with
-	fail    int      // the status of every fetch, if not 0
 	hang    bool
 }
 
@@ -63,7 +61,7 @@ func (o *organization) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	o.mu.Lock()
 	o.fetches++
-	key, fail, hang := o.key, o.fail, o.hang
+	key, hang := o.key, o.hang
 	o.mu.Unlock()
 	delay := time.Second
 	if hang {
@@ -76,9 +74,6 @@ func (o *organization) RoundTrip(r *http.Request) (*http.Response, error) {
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	if fail != 0 {
-		return testkit.Response(r, fail, `{"status":"error","message":"no key for you"}`), nil
-	}
 	return testkit.Response(r, 200, fmt.Sprintf(`{"api_key":%q}`, key)), nil
 }
 
@@ -86,49 +81,6 @@ func (o *organization) count() (fetches, creates int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.fetches, len(o.creates)
-}
-
-func TestFailingFetchIsShared(t *testing.T) {
-	t.Parallel()
-	for status, want := range map[int]error{
-		401: connectlinks.ErrUnauthorized, 403: connectlinks.ErrForbidden, 404: connectlinks.ErrNotFound, 500: connectlinks.ErrServer,
-	} {
-		testkit.Bubble(t, fmt.Sprint(status), func(t *testing.T) {
-			org := &organization{key: "k1", fail: status}
-			client := testkit.Client(t, org, testkit.NoRetries)
-			source := client.Workspaces.TokenSource(7)
-			tenant, err := client.With(connectlinks.WithTokenSource(source))
-			require.NoError(t, err)
-			start := time.Now()
-			var wg sync.WaitGroup
-			for range 50 {
-				wg.Go(func() {
-					_, err := source.Token(t.Context())
-					assert.ErrorIs(t, err, want)
-					assert.Equal(t, time.Second, time.Since(start), "not one after the other")
-				})
-				wg.Go(func() {
-					err := testkit.CreateLink(t.Context(), tenant)
-					assert.ErrorIs(t, err, want)
-					assert.NotErrorIs(t, err, connectlinks.ErrOutcomeUnknown, "nothing was sent")
-					api := new(connectlinks.APIError)
-					if assert.ErrorAs(t, err, &api) {
-						assert.Equal(t, "/api/v1/workspaces/7/api_key", api.Path)
-					}
-					assert.Equal(t, time.Second, time.Since(start))
-				})
-			}
-			wg.Wait()
-			fetches, creates := org.count()
-			assert.Equal(t, 1, fetches)
-			assert.Zero(t, creates)
-
-			org.mu.Lock()
-			org.fail = 0
-			org.mu.Unlock()
-			assert.NoError(t, testkit.CreateLink(t.Context(), tenant), "a failure is not kept")
-		})
-	}
 }
 
 // Many callers wait for one fetch that hangs. When the caller that fetches runs out of
@@ -152,8 +104,7 @@ func TestHangingFetchIsShared(t *testing.T) {
 					start := time.Now()
 					err := testkit.CreateLink(t.Context(), tenant)
 					assert.Error(t, err)
-					var timeout interface{ Timeout() bool }
-					assert.True(t, errors.As(err, &timeout) && timeout.Timeout(), "%v", err)
+					assert.True(t, testkit.IsTimeout(err), "%v", err)
 					assert.NotErrorIs(t, err, context.DeadlineExceeded, "it is not the caller's")
 					assert.LessOrEqual(t, time.Since(start), min(c.org, c.tenant))
 				})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"math"
 	"net"
 	"net/http"
@@ -21,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/connectlinks/connectlinks-go/internal/httpx"
+	"github.com/connectlinks/connectlinks-go/internal/testkit"
 )
 
 func TestParseURL(t *testing.T) {
@@ -196,7 +196,7 @@ func TestReadAllTakesLittleMore(t *testing.T) {
 }
 
 // send sends a request with a body through rt, watched by a Trace that ends it when it is sent
-// again. It returns whether the body may be had once more while the answer is awaited.
+// again. The body can be read again only if the Trace allows it.
 func send(t *testing.T, trace *httpx.Trace, rt http.RoundTripper, addr string, header ...string) error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -209,7 +209,7 @@ func send(t *testing.T, trace *httpx.Trace, rt http.RoundTripper, addr string, h
 	getBody := req.GetBody
 	req.GetBody = func() (io.ReadCloser, error) {
 		if !trace.AllowRewind() {
-			return nil, errRefused
+			return nil, errors.New("the body is refused")
 		}
 		return getBody()
 	}
@@ -221,15 +221,13 @@ func send(t *testing.T, trace *httpx.Trace, rt http.RoundTripper, addr string, h
 	return err
 }
 
-var errRefused = errors.New("the body is refused")
-
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	t.Run("nothing reported", func(t *testing.T) {
 		t.Parallel()
 		var trace httpx.Trace
-		require.NoError(t, send(t, &trace, roundTripper(func(r *http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+		require.NoError(t, send(t, &trace, testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			return testkit.Response(r, 200, ""), nil
 		}), "https://app.example"))
 		assert.False(t, trace.NoConnection())
 		assert.False(t, trace.Resent())
@@ -247,10 +245,8 @@ func TestTrace(t *testing.T) {
 	})
 	t.Run("untrusted", func(t *testing.T) {
 		t.Parallel()
-		srv := httptest.NewUnstartedServer(http.NotFoundHandler())
-		srv.Config.ErrorLog = discard()
+		srv := testkit.Unstarted(t, http.NotFoundHandler())
 		srv.StartTLS()
-		defer srv.Close()
 		var trace httpx.Trace
 		require.Error(t, send(t, &trace, &http.Transport{}, srv.URL))
 		assert.True(t, trace.NoConnection())
@@ -267,7 +263,7 @@ func TestTrace(t *testing.T) {
 			var seen, hidden httpx.Trace
 			require.Error(t, send(t, &seen, tr, "https://app.example"))
 			assert.True(t, seen.NoConnection())
-			require.Error(t, send(t, &hidden, roundTripper(tr.RoundTrip), "https://app.example"))
+			require.Error(t, send(t, &hidden, testkit.RoundTripper(tr.RoundTrip), "https://app.example"))
 			assert.False(t, hidden.NoConnection(), "the proxy of a wrapped transport is not known")
 		})
 	}
@@ -275,13 +271,10 @@ func TestTrace(t *testing.T) {
 		for _, wrapped := range []bool{false, true} {
 			t.Run(fmt.Sprintf("HTTP/2 %t, wrapped %t", h2, wrapped), func(t *testing.T) {
 				t.Parallel()
-				srv := httptest.NewUnstartedServer(http.NotFoundHandler())
-				srv.EnableHTTP2 = h2
-				srv.StartTLS()
-				defer srv.Close()
-				var rt http.RoundTripper = srv.Client().Transport
+				srv, tr := testkit.Serve(t, http.NotFoundHandler(), h2)
+				var rt http.RoundTripper = tr
 				if wrapped {
-					rt = roundTripper(rt.RoundTrip)
+					rt = testkit.RoundTripper(tr.RoundTrip)
 				}
 				var trace httpx.Trace
 				require.NoError(t, send(t, &trace, rt, srv.URL))
@@ -339,16 +332,10 @@ func TestTraceOfReports(t *testing.T) {
 			called := 0
 			var trace httpx.Trace
 			req := httptest.NewRequest(http.MethodPost, "https://app.example/", nil)
-			ctx := trace.Start(t.Context(), roundTripper(nil), req, func() { called++ })
+			ctx := trace.Start(t.Context(), testkit.RoundTripper(nil), req, func() { called++ })
 			tt.report(httptrace.ContextClientTrace(ctx))
 			assert.Equal(t, tt.resent, trace.Resent())
 			assert.Equal(t, tt.resent, called == 1)
 		})
 	}
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-func discard() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -3,8 +3,10 @@ package pace
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -191,4 +193,11 @@ func TestPausesAreBounded(t *testing.T) {
 		left, _ := p.Left(NewKey(fmt.Sprint(maxPauses+9), "h"))
 		assert.Equal(t, time.Hour, left, "the newest is remembered")
 	})
+}
+
+func TestKeyDoesNotShowItsToken(t *testing.T) {
+	t.Parallel()
+	var p Pauses
+	p.Begin(NewKey("secret-token:Q7x2Lm9", "h"), time.Hour)
+	assert.NotContains(t, fmt.Sprintf("%#v %+v %s", &p, p.ends, slices.Collect(maps.Keys(p.ends))), "Q7x2Lm9")
 }

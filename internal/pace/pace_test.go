@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,4 +201,22 @@ func TestKeyDoesNotShowItsToken(t *testing.T) {
 	var p Pauses
 	p.Begin(NewKey("secret-token:Q7x2Lm9", "h"), time.Hour)
 	assert.NotContains(t, fmt.Sprintf("%#v %+v %s", &p, p.ends, slices.Collect(maps.Keys(p.ends))), "Q7x2Lm9")
+}
+
+// The race detector sees whether Pauses locks.
+func TestPausesByMany(t *testing.T) {
+	t.Parallel()
+	var (
+		p  Pauses
+		wg sync.WaitGroup
+	)
+	for i := range 10 {
+		key := NewKey(fmt.Sprint(i%3), "h")
+		wg.Go(func() {
+			p.Begin(key, time.Minute)
+			left, _ := p.Left(key)
+			assert.Positive(t, left)
+		})
+	}
+	wg.Wait()
 }

@@ -421,18 +421,27 @@ func TestWaitGoesOnAfterAThrottle(t *testing.T) {
 
 func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
+	until := func(hang int, a answer) func(int) answer {
+		return func(n int) answer {
+			if n >= hang {
+				return answer{hang: true}
+			}
+			return a
+		}
+	}
+	const never = 1 << 30
 	eachWait(t, func(t *testing.T, w wait, api *waitedAPI) {
 		for _, limit := range []timeLimit{
 			{deadline: 100 * time.Second, is: context.DeadlineExceeded},
 			{cancel: 77 * time.Second, is: context.Canceled},
 		} {
-			for name, hangs := range map[string]int{"between two requests": 1 << 30, "in the first request": 0, "in a later request": 5} {
-				api.begin(func(n int) answer {
-					if n >= hangs {
-						return answer{hang: true}
-					}
-					return w.open()
-				}, always(w.none()))
+			for name, hangs := range map[string]struct{ link, made int }{ // the first answers that never come
+				"between two requests":            {never, never},
+				"in the first request":            {0, never},
+				"in a later request":              {5, never},
+				"in a request for the connection": {never, 2},
+			} {
+				api.begin(until(hangs.link, w.open()), until(hangs.made, w.none()))
 				ctx, cancel := limit.context(t.Context())
 				v, err := w.run(ctx, t, api, connectlinks.WithTimeout(0))
 				cancel()
@@ -440,7 +449,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 				assert.Nil(t, v, name)
 				assert.Equal(t, limit.deadline+limit.cancel, time.Since(api.start), name)
 				assert.NotContains(t, err.Error(), "the last answer", name)
-				if hangs > 0 {
+				if hangs.link > 0 {
 					assert.ErrorContains(t, err, "waiting for link 469", name)
 				} else {
 					assert.Len(t, api.asked, 1, name)

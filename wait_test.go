@@ -473,6 +473,7 @@ func TestWaitTellsNotFinishedFromNoAnswer(t *testing.T) {
 		"not finished, then no answer":            {later: hang, want: true},
 		"not finished, then an error":             {later: broken},
 		"not finished, then unusable":             {later: nonsense},
+		"not finished, then a throttle":           {later: answer{status: 429}},
 		"no answer":                               {first: hang, later: hang},
 		"the link, and no answer about the rest":  {made: hang},
 		"the link, and an error about the rest":   {made: broken},

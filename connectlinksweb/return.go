@@ -35,7 +35,8 @@ import (
 // [WithRefresh]. They wait at least for the API's Retry-After. A customer who cancelled may
 // get here too. So from the third look on the "not yet" page says "If you did not finish,
 // start again.", and its first button leads to the address of WithBack. The other page does
-// not: that customer may be connected.
+// not, because that customer may be connected. From the third look on it says "If this goes on,
+// contact our support.", and its first button leads to the integrations.
 //
 // Return reads one number from the query: how often the page has looked. It trusts nothing
 // else there, since anybody can type it.
@@ -136,7 +137,13 @@ func (s *settings) noWord(w http.ResponseWriter, r *http.Request, err error) {
 		Kind: KindWaiting, Status: http.StatusAccepted, Title: text.Title, Message: text.Message,
 		Button: s.texts.LookAgain, Again: customersLook(r), BackText: s.texts.Integrations,
 	}
-	if p.Spinner = s.lookAgain(w, r, pause); p.Spinner {
+	looksAgain := s.lookAgain(w, r, pause)
+	p.Spinner = looksAgain
+	if looks(r) >= asksAt {
+		p.Message += " " + s.texts.IfItGoesOn
+		p.BackFirst, p.Spinner = true, false
+	}
+	if looksAgain {
 		p.Message += " " + s.texts.LooksAgain
 	}
 	s.show(w, r, p)

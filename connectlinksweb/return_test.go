@@ -128,13 +128,17 @@ func TestReturnDoesNotSayNotYetWithoutTheAPIsWord(t *testing.T) {
 				h := connectlinksweb.Return(test.check, connected, connectlinksweb.WithBack("/integrations"), connectlinksweb.WithLogger(slog.New(slog.NewTextHandler(&log, nil))),
 					connectlinksweb.WithErrorHandler(func(http.ResponseWriter, *http.Request, error) { t.Error("called") }))
 				want := said{title, none + test.again + looks, []string{"[Look again]", "Look at your integrations"}}
+				goesOn := said{title, none + test.again + " If this goes on, contact our support." + looks, []string{"[Look at your integrations]", "Look again"}}
 				target := "/connected"
 				for look := range 4 {
 					log.Reset()
 					w := ask(h, "GET", target)
 					assert.Equal(t, http.StatusAccepted, w.Code)
+					if look == 2 {
+						want = goesOn
+					}
 					assert.Equal(t, want, read(t, w), "it never asks to start again")
-					assert.Contains(t, w.Body.String(), `class="spinner"`)
+					assert.Equal(t, look < 2, strings.Contains(w.Body.String(), `class="spinner"`))
 					assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
 					refresh, query, _ := strings.Cut(w.Header().Get("Refresh"), "; url=")
 					if look == 0 {
@@ -149,7 +153,7 @@ func TestReturnDoesNotSayNotYetWithoutTheAPIsWord(t *testing.T) {
 
 				w := ask(h, "GET", "/connected?connectlink_look=28")
 				assert.Empty(t, w.Header().Get("Refresh"))
-				assert.Equal(t, none+test.again, read(t, w).message)
+				assert.Equal(t, none+test.again+" If this goes on, contact our support.", read(t, w).message)
 				assert.NotContains(t, w.Body.String(), `class="spinner"`)
 
 				w = ask(h, "GET", "/connected", "Accept", "application/json")

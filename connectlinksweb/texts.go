@@ -20,6 +20,7 @@ type Texts struct {
 	NoWord        Text   // the API has not answered, or its last answer was an error
 	LooksAgain    string // added if the page looks again by itself
 	IfNotFinished string // added to Waiting from the third look on; StartAgain is then the first button
+	IfItGoesOn    string // added to NoWord from the third look on; Integrations is then the first button
 	Expired       Text   // the link has expired
 	Revoked       Text   // the link was revoked
 	NoLink        Text   // ErrNoLink; must make no claim about the connection
@@ -70,6 +71,7 @@ func english() Texts {
 		NoWord:        Text{"We do not know yet whether you are connected", "We could not find out yet."},
 		LooksAgain:    "This page looks again by itself.",
 		IfNotFinished: "If you did not finish, start again.",
+		IfItGoesOn:    "If this goes on, contact our support.",
 		Expired:       Text{"This took too long", "The page you were on has expired, and we cannot confirm that you finished. Please start again."},
 		Revoked:       Text{"That page was withdrawn", "If you finished elsewhere, look at your integrations. Otherwise, please start again."},
 		NoLink:        Text{"Your connection", "We cannot tell what became of your connection. Look at your integrations."},

@@ -58,6 +58,7 @@ func TestTextsOfAnotherLanguage(t *testing.T) {
 		ask(connectlinksweb.Return(notYet, connected, opts...), "GET", "/"),
 		ask(connectlinksweb.Return(notYet, connected, opts...), "GET", "/?connectlink_look=2"),
 		ask(connectlinksweb.Return(noAnswer, connected, opts...), "GET", "/"),
+		ask(connectlinksweb.Return(noAnswer, connected, opts...), "GET", "/?connectlink_look=2"),
 		interrupted,
 	}
 	for _, err := range []error{

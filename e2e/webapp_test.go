@@ -241,7 +241,7 @@ func TestWebappLife(t *testing.T) {
 		enter(b.view)
 		b.click("#connect")
 		b.at("/integrations")
-		assert.Contains(t, b.text("#flash"), "has new credentials.")
+		assert.Contains(t, b.text("#flash"), "it has your new credentials.")
 
 		other := newTab(t)
 		h.signIn(other, h.birch)
@@ -430,7 +430,7 @@ func TestWebappWrongClock(t *testing.T) {
 				enter(b.view)
 				b.click("#connect")
 				b.at("/integrations")
-				assert.Contains(t, b.text("#flash"), "has new credentials.")
+				assert.Contains(t, b.text("#flash"), "it has your new credentials.")
 			})
 		}
 	}

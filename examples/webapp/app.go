@@ -438,31 +438,40 @@ func (a *app) comeBack(w http.ResponseWriter, r *http.Request) {
 		if sess.finish(f) {
 			announce(sess, f, made)
 			a.revokeEarlier(r, k, f)
+		} else {
+			sess.say(false, lookBelow)
 		}
 		http.Redirect(w, r, home, http.StatusSeeOther)
 	}), a.options("", texts)...).ServeHTTP(w, r)
 }
 
-// announce says on the next page what f has connected. On V2 the connection may be of another
-// flow, also a colleague's. So the message names it, and claims it for one flow only.
+// announce says on the next page what has become of f. On V2 the new connection may be a
+// colleague's, and new credentials always may: the API does not say with which link they came.
 func announce(sess *session, f *flow, made connection) {
 	text := fmt.Sprintf("“%s” (%s) is connected", made.Name, f.Label)
+	after := "."
 	switch {
 	case f.Renews != "":
-		text = made.Name + " has new credentials"
+		text = made.Name + " was tested again"
+		after = ". If you finished, it has your new credentials."
 	case !sess.isNew(f.Kind + " " + made.ID):
-		sess.say(false, "See below what is connected.")
+		sess.say(false, lookBelow)
 		return
+	case f.Kind == "activation":
+		after = ". If you did not finish, somebody else connected it."
 	}
 	failed := made.State() == "bad"
-	if failed {
+	switch {
+	case failed:
 		text += ", but its test failed"
 		if made.Problem != "" {
 			text += ". " + strings.TrimSuffix(made.Problem, ".")
 		}
-		text += ". Reconnect it"
+		after += " Reconnect it."
+	case made.State() == "untested" && f.Renews == "":
+		text += ", but not tested yet"
 	}
-	sess.say(failed, text+".")
+	sess.say(failed, text+after)
 }
 
 // revokeEarlier revokes the links of earlier flows for the same thing, which nobody needs

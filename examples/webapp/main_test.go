@@ -164,6 +164,9 @@ func (p *platform) back(t *testing.T, link connectlinkstest.Link) string {
 	return path
 }
 
+// notMine is what a page adds on V2, where the connection may be a colleague's.
+const notMine = " If you did not finish, somebody else connected it."
+
 func flashOf(body string) string {
 	found := regexp.MustCompile(`id="flash"[^>]*>([^<]*)<`).FindStringSubmatch(body)
 	if found == nil {
@@ -196,7 +199,11 @@ func TestConnectByRedirect(t *testing.T) {
 
 			got = b.get(p.back(t, link))
 			assert.Equal(t, "/integrations", got.url)
-			assert.Equal(t, "“"+conn.Name+"” ("+test.label+") is connected.", flashOf(got.body))
+			want := "“" + conn.Name + "” (" + test.label + ") is connected."
+			if test.kind == "activation" {
+				want += notMine
+			}
+			assert.Equal(t, want, flashOf(got.body))
 			id := fmt.Sprint(conn.ID)
 			if conn.ActivationID != "" {
 				id = conn.ActivationID
@@ -206,7 +213,7 @@ func TestConnectByRedirect(t *testing.T) {
 
 			again := b.get(p.back(t, link))
 			assert.Equal(t, "/integrations", again.url)
-			assert.Empty(t, flashOf(again.body), "said once")
+			assert.Equal(t, "See below what is connected.", flashOf(again.body), "said once")
 
 			// Renew the credentials.
 			got = b.post("/reauthorize/" + test.kind + "/" + id)
@@ -217,7 +224,7 @@ func TestConnectByRedirect(t *testing.T) {
 			p.sandbox.Advance(time.Second)
 			_, err = p.sandbox.Complete(renewal.ConnectLink.ID)
 			require.NoError(t, err)
-			assert.Equal(t, conn.Name+" has new credentials.", flashOf(b.get(p.back(t, renewal)).body))
+			assert.Equal(t, conn.Name+" was tested again. If you finished, it has your new credentials.", flashOf(b.get(p.back(t, renewal)).body))
 
 			// Disconnect.
 			got = b.get("/disconnect/" + test.kind + "/" + id)
@@ -257,7 +264,7 @@ func TestConnectEmbedded(t *testing.T) {
 
 			_, err := p.sandbox.Complete(link.ConnectLink.ID)
 			require.NoError(t, err)
-			assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(b.get(p.back(t, link)).body))
+			assert.Contains(t, flashOf(b.get(p.back(t, link)).body), "“HubSpot” (HubSpot) is connected.")
 			assert.Equal(t, "/integrations", b.get(got.url).url, "the back button")
 		})
 	}
@@ -319,7 +326,7 @@ func TestEachTryOnV2HasItsOwnLink(t *testing.T) {
 
 	_, err := p.sandbox.Complete(links[4].ConnectLink.ID)
 	require.NoError(t, err)
-	assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(b.get(p.back(t, links[4])).body))
+	assert.Equal(t, "“HubSpot” (HubSpot) is connected."+notMine, flashOf(b.get(p.back(t, links[4])).body))
 	assert.Equal(t, []int64{links[2].ConnectLink.ID, links[3].ConnectLink.ID}, revoked(),
 		"the earlier tries, and neither a later one, nor those at something else or of somebody else")
 	_, err = p.sandbox.Complete(links[5].ConnectLink.ID)
@@ -343,7 +350,7 @@ func TestEachTryOnV2HasItsOwnLink(t *testing.T) {
 	p.sandbox.Advance(time.Second)
 	_, err = p.sandbox.Complete(links[7].ConnectLink.ID)
 	require.NoError(t, err)
-	assert.Contains(t, flashOf(b.get(p.back(t, links[7])).body), "has new credentials.")
+	assert.Contains(t, flashOf(b.get(p.back(t, links[7])).body), "it has your new credentials.")
 	assert.Equal(t, []int64{links[2].ConnectLink.ID, links[3].ConnectLink.ID, links[6].ConnectLink.ID}, revoked())
 }
 
@@ -356,7 +363,7 @@ func TestRevokingFails(t *testing.T) {
 	_, err := p.sandbox.Complete(p.last(t).ConnectLink.ID)
 	require.NoError(t, err)
 	require.NoError(t, p.sandbox.Fail(connectlinkstest.Failure{Route: connectlinkstest.RouteRevokeActivationConnectLink, Status: 403}))
-	assert.Equal(t, "“HubSpot” (HubSpot) is connected.", flashOf(b.get(p.back(t, p.last(t))).body))
+	assert.Equal(t, "“HubSpot” (HubSpot) is connected."+notMine, flashOf(b.get(p.back(t, p.last(t))).body))
 	assert.Empty(t, p.sandbox.Unfired())
 	assert.Contains(t, p.log.String(), `level=WARN msg="revoke an earlier link"`)
 }
@@ -514,7 +521,7 @@ func TestTenantsDoNotSeeEachOther(t *testing.T) {
 			p.sandbox.Advance(time.Second)
 			_, err = p.sandbox.Complete(renewal.ConnectLink.ID)
 			require.NoError(t, err)
-			assert.Contains(t, flashOf(acme.get(p.back(t, renewal)).body), "has new credentials.")
+			assert.Contains(t, flashOf(acme.get(p.back(t, renewal)).body), "it has your new credentials.")
 		})
 	}
 }
@@ -537,8 +544,13 @@ func TestAFailedTestIsShown(t *testing.T) {
 	_, err = p.sandbox.CompleteWith(p.last(t).ConnectLink.ID, connectlinkstest.Submission{FailedTest: "password wrong."})
 	require.NoError(t, err)
 	body = b.get(p.back(t, p.last(t))).body
-	assert.Equal(t, "Braze &lt;EU&gt; has new credentials, but its test failed. Authenticate: password wrong. Reconnect it.", flashOf(body))
+	assert.Equal(t, "Braze &lt;EU&gt; was tested again, but its test failed. Authenticate: password wrong. If you finished, it has your new credentials. Reconnect it.", flashOf(body))
 	assert.Contains(t, body, `<p class="flash bad"`)
+
+	b.post("/connect/destination/braze")
+	_, err = p.sandbox.CompleteWith(p.last(t).ConnectLink.ID, connectlinkstest.Submission{Name: "New", Untested: true})
+	require.NoError(t, err)
+	assert.Equal(t, "“New” (Braze) is connected, but not tested yet.", flashOf(b.get(p.back(t, p.last(t))).body))
 }
 
 func TestSignIn(t *testing.T) {
@@ -1088,7 +1100,7 @@ func TestAConnectionIsAnnouncedOnce(t *testing.T) {
 	links := p.sandbox.Links()
 	_, err := p.sandbox.CompleteWith(links[1].ConnectLink.ID, connectlinkstest.Submission{Name: "Account A"})
 	require.NoError(t, err)
-	assert.Equal(t, "“Account A” (Braze) is connected.", flashOf(b.get(p.back(t, links[0])).body))
+	assert.Equal(t, "“Account A” (Braze) is connected."+notMine, flashOf(b.get(p.back(t, links[0])).body))
 	got := b.get(p.back(t, links[1]))
 	assert.Equal(t, "/integrations", got.url)
 	assert.Equal(t, "See below what is connected.", flashOf(got.body))

@@ -4,6 +4,8 @@ import "github.com/connectlinks/connectlinks-go/connectlinksweb"
 
 const noConnection = "We could not find this connection. Perhaps it was disconnected already. Look at your integrations."
 
+const lookBelow = "See below what is connected."
+
 // perhapsDisconnected has the connection's name twice.
 const perhapsDisconnected = "We do not know whether %[1]s is disconnected. Look at your integrations. If %[1]s is still there, try again later."
 

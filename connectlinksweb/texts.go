@@ -55,7 +55,8 @@ type Texts struct {
 // Text says what has happened, and what the customer should do.
 type Text struct{ Title, Message string }
 
-// WithTexts replaces the texts of the pages, for another language. If the language depends
+// WithTexts replaces the texts of the pages, for another language, or for renewals: see
+// [RenewalTexts]. If the language depends
 // on the request, call [Start] or [Return] for each request, which is cheap.
 func WithTexts(t Texts) Option { return func(s *settings) { s.texts = t } }
 
@@ -92,6 +93,22 @@ func english() Texts {
 		Continue: "Continue", OneMoment: "One moment…",
 		TryAgain: "Try again", LookAgain: "Look again",
 		StartAgain: "Start again", Integrations: "Look at your integrations", Back: "Back",
+	}
+}
+
+const notSureRenewed = "We do not know yet whether the new credentials were saved"
+
+// RenewalTexts returns English texts for the links that renew the credentials of a connection, for
+// [WithTexts]. The default texts are for a new connection, but this customer is connected already,
+// with the old credentials. The fields that are the same for both are empty.
+func RenewalTexts() Texts {
+	return Texts{
+		Start:         Text{Title: "New credentials"},
+		Waiting:       Text{notSureRenewed, "We have no word yet that you finished."},
+		NoWord:        Text{Title: notSureRenewed},
+		CannotTell:    Text{Title: "We do not know whether the new credentials were saved"},
+		NotSure:       notSureRenewed,
+		CannotConnect: Text{Message: "The credentials cannot be renewed at the moment. We have been told."},
 	}
 }
 

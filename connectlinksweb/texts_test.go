@@ -111,3 +111,26 @@ func TestTextsInJSON(t *testing.T) {
 	w = ask(connectlinksweb.Start((&minter{err: limiterRefused{}}).mint, texts, silent), "POST", "/", "Accept", "application/json")
 	require.JSONEq(t, `{"status": 429, "message": "Zu viel. Wieder in 10 s.", "retry_after": 10}`, w.Body.String())
 }
+
+// A customer who renews credentials is connected all the time, whatever fails.
+func TestRenewalTextsDoNotDoubtTheConnection(t *testing.T) {
+	texts, wait := connectlinksweb.WithTexts(connectlinksweb.RenewalTexts()), connectlinksweb.WithWait(0)
+	pages := []*httptest.ResponseRecorder{
+		ask(connectlinksweb.Start((&minter{}).mint, texts), "GET", "/"),
+		ask(connectlinksweb.Start((&minter{err: &connectlinks.APIError{StatusCode: 403}}).mint, texts, silent), "POST", "/"),
+		ask(connectlinksweb.Return(notYet, connected, texts, wait), "GET", "/?connectlink_look=2"),
+		ask(connectlinksweb.Return(noAnswer, connected, texts, wait, silent), "GET", "/?connectlink_look=2"),
+	}
+	for _, err := range []error{
+		connectlinks.ErrLinkExpired, connectlinks.ErrLinkRevoked, connectlinks.ErrBadResponse, &connectlinks.APIError{StatusCode: 429},
+		&connectlinks.APIError{StatusCode: 503}, &connectlinks.APIError{StatusCode: 504}, &connectlinks.APIError{StatusCode: 403}, errors.New("database"),
+	} {
+		pages = append(pages, ask(connectlinksweb.Return(checking(err), connected, texts, silent), "GET", "/"))
+	}
+	for _, w := range pages {
+		said := read(t, w)
+		assert.NotRegexp(t, "(?i)connected|connect your", said.title+" "+said.message)
+	}
+	assert.Equal(t, "New credentials", read(t, pages[0]).title)
+	assert.Equal(t, "The credentials cannot be renewed at the moment. We have been told.", read(t, pages[1]).message)
+}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/connectlinks/connectlinks-go"
 	"github.com/connectlinks/connectlinks-go/internal/testkit"
@@ -513,6 +514,30 @@ func FuzzLimitsOfMemory(f *testing.F) {
 		}
 		runtime.KeepAlive(v)
 	})
+}
+
+// BenchmarkDeadline reports by how much a call outlives a deadline that comes while its answer is
+// decoded, at most. The answers are of 8 MiB.
+func BenchmarkDeadline(b *testing.B) {
+	for _, shape := range answerShapes() {
+		b.Run(strings.ReplaceAll(shape.name, " ", "_"), func(b *testing.B) {
+			call := testkit.Named(shape.call)
+			c := respondTo(b, shape.body())
+			start := time.Now()
+			_, _ = call.Do(b.Context(), c)
+			whole := time.Since(start)
+			var latest time.Duration
+			for i := 0; b.Loop(); i++ {
+				ctx, cancel := context.WithTimeout(b.Context(), whole*time.Duration(i%8+1)/9)
+				deadline, _ := ctx.Deadline()
+				_, _ = call.Do(ctx, c)
+				latest = max(latest, time.Since(deadline))
+				cancel()
+			}
+			b.ReportMetric(float64(whole.Microseconds())/1000, "whole-ms")
+			b.ReportMetric(float64(latest.Microseconds())/1000, "late-ms")
+		})
+	}
 }
 
 // serveGzip makes a client of a server that compresses body, over TLS.

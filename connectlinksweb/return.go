@@ -92,27 +92,10 @@ type returnKey struct{}
 
 func returning(r *http.Request) bool { return r.Context().Value(returnKey{}) != nil }
 
+// notYet answers if the API says that the customer has not finished. Most likely the customer
+// cancelled if that goes on: the service may redirect here then, too.
 func (s *settings) notYet(w http.ResponseWriter, r *http.Request) {
-	t := &s.texts
-	p := Page{
-		Kind: KindWaiting, Status: http.StatusAccepted, Title: t.Waiting.Title, Message: t.Waiting.Message,
-		Button: t.LookAgain, Again: customersLook(r), BackText: t.Integrations,
-	}
-	if prefersJSON(r) {
-		writeJSON(w, p.Status, problem{Status: p.Status, Message: p.Message})
-		return
-	}
-	p.Spinner = s.lookAgain(w, r, 0)
-	looksAgain := p.Spinner
-	if looks(r) >= asksAt {
-		// Most likely the customer cancelled: the service may redirect here then, too.
-		p.Message += " " + t.IfNotFinished
-		p.BackFirst, p.BackText, p.Spinner = true, t.StartAgain, false
-	}
-	if looksAgain {
-		p.Message += " " + t.LooksAgain
-	}
-	s.show(w, r, p)
+	s.waiting(w, r, s.texts.Waiting, 0, s.texts.IfNotFinished, s.texts.StartAgain)
 }
 
 // noWord answers if the API has not said whether the customer has finished.
@@ -122,12 +105,17 @@ func (s *settings) noWord(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelDebug
 	}
 	s.logError(r, level, http.StatusAccepted, err)
-	text := s.texts.NoWord
 	var pause time.Duration
 	var refused *connectlinks.APIError
 	if errors.As(err, &refused) {
 		pause = refused.RetryAfter
 	}
+	s.waiting(w, r, s.texts.NoWord, pause, s.texts.IfItGoesOn, s.texts.Integrations)
+}
+
+// waiting answers with a page that looks again by itself, after the API's pause. From the third
+// look on the page adds the sentence late, and its first button has the text lateBack.
+func (s *settings) waiting(w http.ResponseWriter, r *http.Request, text Text, pause time.Duration, late, lateBack string) {
 	retryAfter := s.retryAfter(w, pause, &text)
 	if prefersJSON(r) {
 		writeJSON(w, http.StatusAccepted, problem{http.StatusAccepted, text.Message, retryAfter})
@@ -140,8 +128,8 @@ func (s *settings) noWord(w http.ResponseWriter, r *http.Request, err error) {
 	looksAgain := s.lookAgain(w, r, pause)
 	p.Spinner = looksAgain
 	if looks(r) >= asksAt {
-		p.Message += " " + s.texts.IfItGoesOn
-		p.BackFirst, p.Spinner = true, false
+		p.Message += " " + late
+		p.BackFirst, p.BackText, p.Spinner = true, lateBack, false
 	}
 	if looksAgain {
 		p.Message += " " + s.texts.LooksAgain

@@ -306,7 +306,8 @@ func TestTokensThatAreAccepted(t *testing.T) {
 	}
 }
 
-// After a 401 a call is sent again once, if there is another token. That is no retry.
+// After a 401 a call is sent again once, if there is another token. It does not count
+// as a retry.
 func TestAnotherTokenAfterA401(t *testing.T) {
 	t.Parallel()
 	unauthorized := testkit.Instead(testkit.AnswerJSON(401))

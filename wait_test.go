@@ -131,8 +131,8 @@ func (w wait) run(ctx context.Context, t *testing.T, rt http.RoundTripper, opts 
 func (w wait) open() answer { return linkState{pending: !w.renew}.answer() }
 func (w wait) done() answer { return linkState{}.answer() }
 
-// made is what the link made, tested at a time in JSON. none is the same before the customer has
-// finished.
+// made returns the answer with the connection that the link made, with its last test at a time in
+// JSON. none returns the answer before the customer has finished.
 func (w wait) made(tested string) answer {
 	object := testkit.ConnectionJSON
 	if strings.HasPrefix(w.Name, "Activations.") {

@@ -130,8 +130,8 @@ func (l *Load) Quantile(q float64) time.Duration {
 }
 
 // Run lets so many callers call again and again until the time is over or as many
-// calls are done, whichever comes first. With 0 calls only the time counts. It returns the first
-// error.
+// calls are done, whichever comes first. With 0 calls only the time counts. It returns the
+// first error.
 func Run(callers, calls int, d time.Duration, call func() error) (*Load, error) {
 	var (
 		mu    sync.Mutex

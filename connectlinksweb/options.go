@@ -76,8 +76,8 @@ func WithErrorHandler(h func(w http.ResponseWriter, r *http.Request, err error))
 
 // WithLogger sets the logger. Each error is one record, with the status of the answer, the
 // pattern that the request matched, and the error. Its level is Error if the status is 500 or
-// more, Warn otherwise, and Debug if the request's context was cancelled. The default is [slog.Default]. A logger
-// with [slog.DiscardHandler] logs nothing.
+// more, Warn otherwise, and Debug if the request's context was cancelled. The default is
+// [slog.Default]. A logger with [slog.DiscardHandler] logs nothing.
 func WithLogger(l *slog.Logger) Option { return func(s *settings) { s.log = l } }
 
 // WithCrossOriginProtection replaces the check that a POST to [Start] comes from the

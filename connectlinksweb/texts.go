@@ -56,8 +56,8 @@ type Texts struct {
 type Text struct{ Title, Message string }
 
 // WithTexts replaces the texts of the pages, for another language, or for renewals: see
-// [RenewalTexts]. If the language depends
-// on the request, call [Start] or [Return] for each request, which is cheap.
+// [RenewalTexts]. If the language depends on the request, call [Start] or [Return] for each
+// request, which is cheap.
 func WithTexts(t Texts) Option { return func(s *settings) { s.texts = t } }
 
 // english returns the default texts. No field is empty.

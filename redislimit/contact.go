@@ -112,10 +112,10 @@ func (l *Limiter) run(ctx context.Context, q question) (reply, error) {
 	return r, nil
 }
 
-// learn compares the pause in Redis with that of this process. The caller holds l.mu. The pause in
-// Redis ends at some time between q.sent + left and now + left. The process adopts the earlier
-// time, and reports its own pause only if that ends after the later time. Otherwise both would take
-// the network's delay for a longer pause, again and again, and it would never end.
+// learn compares the pause in Redis with the pause of this process. The caller holds l.mu. The
+// pause in Redis ends at some time between q.sent + left and now + left. The process adopts the
+// earlier time, and reports its own pause only if that ends after the later time. Otherwise both
+// would take the network's delay for a longer pause, again and again, and it would never end.
 func (l *Limiter) learn(q question, left time.Duration) {
 	if q.left > 0 && q.ends == l.local.ends {
 		l.untold = false

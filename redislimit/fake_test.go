@@ -219,7 +219,7 @@ func (f *fakeRedis) setAhead(d time.Duration) {
 }
 
 // behave sets what happens around each script. An error of before keeps the script
-// from running; that of after hides that it ran.
+// from running. An error of after hides that it ran.
 func (f *fakeRedis) behave(before, after func(context.Context) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -26,7 +26,7 @@
 //	CENSUS_PERSONAL_ACCESS_TOKEN  personal access token, for activations
 //	CENSUS_BASE_URL               the API, https://app.getcensus.com if not set
 //
-// If none is set, linkctl runs on a sandbox inside itself, and says so.
+// If no variable is set, linkctl starts a sandbox in its own process, and says so.
 //
 // A personal access token sees the activations of all your customers. With -group GROUP, a
 // command sees and changes those of one Fivetran group only. revoke -all needs it.

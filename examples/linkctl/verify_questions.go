@@ -608,7 +608,7 @@ func askUsedLink(ctx context.Context, v *verifier) found {
 		}
 	}
 	if live == 0 {
-		return unknown("there is no link that was used and whose time is not over")
+		return unknown("there is no used link that has not expired yet")
 	}
 	return assumed("link %d was used, and is not expired", live)
 }

@@ -206,8 +206,8 @@ func TestVerifyOneAssumptionTurnedRound(t *testing.T) {
 	}
 }
 
-// The only page that is opened is that of a link that verify made, once, without a token, and
-// after it was revoked.
+// verify opens one page only: the page of a link that it made. It opens the page once, without a
+// token, after it has revoked the link.
 func TestVerifyOpensOnlyARevokedPage(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {

@@ -223,7 +223,7 @@ func TestGoInMarkdown(t *testing.T) {
 	out, err := build.CombinedOutput()
 	assert.NoError(t, err, "%s", out)
 
-	// A program on the sandbox runs, and ends at once where there is no terminal.
+	// A program on the sandbox runs, and ends at once if its standard input is not a terminal.
 	pipe, open, err := os.Pipe()
 	require.NoError(t, err)
 	defer pipe.Close()

@@ -127,7 +127,7 @@ func TestMayHoldADisguisedToken(t *testing.T) {
 	encoded := func(before string) string {
 		return base64.StdEncoding.EncodeToString([]byte(before + secret + "~~~~"))
 	}
-	// Its base64 has + and / at all alignments, other than that of secret.
+	// The base64 of binary has + and / at each alignment. The base64 of secret does not.
 	const binary = "~~~?~~~?>>>?~~~~"
 	for name, text := range map[string]string{
 		"upper case":       strings.ToUpper(secret),
